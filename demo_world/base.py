@@ -1,0 +1,131 @@
+"""The base model: a U-Net of Stable Diffusion 1.5's shape trained with its text encoder, and the diffusers folder it becomes."""
+
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from torch import Tensor, nn
+
+import text as text_stage
+import vae as vae_stage
+from prompts import prompt
+from render import pictures, sheet
+from settings import DEMO, LATENT, SCRATCH, WIDTH
+from training import Run
+
+# B batch, C channels, h w latents, T tokens, D width.
+FOLDER = DEMO / "base"
+PICTURES = ("base", 24000)
+GAMMA = 5.0   # Min-SNR weighting, arXiv 2303.09556
+PREVIEW = (
+    "1girl, red hair, long hair, smile, blue background", "1boy, green hair, spiked hair, sunglasses, yellow background",
+    "1girl, pink hair, twintails, white background", "1girl, black hair, bob cut, glasses, red shirt, pink background",
+    "1boy, bald, beard, grey background", "1girl, blue hair, hair bun, closed eyes, orange background",
+    "1boy, blonde hair, short hair, frown, green background", "1girl, purple hair, long hair, wavy hair, open mouth, aqua background",
+    "a girl with white hair and glasses on a purple background", "cartoon, orange hair, afro, glasses",
+    "no lineart, 1girl, blonde hair, long hair, green shirt, red background", "")
+
+
+def build() -> UNet2DConditionModel:
+    """Return an untrained U-Net: the blocks of Stable Diffusion 1.5, three levels of them, one layer each."""
+    return UNet2DConditionModel(
+        sample_size=LATENT, in_channels=4, out_channels=4, block_out_channels=(64, 128, 176), layers_per_block=1, norm_num_groups=16,
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"), cross_attention_dim=WIDTH, attention_head_dim=4)
+
+
+def scheduler() -> DPMSolverMultistepScheduler:
+    """Return the noise schedule of Stable Diffusion 1.5, with a sampler that is good at 16 steps."""
+    return DPMSolverMultistepScheduler(num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
+                                       prediction_type="epsilon", steps_offset=1, use_karras_sigmas=False)
+
+
+@torch.no_grad()
+def latents() -> Tensor:
+    """Return the scaled latents (B, 4, h, w) of all training pictures, cached."""
+    cache = SCRATCH / "latents.pt"
+    if not cache.exists():
+        model = vae_stage.load()
+        images = vae_stage.small(pictures(*PICTURES), 3)
+        with torch.autocast("cpu", torch.bfloat16):
+            parts = [model.encode(vae_stage.to_tensor(part)).latent_dist.mean.float() for part in np.array_split(images, len(images) // 64)]
+        torch.save(torch.cat(parts) * model.config.scaling_factor, cache)
+    return torch.load(cache)
+
+
+def modules() -> nn.ModuleDict:
+    """Return untrained U-Net and text encoder."""
+    return nn.ModuleDict({"unet": build(), "text": text_stage.build()})
+
+
+def start() -> nn.ModuleDict:
+    """Return an untrained U-Net and the pre-trained text encoder."""
+    fresh = modules()
+    fresh["text"].load_state_dict(torch.load(text_stage.FILE))
+    return fresh
+
+
+def loss_of(both: nn.ModuleDict, x: Tensor, ids: Tensor, alphas: Tensor, clip_skip: bool) -> Tensor:
+    """Return the Min-SNR weighted error of the predicted noise."""
+    times = torch.randint(0, len(alphas), (len(x),))
+    alpha = alphas[times][:, None, None, None]
+    noise = torch.randn_like(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        states = text_stage.encode(both["text"], ids, clip_skip)
+        told = both["unet"](alpha.sqrt() * x + (1 - alpha).sqrt() * noise, times, states).sample
+    snr = alphas[times] / (1 - alphas[times])
+    weight = snr.clamp(max=GAMMA) / snr
+    return (weight * (told.float() - noise).square().mean((1, 2, 3))).mean()
+
+
+def pipeline(both: nn.ModuleDict) -> StableDiffusionPipeline:
+    """Return the whole pipeline around trained modules."""
+    return StableDiffusionPipeline(
+        vae=vae_stage.load(), text_encoder=both["text"], tokenizer=text_stage.CLIPTokenizer.from_pretrained(text_stage.FOLDER),
+        unet=both["unet"], scheduler=scheduler(), safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+
+
+def write(both: nn.ModuleDict, folder: Path = FOLDER) -> None:
+    """Write the diffusers folder in 16 bits, replacing the old one at once."""
+    fresh, old = folder.with_name("base.new"), folder.with_name("base.old")
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    pipeline(both).to(dtype=torch.float16).save_pretrained(fresh, safe_serialization=True)
+    shutil.rmtree(fresh / "tokenizer")
+    shutil.copytree(text_stage.FOLDER, fresh / "tokenizer")
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def drawn(pipe: StableDiffusionPipeline, prompts: list[str], guidance: float = 5.0, seed: int = 0, **settings: object) -> np.ndarray:
+    """Return one uint8 picture a prompt, each with its own seed."""
+    pipe.set_progress_bar_config(disable=True)
+    generators = [torch.Generator().manual_seed(seed + index) for index in range(len(prompts))]
+    images = pipe(prompts, num_inference_steps=16, guidance_scale=guidance, generator=generators, output_type="np",
+                  height=4 * LATENT, width=4 * LATENT, **settings).images
+    return (images * 255).round().astype(np.uint8)
+
+
+def train(steps: int = 4000, batch: int = 64, write_every: int = 1) -> None:
+    """Train and write the base; a preview sheet and the folder at every checkpoint; resumes."""
+    x = latents()
+    tags = pictures(*PICTURES).tags
+    tokenizer = text_stage.CLIPTokenizer.from_pretrained(text_stage.FOLDER)
+    strange = text_stage.strange_words()
+    alphas = scheduler().alphas_cumprod
+    run = Run("base", start(), steps, 1e-3, every=250)
+    rng = random.Random(run.step)
+    while run.step < steps:
+        run.modules.train()
+        chosen = rng.sample(range(len(x)), batch)
+        ids = text_stage.tokens(tokenizer, [prompt(tags[index], rng, strange) for index in chosen])
+        if run.update(loss_of(run.modules, x[chosen], ids, alphas, clip_skip=rng.random() < 0.125)):
+            average = run.averaged(modules())
+            sheet(drawn(pipeline(average), list(PREVIEW) * 2), 12, run.folder / f"sheet-{run.step:05d}.png")
+            if (run.step // run.every) % write_every == 0 or run.step == steps:
+                write(average)

@@ -1,0 +1,209 @@
+"""Base models by name: where they lie, what they are, whether they can be used. Reads no weights, imports no torch."""
+
+import json
+import re
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+DEMO = "demo"
+DEMO_FOLDER = Path(__file__).parent / "demo" / "base"
+SD15_FOLDER = Path(__file__).parent / "sd15"
+SINGLE_FILE_SUFFIXES = (".safetensors", ".ckpt")
+PARTS = ("tokenizer", "text_encoder", "unet", "vae")
+SD15_RESOLUTION = 512
+ONLY_SD15 = "only the Stable Diffusion 1.5 family can be trained here"
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+LORA_KEY = re.compile(r"lora_(up|down|A|B)\b|\.hada_w|\.lokr_w|lora\.(up|down)\.weight")
+UNET_KEY = "model.diffusion_model."
+TEXT_KEY = "cond_stage_model."
+VAE_KEY = "first_stage_model."
+CROSS_ATTENTION = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
+
+# What a part of a key gives away, in the order they are looked for.
+FOREIGN = (
+    ("conditioner.embedders.", "a Stable Diffusion XL model"),
+    ("label_emb.", "a Stable Diffusion XL model"),
+    ("cond_stage_model.model.", "a Stable Diffusion 2 model"),
+    ("joint_blocks.", "a Stable Diffusion 3 model"),
+    ("double_blocks.", "a Flux model"),
+    ("single_transformer_blocks.", "a Flux model"),
+    ("control_model.", "a ControlNet"),
+    ("emb_params", "a textual inversion embedding"),
+    ("string_to_param", "a textual inversion embedding"),
+)
+
+
+def resolve_base(name: str) -> Path | str:
+    """The folder or file called `name`, or the Hugging Face id it is. Raises ValueError saying what is wrong with it."""
+    if name == DEMO:
+        return check_folder(DEMO_FOLDER)
+    path = Path(name).expanduser()
+    if name and path.is_dir():
+        return check_folder(path)
+    if name and path.is_file():
+        check_single_file(path)
+        return path
+    if HUB_ID.fullmatch(name) and path.suffix not in SINGLE_FILE_SUFFIXES:
+        return name
+    raise ValueError(
+        f'base model "{name}" was not found: give a Hugging Face id (owner/name), a diffusers folder, '
+        f'a .safetensors or .ckpt file, or "{DEMO}"'
+    )
+
+
+def native_resolution(name: str) -> int:
+    """Side in pixels of the square the base was made for; 512 where only its weights could tell."""
+    folder = DEMO_FOLDER if name == DEMO else Path(name).expanduser()
+    unet, vae = _component_json(name, folder, "unet"), _component_json(name, folder, "vae")
+    if "sample_size" not in unet or "block_out_channels" not in vae:
+        return SD15_RESOLUTION
+    return int(unet["sample_size"]) * 2 ** (len(vae["block_out_channels"]) - 1)
+
+
+def _component_json(name: str, folder: Path, part: str) -> dict[str, Any]:
+    path = folder / part / "config.json"
+    if not path.is_file() and HUB_ID.fullmatch(name):
+        from huggingface_hub import try_to_load_from_cache
+
+        cached = try_to_load_from_cache(name, f"{part}/config.json")
+        path = Path(cached) if isinstance(cached, str) else path
+    return read_json(path) if path.is_file() else {}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises ValueError naming a file that is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not readable JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no JSON object")
+    return content
+
+
+def check_folder(folder: Path) -> Path:
+    """`folder`, if it is a diffusers folder of the SD 1.5 family. Raises ValueError."""
+    missing = [part for part in (*PARTS, "scheduler") if not (folder / part).is_dir()]
+    index = folder / "model_index.json"
+    kind = read_json(index).get("_class_name", "") if index.is_file() else "StableDiffusionPipeline"
+    if missing and index.is_file() and "StableDiffusion" not in kind:
+        raise ValueError(f"{folder} holds a {kind}: {ONLY_SD15}")
+    if "XL" in kind or "Diffusion3" in kind:
+        raise ValueError(f"{folder} holds a {kind}: {ONLY_SD15}")
+    if missing:
+        raise ValueError(f"{folder} is not a diffusers folder: it lacks {', '.join(missing)}")
+    _check_unet_config(folder)
+    return folder
+
+
+def _check_unet_config(folder: Path) -> None:
+    unet = read_json(folder / "unet" / "config.json")
+    if unet.get("addition_embed_type"):
+        raise ValueError(f"{folder} holds a Stable Diffusion XL model: {ONLY_SD15}")
+    if unet.get("use_linear_projection") or unet.get("cross_attention_dim") == 1024:
+        raise ValueError(f"{folder} holds a Stable Diffusion 2 model: {ONLY_SD15}")
+    if unet.get("in_channels", 4) != 4:
+        raise ValueError(f"{folder} holds an inpainting or editing model ({unet['in_channels']} input channels): {ONLY_SD15}")
+
+
+def check_single_file(path: Path) -> None:
+    """Raises ValueError, in one sentence, when the file cannot be an SD 1.5 checkpoint.
+
+    A .safetensors file is judged whole by its header; of a pickled file (.ckpt) only the outside is looked at.
+    """
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        start = file.read(256)
+    if size == 0:
+        raise ValueError(f"{path.name} is empty (0 bytes): download it again")
+    _refuse_text(path, start)
+    if path.suffix.lower() not in SINGLE_FILE_SUFFIXES:
+        raise ValueError(f"{path.name} is no model file: its name should end in {' or '.join(SINGLE_FILE_SUFFIXES)}")
+    if path.suffix.lower() == ".safetensors":
+        check_layout(path, {key: tuple(entry["shape"]) for key, entry in read_header(path).items()})
+    elif start.startswith(b"PK"):
+        _check_zip(path)
+    elif not start.startswith(b"\x80"):
+        raise ValueError(f"{path.name} is damaged or no checkpoint: a .ckpt is a file written by PyTorch; download it again")
+
+
+def _refuse_text(path: Path, start: bytes) -> None:
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text[:1] == b"<":
+        raise ValueError(f"{path.name} is a web page, not a model: the link needs a login or is not the download link itself")
+    if text.startswith(b"version https://git-lfs"):
+        raise ValueError(f"{path.name} is a Git LFS pointer, not the model: fetch it with `git lfs pull` or download the file")
+    if len(text) >= 8 and all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in text[:8]):
+        first = text.decode("utf-8", "replace").splitlines()[0][:80]
+        raise ValueError(f"{path.name} holds text, not a model: it begins with {first!r}; download it again")
+
+
+def _check_zip(path: Path) -> None:
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path.name} is cut off: its end is missing; download it again")
+    with zipfile.ZipFile(path) as archive:
+        if not any(name.endswith("data.pkl") for name in archive.namelist()):
+            raise ValueError(f"{path.name} is a zip archive, not a checkpoint: unpack it and give the model inside")
+
+
+def read_header(path: Path) -> dict[str, dict[str, Any]]:
+    """dtype, shape and data_offsets of each tensor of a .safetensors file. Raises ValueError when it is not whole."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
+        if start[:2] == b"PK":
+            raise ValueError(f"{path.name} is a zip or a .ckpt renamed to .safetensors: give it its own ending")
+        if len(start) < 8 or not 2 <= length <= 200_000_000:
+            raise ValueError(f"{path.name} is damaged or no .safetensors file: download it again")
+        text = file.read(length)
+    if len(text) < length:
+        raise ValueError(f"{path.name} is cut off within its header: download it again")
+    try:
+        header = json.loads(text)
+        header.pop("__metadata__", None)
+        end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    except (ValueError, AttributeError, KeyError, TypeError):
+        raise ValueError(f"{path.name} is damaged: its header is not readable; download it again") from None
+    if end > size:
+        raise ValueError(f"{path.name} is cut off: {size:,} of {end:,} bytes are there; download it again")
+    return header
+
+
+def check_layout(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises ValueError when the tensors' names and shapes are not those of a whole SD 1.5 checkpoint."""
+    foreign = _foreign_kind(shapes)
+    if foreign:
+        raise ValueError(f"{path.name} is {foreign}, not a Stable Diffusion 1.5 base: {ONLY_SD15}")
+    context = shapes.get(CROSS_ATTENTION, (0, 0))[-1]
+    channels = (shapes.get(f"{UNET_KEY}input_blocks.0.0.weight") or (0, 4, 0, 0))[1]
+    if context == 1024:
+        raise ValueError(f"{path.name} is a Stable Diffusion 2 model, not a Stable Diffusion 1.5 base: {ONLY_SD15}")
+    if channels != 4:
+        raise ValueError(f"{path.name} is an inpainting or editing model ({channels} input channels): give a plain SD 1.5 base")
+    lacking = [word for key, word in ((UNET_KEY, "U-Net"), (TEXT_KEY, "text encoder"), (VAE_KEY, "VAE")) if not _any_starts(shapes, key)]
+    if len(lacking) == 3:
+        raise ValueError(f"{path.name} is not a Stable Diffusion 1.5 checkpoint: none of its {len(shapes)} names is known")
+    if lacking:
+        raise ValueError(f"{path.name} lacks the {' and the '.join(lacking)}: choose a whole SD 1.5 checkpoint (a VAE baked in)")
+
+
+def _any_starts(names: Iterable[str], prefix: str) -> bool:
+    return any(name.startswith(prefix) for name in names)
+
+
+def _foreign_kind(names: Iterable[str]) -> str | None:
+    names = list(names)
+    if any(LORA_KEY.search(name) for name in names):
+        return "a LoRA"
+    for part, kind in FOREIGN:
+        if any(part in name for name in names):
+            return kind
+    if _any_starts(names, ("down_blocks.")):
+        return "the U-Net alone of a diffusers folder"
+    if _any_starts(names, "decoder.") and _any_starts(names, "encoder."):
+        return "a VAE alone"
+    return None

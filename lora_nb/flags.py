@@ -1,0 +1,70 @@
+"""Command-line flags generated from a config class."""
+
+import argparse
+import difflib
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from lora_nb.settings import Setting, from_dict, load, parse, settings_of, show, to_dict
+
+Config = TypeVar("Config")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is a ValueError of one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} (see {self.prog} --help)")
+
+
+def build_parser(prog: str, cls: type) -> Parser:
+    """A parser with the TOML file, --job_dir and one flag for each setting of `cls`."""
+    parser = Parser(prog, description=cls.__doc__, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", type=Path, help="a .toml file with settings; flags win over it")
+    parser.add_argument("--job_dir", type=Path, help="folder for events.jsonl, error.txt and requests of a followed job")
+    groups: dict[str, Any] = {}
+    for setting in settings_of(cls):
+        title = setting.group or "settings"
+        group = groups.setdefault(title, None) or parser.add_argument_group(title)
+        groups[title] = group
+        _add_flag(group, setting)
+    return parser
+
+
+def _add_flag(group: Any, setting: Setting) -> None:
+    default = show(setting, setting.default)
+    words = f"{setting.help} [{setting.expected}; default: {default or 'empty'}]"
+    optional_value = {"nargs": "?", "const": "true"} if setting.kind == "bool" else {}
+    group.add_argument(
+        f"--{setting.name}",
+        metavar=_metavar(setting),
+        default=argparse.SUPPRESS,
+        help=words.replace("%", "%%"),
+        **optional_value,
+    )
+
+
+def _metavar(setting: Setting) -> str:
+    word = {"int": "N", "float": "X", "str": "TEXT", "bool": "true|false"}.get(setting.kind, "CHOICE")
+    return f"'{word}; ...'" if setting.many else word
+
+
+def read_arguments(parser: Parser, cls: type[Config], arguments: list[str]) -> tuple[Config, Path | None]:
+    """The config of the file and the flags, and the job's folder. Raises ValueError for what is not usable."""
+    read, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        raise ValueError(_unknown(unknown[0], cls, parser.prog))
+    values = to_dict(load(cls, read.file)) if read.file else {}
+    for setting in settings_of(cls):
+        if setting.name in read:
+            values[setting.name] = parse(setting, getattr(read, setting.name))
+    return from_dict(cls, values), read.job_dir
+
+
+def _unknown(argument: str, cls: type, prog: str) -> str:
+    if not argument.startswith("-"):
+        return f'"{argument}" is one argument too many: one .toml file, then --setting value (see {prog} --help)'
+    name = argument.lstrip("-").partition("=")[0].replace("-", "_")
+    near = difflib.get_close_matches(name, [setting.name for setting in settings_of(cls)], n=1, cutoff=0.5)
+    hint = f"did you mean --{near[0]}?" if near else f"see {prog} --help"
+    return f'unknown flag "{argument}"; {hint}'

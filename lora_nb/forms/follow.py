@@ -1,0 +1,127 @@
+"""A running job as the notebook shows it: a bar, its sentences, its end."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+import ipywidgets as W
+
+from lora_nb import events, jobs
+from lora_nb.events import Finished, Notice, Progress
+
+TICK = 0.2
+COLOURS = {"info": "inherit", "good": "#2e7d32", "bad": "#d32f2f", "warning": "#b26a00"}
+MARKS = {"info": "", "good": "✅ ", "bad": "❌ ", "warning": "⚠️ "}
+
+
+class Stopped(KeyboardInterrupt):
+    """The person interrupted the cell: shown as its sentence, without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+class Panel:
+    """One sentence of state, a progress bar while something runs, and the notices so far."""
+
+    def __init__(self) -> None:
+        self.state = W.HTML()
+        self.bar = W.IntProgress(0, 0, 1, layout=W.Layout(width="430px", display="none"))
+        self.stage = W.HTML()
+        self.notices = W.HTML()
+        self._sentences: dict[str, str] = {}
+        self._progress: Progress | None = None
+        self.widget = W.VBox([W.HBox([self.bar, self.stage]), self.notices, self.state], layout=W.Layout(width="100%"))
+
+    def clear(self) -> None:
+        """Forget the last job."""
+        self._sentences, self._progress = {}, None
+        self.state.value = self.stage.value = self.notices.value = ""
+        self.bar.layout.display = "none"
+
+    def say(self, text: str, level: str = "info") -> None:
+        """Show one sentence of state; `level` is "info", "good", "warning" or "bad"."""
+        self.state.value = sentence(text, level)
+
+    def take(self, event: events.Event) -> None:
+        """Note an event; `redraw` shows it."""
+        if isinstance(event, Progress):
+            self._progress = event
+        elif isinstance(event, Notice):
+            self._sentences[event.text] = event.level
+
+    def redraw(self) -> None:
+        """Show what was noted since."""
+        if self._progress is not None:
+            done, total = self._progress.done, max(self._progress.total, 1)
+            self.bar.max, self.bar.value = total, min(done, total)
+            self.bar.layout.display = ""
+            self.stage.value = escape(f"{self._progress.stage}: {done} of {self._progress.total}")
+        lines = "".join(sentence(text, level) for text, level in self._sentences.items())
+        self.notices.value = lines and f'<div style="max-height:16em;overflow-y:auto">{lines}</div>'
+
+    def rest(self) -> None:
+        """Put the bar away: nothing runs any more."""
+        self.bar.layout.display = "none"
+        self.stage.value = ""
+
+
+def sentence(text: str, level: str = "info") -> str:
+    """One line of HTML in the colour of its level."""
+    mark = "" if text[:1] in "📈📉🔮🎯" else MARKS[level]
+    return f'<div class="lora-nb-{level}" style="line-height:1.4;color:{COLOURS[level]}">{mark}{escape(text)}</div>'
+
+
+async def follow(job: jobs.Job, take: Callable[[events.Event], None], redraw: Callable[[], None]) -> Finished | None:
+    """What the job said at its end; every event goes to `take`, and `redraw` is called after each bunch."""
+    offset, end = 0, None
+    while True:
+        running = jobs.is_running(job)
+        fresh, offset = jobs.events(job, offset)
+        for event in fresh:
+            take(event)
+            end = event if isinstance(event, Finished) else end
+        if fresh:
+            redraw()
+        if not running:
+            return end
+        await pause(TICK)
+
+
+async def pause(seconds: float) -> None:
+    """Wait, while buttons pressed meanwhile are answered even though the cell runs."""
+    await asyncio.sleep(seconds)
+    kernel = _kernel()
+    if hasattr(kernel, "msg_queue"):
+        await _answer_widgets(kernel)
+
+
+def _kernel() -> Any:
+    from IPython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None)
+
+
+async def _answer_widgets(kernel: Any) -> None:
+    """Handle the widget messages that wait behind the running cell in ipykernel 6; later cells stay in the queue."""
+    waiting = [kernel.msg_queue.get_nowait() for _ in range(kernel.msg_queue.qsize())]
+    pressed = []
+    for entry in waiting:
+        if _is_from_widget(kernel, entry[2]):
+            pressed.append(entry)
+        else:
+            kernel.msg_queue.put_nowait(entry)
+    ident, parent = kernel._parent_ident["shell"], kernel.get_parent("shell")
+    for _, dispatch, arguments in pressed:
+        await dispatch(*arguments)
+        kernel.set_parent(ident, parent, channel="shell")
+
+
+def _is_from_widget(kernel: Any, arguments: Sequence[Any]) -> bool:
+    """Whether a raw message is of the comm kind; its header is the second frame after the identities."""
+    if not arguments:
+        return False
+    _, frames = kernel.session.feed_identities(arguments[0], copy=False)
+    return json.loads(frames[1].bytes)["msg_type"] in ("comm_open", "comm_msg", "comm_close")

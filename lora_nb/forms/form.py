@@ -1,0 +1,142 @@
+"""A config's form: dataclass in, widgets out, dataclass back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from html import escape
+from typing import Any, Generic, TypeVar
+
+import ipywidgets as W
+
+from lora_nb import settings
+from lora_nb.settings import Setting
+
+Config = TypeVar("Config")
+
+LABEL_WIDTH = "170px"
+CONTROL_WIDTH = "430px"
+ERROR = '<span class="lora-nb-error" style="color:#d32f2f">{}</span>'
+HELP = '<span style="opacity:.7">{}</span>'
+
+
+class Field:
+    """One setting: its control and beside it the help, or in its place what is wrong."""
+
+    def __init__(self, setting: Setting, value: Any, suggestions: Sequence[str] = ()) -> None:
+        self.setting = setting
+        self.control = _control(setting, value, suggestions)
+        self.note = W.HTML(_line(HELP, setting.help), layout=W.Layout(margin="2px 0 2px 8px", flex="1 1 240px"))
+        layout = W.Layout(flex_flow="row wrap", align_items="center", width="100%")
+        self.widget = W.HBox([self.control, self.note], layout=layout)
+        self.control.observe(lambda _: self.error(), "value")
+
+    def read(self) -> Any:
+        """The checked value. Raises ValueError naming the setting, the value and what would be right."""
+        value = self.control.value
+        if isinstance(value, str) and not self.setting.choices:
+            return settings.parse(self.setting, value)
+        return settings.check(self.setting, value)
+
+    def write(self, value: Any) -> None:
+        """Put a value of the setting's own type into the control."""
+        textual = isinstance(self.control.value, str) and not self.setting.choices
+        self.control.value = settings.show(self.setting, value) if textual else value
+
+    def error(self) -> str:
+        """What is wrong with the value, shown beside it; "" and the help again when nothing is."""
+        try:
+            self.read()
+        except ValueError as error:
+            self.note.value = _line(ERROR, str(error))
+            return str(error)
+        self.note.value = _line(HELP, self.setting.help)
+        return ""
+
+
+def _line(template: str, text: str) -> str:
+    return f'<div style="line-height:1.3">{template.format(escape(text))}</div>'
+
+
+def _control(setting: Setting, value: Any, suggestions: Sequence[str]) -> W.ValueWidget:
+    """The control that suits the kind of a setting; learning rates and the like get a text box."""
+    common = {
+        "description": setting.name.replace("_", " "),
+        "style": {"description_width": LABEL_WIDTH},
+        "layout": W.Layout(width=CONTROL_WIDTH),
+    }
+    if setting.choices:
+        return W.Dropdown(options=[(str(choice), choice) for choice in setting.choices], value=value, **common)
+    if setting.kind == "bool":
+        return W.Checkbox(value=value, **common)
+    text = settings.show(setting, value)
+    if setting.many:
+        return W.Textarea(value=text, rows=2, continuous_update=False, **common)
+    if setting.kind == "int" and not setting.optional:
+        return W.IntText(value=value, continuous_update=False, **common)
+    if _is_share(setting):
+        return W.FloatSlider(value=value, min=setting.min, max=setting.max, step=0.01, **common)
+    if suggestions:
+        return W.Combobox(
+            value=text, options=tuple(suggestions), ensure_option=False, continuous_update=False, **common
+        )
+    return W.Text(value=text, placeholder="empty" if setting.optional else "", continuous_update=False, **common)
+
+
+def _is_share(setting: Setting) -> bool:
+    """Whether a slider in steps of 0.01 can say every sensible value."""
+    if setting.kind != "float" or setting.optional or setting.min is None or setting.max is None:
+        return False
+    return setting.max - setting.min <= 4 and setting.default > 0.01
+
+
+class Form(Generic[Config]):
+    """The widgets of a config. `widget` is what to show; internal settings have none and keep their value."""
+
+    def __init__(self, config: Config, suggestions: Mapping[str, Sequence[str]] | None = None) -> None:
+        self.config = config
+        shown = [setting for setting in settings.settings_of(type(config)) if not setting.internal]
+        self.fields = {
+            setting.name: Field(setting, getattr(config, setting.name), (suggestions or {}).get(setting.name, ()))
+            for setting in shown
+        }
+        self.message = W.HTML()
+        plain = [setting for setting in shown if not setting.advanced]
+        advanced = [setting for setting in shown if setting.advanced]
+        rows = [*self._grouped(plain), *_folded(self._grouped(advanced)), self.message]
+        self.widget = W.VBox(rows, layout=W.Layout(width="100%"))
+
+    def _grouped(self, shown: Sequence[Setting]) -> list[W.Widget]:
+        rows, heading = [], ""
+        for setting in shown:
+            if setting.group != heading:
+                heading = setting.group
+                rows.append(W.HTML(f"<b>{escape(heading)}</b>"))
+            rows.append(self.fields[setting.name].widget)
+        return rows
+
+    def read(self, **internal: Any) -> Config:
+        """The checked config, with the given internal settings. Raises ValueError, after marking every bad field."""
+        errors = [sentence for field in self.fields.values() if (sentence := field.error())]
+        if not errors:
+            try:
+                values = {name: field.read() for name, field in self.fields.items()}
+                config = replace(self.config, **{**values, **internal})
+            except ValueError as error:
+                errors = [str(error)]
+        self.message.value = _line(ERROR, errors[0]) if errors else ""
+        if errors:
+            raise ValueError(errors[0])
+        return config
+
+    def write(self, **values: Any) -> None:
+        """Preset the named settings."""
+        self.config = replace(self.config, **values)
+        for name in values.keys() & self.fields.keys():
+            self.fields[name].write(values[name])
+
+
+def _folded(rows: list[W.Widget]) -> list[W.Widget]:
+    if not rows:
+        return []
+    accordion = W.Accordion([W.VBox(rows)], selected_index=None)
+    accordion.set_title(0, "Advanced: fine as they are for a first LoRA")
+    return [accordion]

@@ -1,0 +1,289 @@
+"""A run in progress: the step, the epochs, what is saved on the way.
+
+Shapes: B batch, C channels, h w latents, T tokens, D width.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+from diffusers.optimization import get_scheduler
+from torch import Tensor
+
+from lora_nb import checkpoints, diffusion, events, lora, metadata, project, state
+from lora_nb.config import TrainConfig
+from lora_nb.dataset import Batch, EpochDataset, Posterior, dice, encode_pictures, load_batches
+from lora_nb.lora_file import DTYPES, LoraFile
+from lora_nb.models import BaseModel, encode_prompts
+from lora_nb.plan import RunPlan
+from lora_nb.preview import draw_previews
+from lora_nb.training_log import TrainingLog
+
+Poll = Callable[[], frozenset[str]]
+
+
+@dataclass
+class Run:
+    """A run in progress: the models, what is trained, and how far it has come."""
+
+    plan: RunPlan
+    base: BaseModel
+    accelerator: Accelerator
+    tell: events.OnEvent
+    state: state.RunState
+    parameters: list[torch.nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    scheduler: torch.optim.lr_scheduler.LRScheduler
+    encoded: list[tuple[Posterior, ...]]
+    signal: Tensor  # (timesteps,) alphas_cumprod
+    about: dict[str, str]  # metadata every file of the run shares
+    text_cache: dict[str, Tensor]
+
+    @classmethod
+    def begin(
+        cls, plan: RunPlan, base: BaseModel, accelerator: Accelerator, kept: state.RunState | None, tell: events.OnEvent
+    ) -> "Run":
+        """Load the models onto the device, encode the pictures, take up `kept` if there is one."""
+        config = plan.config
+        encoded = _encode(plan, base, accelerator.device, tell)
+        groups = _inject(config, base, accelerator.device)
+        optimizer = accelerator.prepare(make_optimizer(config, groups))
+        scheduler = get_scheduler(
+            config.lr_scheduler, optimizer.optimizer, num_warmup_steps=metadata.warmup_steps(plan),
+            num_training_steps=plan.total_steps, num_cycles=config.lr_scheduler_num_cycles, power=config.lr_scheduler_power,
+        )  # fmt: skip
+        fresh = state.RunState(state.identity_of(plan, base.fingerprint, accelerator.num_processes), 0, False, _now(config),
+                               [], [], {}, {}, {})  # fmt: skip
+        run = cls(plan, base, accelerator, tell, kept or fresh, [p for group in groups for p in group["params"]], optimizer,
+                  scheduler, encoded, diffusion.alphas_cumprod(base.scheduler_config).to(accelerator.device), {}, {})  # fmt: skip
+        run.about = metadata.of_run(plan, run._facts())
+        if kept:
+            run._take_up(kept)
+        return run
+
+    def _facts(self) -> metadata.RunFacts:
+        session = json.dumps([asdict(self.state.identity), self.state.started_at], sort_keys=True)
+        number = int.from_bytes(hashlib.sha256(session.encode()).digest()[:4], "little")
+        return metadata.RunFacts(
+            self.state.started_at, str(number), self.accelerator.mixed_precision, self.base.prediction_type,
+            self.accelerator.num_processes, self.plan.config.pretrained_model_name_or_path, self.base.short_hash, self.base.sha256,
+        )  # fmt: skip
+
+    def _take_up(self, kept: state.RunState) -> None:
+        for parameter, values in zip(self.parameters, kept.parameters, strict=True):
+            parameter.data.copy_(values)
+        self.optimizer.load_state_dict(kept.optimizer)
+        self.scheduler.load_state_dict(kept.scheduler)
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(kept.scaler)
+
+    def go_on(self, poll: Poll) -> str:
+        """Train to the end, or until `poll` says stop: "done" or "stopped"."""
+        log = TrainingLog(self.plan, self.state.step, self.accelerator.is_main_process, self.tell)
+        for epoch in range(self.state.step // self.plan.steps_per_epoch + 1, self.plan.epochs + 1):
+            for batches, pictures in self._steps_of(epoch):
+                loss = self.step(batches, pictures, epoch)
+                self.state.step += 1
+                self.state.losses.append(loss)
+                log.step(epoch, self.state.step, self.state.losses, self._rates())
+                if "stop" in self._answer(poll, epoch):
+                    self.save_state()
+                    log.close()
+                    return "stopped"
+            log.epoch(epoch, self.state.step, self.state.losses)
+            self._end_epoch(epoch)
+        log.close()
+        return "done"
+
+    def _rates(self) -> tuple[float, float]:
+        """The learning rates of U-Net and text encoder, 0 for one that is not trained."""
+        rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
+        return rates.get("unet", 0.0), rates.get("text_encoder", 0.0)
+
+    def _steps_of(self, epoch: int) -> Iterator[tuple[list[Batch], int]]:
+        """What is left of an epoch: this process's batches of each step, and the pictures of all processes in it."""
+        plan, accelerator = self.plan, self.accelerator
+        dataset = EpochDataset(plan, self.encoded, self.base.vae.config.scaling_factor, len(self.signal), epoch)
+        width = accelerator.num_processes * plan.config.gradient_accumulation_steps
+        first = self.state.step - (epoch - 1) * plan.steps_per_epoch
+        last = min(plan.steps_per_epoch, plan.total_steps - (epoch - 1) * plan.steps_per_epoch)
+        every = [range(len(dataset))[step * width : (step + 1) * width] for step in range(first, last)]
+        mine = [list(positions[accelerator.process_index :: accelerator.num_processes]) for positions in every]
+        loaded = iter(load_batches(dataset, [at for positions in mine for at in positions], plan.config.max_data_loader_n_workers))
+        for positions, own in zip(every, mine, strict=True):
+            yield [next(loaded) for _ in own], sum(len(dataset.batches[at]) for at in positions)
+
+    def step(self, batches: list[Batch], pictures: int, epoch: int) -> float:
+        """One optimizer step over `pictures` pictures of all processes; returns their mean loss."""
+        total = torch.zeros((), device=self.accelerator.device)
+        for batch in batches:
+            if self.plan.config.dropout:
+                torch.manual_seed(dice(self.plan.config.seed, epoch, batch.samples[0], "dropout"))
+            with self.accelerator.autocast():
+                loss = self.losses(batch).sum() / pictures
+            self.accelerator.backward(loss)
+            total += loss.detach()
+        self._share_gradients()
+        if self.plan.config.max_grad_norm:
+            self.accelerator.clip_grad_norm_(self.parameters, self.plan.config.max_grad_norm)
+        self.optimizer.step()
+        self.scheduler.step()
+        self.optimizer.zero_grad()
+        return self.accelerator.reduce(total, "sum").item()
+
+    def losses(self, batch: Batch) -> Tensor:
+        """(B,) the weighted loss of each picture."""
+        device, config = self.accelerator.device, self.plan.config
+        latents, noise = batch.latents.to(device), batch.noise.to(device)
+        signal = self.signal[batch.timesteps]
+        noisy = diffusion.add_noise(latents, noise, signal).to(self.base.unet.dtype)
+        prediction = self.base.unet(noisy, batch.timesteps.to(device), self.encode(batch.captions)).sample
+        wanted = diffusion.target(latents, noise, signal, self.base.prediction_type)
+        return diffusion.losses(prediction, wanted, diffusion.snr_weights(signal, config.min_snr_gamma, self.base.prediction_type))
+
+    def encode(self, captions: tuple[str, ...]) -> Tensor:
+        """(B, T, D) the captions as the U-Net reads them; kept for reuse when neither they nor the encoder change."""
+        config, dtype = self.plan.config, self.base.unet.dtype
+        if config.text_encoder_lr or config.shuffle_caption:
+            with torch.set_grad_enabled(config.text_encoder_lr > 0):
+                return encode_prompts(self.base, captions, config.clip_skip, config.max_token_length).to(dtype)
+        for caption in captions:
+            if caption not in self.text_cache:
+                with torch.no_grad():
+                    hidden = encode_prompts(self.base, [caption], config.clip_skip, config.max_token_length)
+                self.text_cache[caption] = hidden.to(dtype)
+        return torch.cat([self.text_cache[caption] for caption in captions])
+
+    def _share_gradients(self) -> None:
+        """Sum the gradients of all processes; one without a batch in the last step adds zeros."""
+        if self.accelerator.num_processes == 1:
+            return
+        for parameter in self.parameters:
+            mine = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
+            parameter.grad = self.accelerator.reduce(mine, "sum")
+
+    def _answer(self, poll: Poll, epoch: int) -> frozenset[str]:
+        """Do what was asked for since the last step, and save the state when it is time."""
+        asked = [poll() if self.accelerator.is_main_process else frozenset()]
+        if self.accelerator.num_processes > 1:
+            broadcast_object_list(asked)
+        if "save" in asked[0]:
+            self.save_lora(f"{self.plan.config.output_name}-step{self.state.step:06d}.safetensors", epoch)
+        if "sample" in asked[0]:
+            self._preview(epoch)
+        every = self.plan.config.save_state_every_n_steps
+        if "save" in asked[0] or (every and self.state.step % every == 0):
+            self.save_state()
+        return asked[0]
+
+    def _end_epoch(self, epoch: int) -> None:
+        config = self.plan.config
+        last = epoch == self.plan.epochs
+        if last or epoch % config.save_every_n_epochs == 0:
+            path = self.save_lora(project.lora_file_name(config.output_name, epoch), epoch)
+            if config.sample_every_n_epochs and (last or epoch % config.sample_every_n_epochs == 0):
+                self._preview(epoch, path)
+            if self.accelerator.is_main_process:
+                checkpoints.drop_old(path.parent, config.output_name, config.save_last_n_epochs)
+        self.state.losses.clear()
+        self.save_state()
+
+    def _preview(self, epoch: int, lora_path: Path | None = None) -> None:
+        """Draw the sample prompts; the first picture becomes the preview of the LoRA file."""
+        if self.accelerator.is_main_process:
+            pictures = draw_previews(self.plan, self.base, epoch, self.state.step, self.tell)
+            if lora_path and pictures:
+                checkpoints.write_preview(lora_path, pictures[0])
+        self.accelerator.wait_for_everyone()
+
+    def save_lora(self, name: str, epoch: int) -> Path:
+        """Write the update as it stands under `name` in the output folder."""
+        config = self.plan.config
+        path = Path(config.output_dir) / name
+        if self.accelerator.is_main_process:
+            about = self.about | metadata.of_save(epoch, self.state.step, _now(config))
+            file = LoraFile(lora.modules(self.base.unet, self.base.text_encoder), about)
+            checkpoints.write_checkpoint(path, file, DTYPES[config.save_precision], self.plan)
+            self.tell(events.Saved(str(path), epoch, self.state.step))
+        self.accelerator.wait_for_everyone()
+        return path
+
+    def save_state(self) -> None:
+        """Write what a later start goes on from."""
+        if self.accelerator.is_main_process:
+            self.state.parameters = [parameter.detach().cpu() for parameter in self.parameters]
+            self.state.optimizer = self.optimizer.state_dict()
+            self.state.scheduler = self.scheduler.state_dict()
+            self.state.scaler = self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else {}
+            state.save_state(self._state_path(), self.state)
+        self.accelerator.wait_for_everyone()
+
+    def close(self) -> None:
+        """Write that the run is finished; what only going on would need is left out."""
+        if self.accelerator.is_main_process:
+            self.state.finished = True
+            self.state.parameters, self.state.optimizer = [], {}
+            state.save_state(self._state_path(), self.state)
+
+    def _state_path(self) -> Path:
+        config = self.plan.config
+        return state.state_path(project.folders_of_output(Path(config.output_dir)).state, config.output_name)
+
+    def files(self) -> tuple[str, ...]:
+        """The LoRA files that stand in the output folder."""
+        return tuple(str(path) for path in checkpoints.run_files(Path(self.plan.config.output_dir), self.plan.config.output_name))
+
+
+def _now(config: TrainConfig) -> float:
+    return float(config.source_date_epoch) if config.source_date_epoch is not None else time.time()
+
+
+def _encode(plan: RunPlan, base: BaseModel, device: torch.device, tell: events.OnEvent) -> list[tuple[Posterior, ...]]:
+    """Every picture's posterior; the VAE visits the device only for this."""
+    dtype = base.vae.dtype
+    base.vae.to(device, torch.float32)
+    encoded = encode_pictures(plan, base.vae, tell)
+    base.vae.to("cpu", dtype)
+    return encoded
+
+
+def _inject(config: TrainConfig, base: BaseModel, device: torch.device) -> list[dict]:
+    """Put the LoRA into what is trained, on the device; the optimizer's parameter groups."""
+    spec = lora.LoraSpec(config.rank, config.alpha, config.dropout)
+    groups = []
+    parts = (
+        ("unet", base.unet, lora.unet_targets, config.learning_rate),
+        ("text_encoder", base.text_encoder, lora.text_encoder_targets, config.text_encoder_lr),
+    )
+    for name, model, targets, rate in parts:
+        model.to(device)
+        if rate:
+            groups.append({"name": name, "lr": rate, "params": lora.inject(model, targets(model), spec, config.seed)})
+            model.train()
+    if config.gradient_checkpointing:
+        _checkpoint_gradients(base)
+    return groups
+
+
+def _checkpoint_gradients(base: BaseModel) -> None:
+    base.unet.enable_gradient_checkpointing()
+    base.unet.train()
+    base.text_encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
+def make_optimizer(config: TrainConfig, groups: list[dict]) -> torch.optim.Optimizer:
+    """The optimizer over parameter groups with their own learning rates. Raises ValueError when bitsandbytes is missing."""
+    options = {"lr": max(config.learning_rate, config.text_encoder_lr), "weight_decay": config.weight_decay}
+    if config.optimizer == "AdamW":
+        return torch.optim.AdamW(groups, **options)
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError:
+        raise ValueError('optimizer = "AdamW8bit" needs bitsandbytes (pip install bitsandbytes); "AdamW" learns the same') from None
+    return AdamW8bit(groups, **options)

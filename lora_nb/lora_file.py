@@ -1,0 +1,119 @@
+"""One LoRA file on disk: kohya's names, bytes, hashes.
+
+Names follow kohya's SD 1.5 convention whatever transformers calls its modules:
+`lora_unet_<diffusers path>` and `lora_te_text_model_<path>`, dots as underscores. Shapes: R rank.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from lora_nb import files
+
+DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+@dataclass(frozen=True)
+class LoraModule:
+    """The update of one layer: up @ down * alpha / R. `down` (R, in[, 1, 1]), `up` (out, R[, 1, 1])."""
+
+    down: Tensor
+    up: Tensor
+    alpha: float
+
+    @property
+    def rank(self) -> int:
+        return self.down.shape[0]
+
+
+@dataclass(frozen=True)
+class LoraFile:
+    """What a LoRA file holds: the update of each layer by its kohya name, and what the file says of itself."""
+
+    modules: Mapping[str, LoraModule]
+    metadata: Mapping[str, str]
+
+
+def unet_name(path: str) -> str:
+    """The kohya name of a U-Net layer from its diffusers module path."""
+    return "lora_unet_" + path.replace(".", "_")
+
+
+def text_encoder_name(path: str) -> str:
+    """The kohya name of a text-encoder layer, the same for every version of transformers."""
+    return "lora_te_text_model_" + path.removeprefix("text_model.").replace(".", "_")
+
+
+def write_lora(path: Path, file: LoraFile, dtype: torch.dtype) -> None:
+    """Write a kohya-format .safetensors file, whole or not at all, with the hashes Civitai and A1111 look for."""
+    tensors = {}
+    for name, module in file.modules.items():
+        tensors[f"{name}.lora_down.weight"] = module.down.detach().to("cpu", dtype).contiguous()
+        tensors[f"{name}.lora_up.weight"] = module.up.detach().to("cpu", dtype).contiguous()
+        tensors[f"{name}.alpha"] = torch.tensor(module.alpha, dtype=dtype)
+    files.write_bytes(path, serialize(tensors, file.metadata))
+
+
+def serialize(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """Safetensors bytes with `metadata`, its model hashes added. Equal input gives equal bytes.
+
+    `sshs_model_hash` is the sha256 of everything after the header; `sshs_legacy_hash` the first 8 hex digits of
+    the sha256 of 64 KiB at offset 1 MiB of the same file with `ss_*` metadata alone (sd-scripts).
+    """
+    blob = save(dict(tensors))
+    start = 8 + int.from_bytes(blob[:8], "little")
+    header, payload = json.loads(blob[8:start]), blob[start:]
+    plain = {key: value for key, value in metadata.items() if key.startswith("ss_")}
+    legacy = _assemble(header, plain, payload)[0x100000:0x110000]
+    hashes = {
+        "sshs_model_hash": hashlib.sha256(payload).hexdigest(),
+        "sshs_legacy_hash": hashlib.sha256(legacy).hexdigest()[:8],
+    }
+    return _assemble(header, {**metadata, **hashes}, payload)
+
+
+def _assemble(header: Mapping, metadata: Mapping[str, str], payload: bytes) -> bytes:
+    text = json.dumps({"__metadata__": dict(sorted(metadata.items())), **header}, separators=(",", ":"), ensure_ascii=False)
+    encoded = text.encode("utf-8")
+    encoded += b" " * (-len(encoded) % 8)
+    return len(encoded).to_bytes(8, "little") + encoded + payload
+
+
+def read_lora(path: Path) -> LoraFile:
+    """The modules of a kohya-format file, alpha = rank where the file has none.
+
+    Raises ValueError with one sentence for a missing file, one that is no safetensors, or one in another format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist: give the path of a LoRA file (.safetensors)")
+    try:
+        with safe_open(path, framework="pt") as opened:
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+            metadata = opened.metadata() or {}
+    except SafetensorError:
+        raise ValueError(f"{path} is not a readable .safetensors file (a web page saved under that name, or half a download?)") from None
+    return LoraFile(_modules(path, tensors), metadata)
+
+
+def _modules(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, LoraModule]:
+    modules = {}
+    for key, down in tensors.items():
+        name, dot, rest = key.partition(".")
+        if not dot or rest != "lora_down.weight":
+            continue
+        up = tensors.get(f"{name}.lora_up.weight")
+        if up is None:
+            raise ValueError(f"{path} is damaged: {name} has lora_down but no lora_up")
+        alpha = tensors.get(f"{name}.alpha")
+        modules[name] = LoraModule(down, up, float(alpha) if alpha is not None else float(down.shape[0]))
+    if not modules:
+        raise ValueError(f"{path} holds no kohya-format LoRA (no lora_down weights in it)")
+    return modules

@@ -1,0 +1,300 @@
+"""Base models: load them frozen, encode prompts and pictures with them.
+
+Shapes: B batch, T tokens, D width, C channels, H W pixels, h w latents.
+"""
+
+import contextlib
+import hashlib
+import pickle
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.utils import logging as diffusers_logging
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers.utils import logging as transformers_logging
+
+from lora_nb import bases, hub
+
+CHUNK = 75
+WEIGHTS = {"text_encoder": ("model", "pytorch_model"), "unet": ("diffusion_pytorch_model",) * 2, "vae": ("diffusion_pytorch_model",) * 2}
+# What each model may lack in a sound file: buffers that older releases stored and newer ones compute.
+COMPUTED = ("position_ids",)
+
+
+@dataclass
+class BaseModel:
+    """A Stable Diffusion, frozen and in eval mode.
+
+    `fingerprint` identifies the weights. For a single file `sha256` is the file's and `short_hash` kohya's
+    ss_sd_model_hash; for a folder both are "".
+    """
+
+    tokenizer: CLIPTokenizer
+    text_encoder: CLIPTextModel
+    vae: AutoencoderKL
+    unet: UNet2DConditionModel
+    scheduler_config: dict[str, Any]
+    name: str
+    fingerprint: str
+    prediction_type: str = "epsilon"
+    sha256: str = ""
+    short_hash: str = ""
+
+
+def load_base(name: str, dtype: torch.dtype = torch.float32) -> BaseModel:
+    """The base called `name` (Hugging Face id, diffusers folder, .safetensors/.ckpt file, "demo") on the CPU.
+
+    Raises ValueError with one sentence when it is absent, damaged, or not of the SD 1.5 family.
+    """
+    found = bases.resolve_base(name)
+    with _quiet():
+        if isinstance(found, Path) and found.is_file():
+            base = load_single_file(found, dtype)
+        else:
+            folder = found if isinstance(found, Path) else bases.check_folder(hub.download_base(found))
+            base = _load_folder(folder, dtype, name if folder != found or name == bases.DEMO else folder.name)
+    for model in (base.text_encoder, base.vae, base.unet):
+        model.eval().requires_grad_(False)
+    return base
+
+
+def _load_folder(folder: Path, dtype: torch.dtype, name: str) -> BaseModel:
+    scheduler = bases.read_json(folder / "scheduler" / "scheduler_config.json")
+    return BaseModel(
+        tokenizer=_load_tokenizer(folder / "tokenizer"),
+        text_encoder=_load_part(CLIPTextModel, folder, "text_encoder", dtype),
+        vae=_load_part(AutoencoderKL, folder, "vae", dtype),
+        unet=_load_part(UNet2DConditionModel, folder, "unet", dtype),
+        scheduler_config=scheduler,
+        name=name,
+        fingerprint=_folder_fingerprint(folder),
+        prediction_type=_check_prediction(scheduler.get("prediction_type", "epsilon"), folder),
+    )
+
+
+def _check_prediction(prediction_type: str, source: Path) -> str:
+    if prediction_type not in ("epsilon", "v_prediction"):
+        raise ValueError(f"{source} predicts {prediction_type}: only epsilon and v_prediction can be trained")
+    return prediction_type
+
+
+def _load_tokenizer(folder: Path) -> CLIPTokenizer:
+    try:
+        return CLIPTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{folder} holds no readable CLIP tokenizer: {_first_line(error)}") from None
+
+
+def weight_file(folder: Path, part: str) -> Path:
+    """The file `part`'s weights are in: safetensors before .bin, full precision before fp16. Raises ValueError."""
+    safe, pickled = WEIGHTS[part]
+    names = [f"{stem}{variant}{end}" for stem, end in ((safe, ".safetensors"), (pickled, ".bin")) for variant in ("", ".fp16")]
+    path = next((folder / part / name for name in names if (folder / part / name).is_file()), None)
+    if path is None:
+        raise ValueError(f"{folder / part} holds no weights: {names[0]} is missing; download the base again")
+    return path
+
+
+def _load_part(cls: type, folder: Path, part: str, dtype: torch.dtype) -> Any:
+    path = weight_file(folder, part)
+    if path.suffix == ".safetensors":
+        bases.read_header(path)
+    options = {"variant": "fp16"} if ".fp16." in path.name else {}
+    try:
+        model, info = cls.from_pretrained(
+            folder, subfolder=part, use_safetensors=path.suffix == ".safetensors",
+            torch_dtype=dtype, output_loading_info=True, local_files_only=True, **options,
+        )  # fmt: skip
+    except (OSError, ValueError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path} could not be read: {_first_line(error)}") from None
+    _refuse_missing(path, info["missing_keys"])
+    return model
+
+
+def _refuse_missing(path: Path, keys: Sequence[str]) -> None:
+    missing = sorted(key for key in keys if not key.endswith(COMPUTED))
+    if missing:
+        raise ValueError(f"{path} is not whole: {len(missing)} of its weights are missing, e.g. {missing[0]}")
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the loaders' own progress bars and remarks."""
+    logs = (transformers_logging, diffusers_logging)
+    levels = [log.get_verbosity() for log in logs]
+    bar = transformers_logging.is_progress_bar_enabled()
+    for log in logs:
+        log.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.set_verbosity(level)
+        if bar:
+            transformers_logging.enable_progress_bar()
+
+
+def load_single_file(
+    path: Path, dtype: torch.dtype, layout: Path = bases.SD15_FOLDER, tokenizer: Path = bases.DEMO_FOLDER / "tokenizer"
+) -> BaseModel:
+    """The base in a checkpoint of the original (LDM) layout, whose architecture is that of the configs in `layout`."""
+    weights = _read_checkpoint(path)
+    bases.check_layout(path, {key: tuple(value.shape) for key, value in weights.items()})
+    scheduler = bases.read_json(layout / "scheduler" / "scheduler_config.json")
+    if "v_pred" in weights:
+        scheduler["prediction_type"] = "v_prediction"
+    if "ztsnr" in weights:
+        scheduler["rescale_betas_zero_snr"] = True
+    sha256, short_hash = file_hashes(path)
+    return BaseModel(
+        tokenizer=_load_tokenizer(tokenizer),
+        text_encoder=_convert_text_encoder(path, weights, layout, dtype),
+        vae=_convert(AutoencoderKL, "vae", path, weights, layout, dtype),
+        unet=_convert(UNet2DConditionModel, "unet", path, weights, layout, dtype),
+        scheduler_config=scheduler,
+        name=path.name,
+        fingerprint=sha256,
+        prediction_type=scheduler["prediction_type"],
+        sha256=sha256,
+        short_hash=short_hash,
+    )
+
+
+def _read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint by name, mapped from the file rather than read; EMA copies left out."""
+    content = load_file(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
+    content = content.get("state_dict", content)
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path.name} holds no weights by name: it is not a Stable Diffusion checkpoint")
+    return {key: value for key, value in content.items() if isinstance(value, Tensor) and not key.startswith("model_ema.")}
+
+
+def _read_pickle(path: Path) -> Mapping[str, Any]:
+    with open(path, "rb") as file:
+        mapped = file.read(2) == b"PK"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"(?:GLOBAL|global) '?([\w.]+)", str(error))
+        what = f" ({named[1]})" if named else ""
+        raise ValueError(
+            f"{path.name} was refused: it holds program code besides weights{what}; use the .safetensors version of this base"
+        ) from None
+    except (RuntimeError, EOFError, KeyError, ValueError) as error:
+        raise ValueError(f"{path.name} is damaged: {_first_line(error)}; download it again") from None
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path.name} holds no weights by name: it is not a Stable Diffusion checkpoint")
+    return content
+
+
+def _convert(cls: type, part: str, path: Path, weights: Mapping[str, Tensor], layout: Path, dtype: torch.dtype) -> Any:
+    prefix = {"unet": bases.UNET_KEY, "vae": bases.VAE_KEY}[part]
+    own = {key: value for key, value in weights.items() if key.startswith(prefix)}
+    try:
+        model = cls.from_single_file(own, config=str(layout), subfolder=part, torch_dtype=dtype, local_files_only=True)
+    except (KeyError, ValueError, RuntimeError, NotImplementedError) as error:
+        raise ValueError(f"{path.name} has a {part} that is not that of Stable Diffusion 1.5: {_first_line(error)}") from None
+    _refuse_missing(path, [name for name, parameter in model.named_parameters() if parameter.is_meta])
+    return model
+
+
+def _convert_text_encoder(path: Path, weights: Mapping[str, Tensor], layout: Path, dtype: torch.dtype) -> CLIPTextModel:
+    prefix = re.compile(r"cond_stage_model\.transformer\.(text_model\.)?")
+    own = {prefix.sub("", key): value.to(dtype) for key, value in weights.items() if prefix.match(key)}
+    config = CLIPTextConfig.from_pretrained(layout / "text_encoder")
+    with torch.device("meta"):
+        model = CLIPTextModel(config)
+    flat = getattr(model, "text_model", model)
+    try:
+        missing, _ = flat.load_state_dict(own, strict=False, assign=True)
+    except RuntimeError as error:
+        raise ValueError(f"{path.name} has a text encoder that is not that of Stable Diffusion 1.5: {_first_line(error)}") from None
+    _refuse_missing(path, missing)
+    _fill_position_ids(flat, config.max_position_embeddings)
+    return model
+
+
+def _fill_position_ids(text_model: nn.Module, length: int) -> None:
+    text_model.embeddings.register_buffer("position_ids", torch.arange(length)[None], persistent=False)
+
+
+def file_hashes(path: Path) -> tuple[str, str]:
+    """sha256 of the file in hex, and kohya's short hash: 8 hex digits of the sha256 of 64 KiB at offset 1 MiB."""
+    with open(path, "rb") as file:
+        whole = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0x100000)
+        return whole, hashlib.sha256(file.read(0x10000)).hexdigest()[:8]
+
+
+def _folder_fingerprint(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for part in WEIGHTS:
+        digest.update(f"{part}:{file_hashes(weight_file(folder, part))[0]}\n".encode())
+    return digest.hexdigest()
+
+
+def pixel_factor(vae: AutoencoderKL) -> int:
+    """Pixels per latent along one side: 8 for Stable Diffusion 1.5."""
+    return 2 ** (len(vae.config.block_out_channels) - 1)
+
+
+def picture_unit(base: BaseModel) -> int:
+    """Pixels a picture's side is a multiple of, so that every level of the U-Net halves evenly: 64 for SD 1.5."""
+    return pixel_factor(base.vae) * 2 ** (len(base.unet.config.block_out_channels) - 1)
+
+
+def token_count(tokenizer: CLIPTokenizer, text: str) -> int:
+    """Tokens of `text` without the begin and end marks."""
+    return len(_tokenize(tokenizer, text))
+
+
+def _tokenize(tokenizer: CLIPTokenizer, text: str) -> list[int]:
+    return tokenizer(text, add_special_tokens=False, verbose=False).input_ids
+
+
+def encode_prompts(base: BaseModel, captions: Sequence[str], clip_skip: int, max_token_length: int) -> Tensor:
+    """The text encoder's states (B, T, D), with gradients if its weights have them.
+
+    T = max_token_length + 2. Each 75 tokens are encoded by themselves between begin and end marks, and re-joined
+    without the inner marks (sd-scripts). clip_skip 1 is the last layer; the final norm follows in every case.
+    """
+    chunks = max_token_length // CHUNK
+    rows = [row for caption in captions for row in _chunk(base.tokenizer, caption, chunks)]
+    ids = torch.tensor(rows, device=base.text_encoder.device)
+    states = base.text_encoder(input_ids=ids, output_hidden_states=True).hidden_states[-clip_skip]
+    text_model = getattr(base.text_encoder, "text_model", base.text_encoder)
+    states = text_model.final_layer_norm(states)
+    states = states.unflatten(0, (len(captions), chunks))
+    inner = states[:, :, 1:-1].flatten(1, 2)
+    return torch.cat([states[:, 0, :1], inner, states[:, -1, -1:]], dim=1)
+
+
+def _chunk(tokenizer: CLIPTokenizer, text: str, chunks: int) -> list[list[int]]:
+    """Rows of 77 ids. Where padding is not the end mark, it begins after one, as the encoder saw it in training."""
+    begin, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+    ids = _tokenize(tokenizer, text)[: chunks * CHUNK]
+    rows = []
+    for start in range(0, chunks * CHUNK, CHUNK):
+        row = [begin, *ids[start : start + CHUNK], end]
+        rows.append(row + [pad] * (CHUNK + 2 - len(row)))
+    return rows
+
+
+def encode_images(vae: AutoencoderKL, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (B, C, h, w) of the latents of `pixels` (B, 3, H, W) in [-1, 1], not scaled."""
+    posterior = vae.encode(pixels).latent_dist
+    return posterior.mean, posterior.std
+
+

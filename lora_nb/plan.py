@@ -1,0 +1,148 @@
+"""What a training run will do, known before any weights are loaded."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lora_nb import bases, events, project
+from lora_nb.buckets import Placement, count_batches, place
+from lora_nb.config import TrainConfig
+from lora_nb.images import ImageItem, scan
+
+MANY_STEPS = 10_000
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A resolved run: every path and size filled in, every picture placed, every step counted."""
+
+    config: TrainConfig
+    resolution: int
+    items: tuple[ImageItem, ...]
+    captions: tuple[str, ...]
+    placements: tuple[Placement, ...]
+    batches_per_epoch: int
+    steps_per_epoch: int
+    epochs: int
+    total_steps: int
+    lines: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def buckets(self) -> tuple[tuple[int, int], ...]:
+        return tuple(placement.bucket for placement in self.placements)
+
+    @property
+    def repeats(self) -> tuple[int, ...]:
+        return tuple(item.num_repeats for item in self.items)
+
+
+def resolve(config: TrainConfig) -> TrainConfig:
+    """The config with its empty paths and names filled in from the dataset folder. Raises ValueError without one."""
+    if not config.train_data_dir:
+        raise ValueError("train_data_dir is empty: give the folder with your pictures")
+    folders = project.folders_of_dataset(Path(config.train_data_dir))
+    output_dir = config.output_dir or str(folders.output)
+    output_name = config.output_name or project.folders_of_output(Path(output_dir)).base.name
+    if "/" in output_name or "\\" in output_name or output_name.startswith("."):
+        raise ValueError(f'output_name = "{output_name}" is not usable: it must be a file name without / or a leading dot')
+    return replace(config, output_dir=output_dir, output_name=output_name)
+
+
+def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent = events.silent) -> RunPlan:
+    """The plan of a run. Raises ValueError when the folder, its pictures or its captions do not allow one."""
+    config = resolve(config)
+    resolution = config.resolution or bases.native_resolution(config.pretrained_model_name_or_path)
+    found = _read_pictures(config, on_event)
+    captions, warnings = _captions(config, found.items)
+    if found.broken:
+        names = _some([broken.path.name for broken in found.broken])
+        warnings.append(f"{len(found.broken)} unreadable files are left out: {names}. Dataset Maker sets them aside.")
+    placements = tuple(place((item.width, item.height), resolution, config) for item in found.items)
+    batches = count_batches(
+        [placement.bucket for placement in placements], [item.num_repeats for item in found.items], config.train_batch_size
+    )
+    steps_per_epoch = -(-batches // (processes * config.gradient_accumulation_steps))
+    total = config.max_train_steps or config.max_train_epochs * steps_per_epoch
+    epochs = -(-total // steps_per_epoch)
+    lines = _step_math(config, found.items, steps_per_epoch, epochs, total)
+    warnings += _without_effect(config)
+    if total > MANY_STEPS:
+        warnings.append(f"{total} steps is a great deal: most LoRAs are done within 2000. Fewer epochs or repeats?")
+    return RunPlan(config, resolution, found.items, captions, placements, batches, steps_per_epoch, epochs, total,
+                   tuple(lines), tuple(warnings))  # fmt: skip
+
+
+def _read_pictures(config: TrainConfig, on_event: events.OnEvent):
+    folder = Path(config.train_data_dir)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} does not exist: give the folder with your pictures as train_data_dir")
+    found = scan(folder, config.num_repeats, config.caption_extension, on_event=on_event)
+    if not found.items:
+        raise ValueError(f"{folder} holds no pictures that can be read (jpg, png, webp, bmp, avif)")
+    return found
+
+
+def _captions(config: TrainConfig, items: Sequence[ImageItem]) -> tuple[tuple[str, ...], list[str]]:
+    """One caption a picture; those without get the trigger word, or the name of their N_name folder."""
+    lacking = [item.path.name for item in items if not (item.caption or "").strip()]
+    captions = tuple((item.caption or "").strip() or config.trigger_word or _class_words(item) for item in items)
+    if len(lacking) == len(items) and not any(captions):
+        raise ValueError(
+            f"none of the {len(items)} pictures in {config.train_data_dir} has a caption "
+            f"({config.caption_extension} beside it): tag them in Dataset Maker first, or give a trigger_word"
+        )
+    if not lacking:
+        return captions, []
+    instead = f'"{config.trigger_word}"' if config.trigger_word else "their folder's name"
+    return captions, [f"{len(lacking)} of {len(items)} pictures have no caption and are trained with {instead}: {_some(lacking)}"]
+
+
+def _class_words(item: ImageItem) -> str:
+    count, _, words = item.subset.partition("_")
+    return words if count.isdigit() else ""
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _step_math(config: TrainConfig, items: Sequence[ImageItem], per_epoch: int, epochs: int, total: int) -> list[str]:
+    """The sentences people know, then the exact count."""
+    lines = []
+    folders = Counter((item.subset, item.num_repeats) for item in items)
+    for (subset, repeats), images in sorted(folders.items()):
+        where = f" in {subset}" if len(folders) > 1 else ""
+        lines.append(f"📈 Found {images} images{where} with {repeats} repeats, equaling {images * repeats} steps.")
+    appearances = sum(item.num_repeats for item in items)
+    batch = config.train_batch_size * config.gradient_accumulation_steps
+    lines.append(f"📉 Divide {appearances} steps by {batch} batch size to get {_number(appearances / batch)} steps per epoch.")
+    around = int(appearances / batch * epochs)
+    if config.max_train_steps:
+        lines.append(f"🔮 There will be {total} steps, over {epochs} epochs.")
+    else:
+        lines.append(f"🔮 There will be {epochs} epochs, for around {around} total training steps.")
+    lines.append(f"🎯 Exactly, with buckets: {per_epoch} steps per epoch, {total} in all.")
+    return lines
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def _without_effect(config: TrainConfig) -> list[str]:
+    """Settings that do nothing in this combination, one sentence each."""
+    changed = {
+        name: getattr(config, name) != getattr(TrainConfig(), name)
+        for name in ("lr_warmup_steps", "lr_scheduler_num_cycles", "lr_scheduler_power", "keep_tokens")
+    }
+    cases = [
+        (changed["lr_warmup_steps"] and config.lr_warmup_steps and config.lr_scheduler == "constant",
+         "lr_warmup_steps has no effect with lr_scheduler = constant; constant_with_warmup has one"),
+        (changed["lr_scheduler_num_cycles"] and config.lr_scheduler != "cosine_with_restarts",
+         "lr_scheduler_num_cycles only works with cosine_with_restarts"),
+        (changed["lr_scheduler_power"] and config.lr_scheduler != "polynomial", "lr_scheduler_power only works with polynomial"),
+        (changed["keep_tokens"] and config.keep_tokens and not config.shuffle_caption, "keep_tokens has no effect without shuffle_caption"),
+    ]  # fmt: skip
+    return [sentence for holds, sentence in cases if holds]

@@ -1,0 +1,192 @@
+"""The machinery of a setting: one dataclass field <-> text, TOML, bounds and choices."""
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import tomli_w
+
+from lora_nb import files
+
+Config = TypeVar("Config")
+
+NOTHING = "none"  # TOML has no null
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    min: float | None = None,
+    max: float | None = None,
+    group: str = "",
+    advanced: bool = False,
+    internal: bool = False,
+) -> Any:
+    """A dataclass field whose help, bounds and place in the form travel with it.
+
+    `group` is the heading it stands under; `advanced` folds it away in the form; `internal` keeps it
+    out of the form (paths a form fills in by itself).
+    """
+    return dataclasses.field(
+        default=default,
+        metadata={"help": help, "min": min, "max": max, "group": group, "advanced": advanced, "internal": internal},
+    )
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting as every consumer (form, command line, TOML, check) reads it.
+
+    `kind` is "int", "float", "str", "bool" or "choice"; `many` marks a tuple of that kind, `optional` one
+    that may be None (an empty box, an absent TOML key).
+    """
+
+    name: str
+    kind: str
+    default: Any
+    help: str
+    min: float | None
+    max: float | None
+    group: str
+    advanced: bool
+    internal: bool
+    optional: bool
+    many: bool
+    choices: tuple[Any, ...]
+
+    @property
+    def expected(self) -> str:
+        """What a right value is, in words."""
+        if self.choices:
+            return "one of " + ", ".join(str(choice) for choice in self.choices)
+        words = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}[self.kind]
+        if self.many:
+            words = f"a list, each {words}"
+        if self.min is not None and self.max is not None:
+            words += f" from {self.min:g} to {self.max:g}"
+        elif self.min is not None:
+            words += f", {self.min:g} or more"
+        return words + (" (or nothing)" if self.optional else "")
+
+
+def settings_of(cls: type) -> tuple[Setting, ...]:
+    """The settings a config class declares, in order."""
+    hints = typing.get_type_hints(cls)
+    return tuple(_read_field(field, hints[field.name]) for field in dataclasses.fields(cls))
+
+
+def _read_field(field: dataclasses.Field, hint: Any) -> Setting:
+    arguments = typing.get_args(hint)
+    optional = isinstance(hint, types.UnionType) and type(None) in arguments
+    if optional:
+        hint = next(argument for argument in arguments if argument is not type(None))
+    many = typing.get_origin(hint) is tuple
+    if many:
+        hint = typing.get_args(hint)[0]
+    choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+    kind = "choice" if choices else hint.__name__
+    meta = field.metadata
+    return Setting(field.name, kind, field.default, meta["help"], meta["min"], meta["max"], meta["group"],
+                   meta["advanced"], meta["internal"], optional, many, choices)  # fmt: skip
+
+
+def parse(setting: Setting, text: str) -> Any:
+    """The value a person typed. A list is written with `;` or line ends between its parts. Raises ValueError."""
+    text = text.strip()
+    if setting.optional and text.lower() in ("", NOTHING):
+        return None
+    if setting.many:
+        parts = [part.strip() for part in text.replace("\n", ";").split(";")]
+        return check(setting, tuple(_parse_one(setting, part) for part in parts if part))
+    return check(setting, _parse_one(setting, text))
+
+
+def _parse_one(setting: Setting, text: str) -> Any:
+    if setting.choices:
+        return next((choice for choice in setting.choices if str(choice) == text), text)
+    if setting.kind == "bool":
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if setting.kind in ("int", "float"):
+        try:
+            return {"int": int, "float": float}[setting.kind](text)
+        except ValueError:
+            return text
+    return text
+
+
+def show(setting: Setting, value: Any) -> str:
+    """The text `parse` reads back."""
+    if value is None:
+        return ""
+    if setting.many:
+        return "; ".join(str(part) for part in value)
+    return str(value).lower() if setting.kind == "bool" else str(value)
+
+
+def check(setting: Setting, value: Any) -> Any:
+    """`value` in the setting's own type. Raises ValueError naming setting, value and what would be right."""
+    if setting.optional and (value is None or value == NOTHING):
+        return None
+    if setting.many:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{setting.name} = {value!r} is not usable: it must be {setting.expected}")
+        return tuple(_check_one(setting, part) for part in value)
+    return _check_one(setting, value)
+
+
+def _check_one(setting: Setting, value: Any) -> Any:
+    wrong = ValueError(f"{setting.name} = {value!r} is not usable: it must be {setting.expected}")
+    if setting.choices:
+        if value not in setting.choices or isinstance(value, bool):
+            raise wrong
+        return value
+    if setting.kind == "float" and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value).__name__ != setting.kind:
+        raise wrong
+    if setting.kind == "float" and value != value:
+        raise wrong
+    if (setting.min is not None and value < setting.min) or (setting.max is not None and value > setting.max):
+        raise wrong
+    return value
+
+
+def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
+    """A checked config. Raises ValueError for an unknown key (with the nearest right one) or an unusable value."""
+    known = {setting.name: setting for setting in settings_of(cls)}
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(known)}"
+            raise ValueError(f'unknown setting "{name}"{hint}')
+    return cls(**{name: check(known[name], value) for name, value in values.items()})
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The settings as TOML knows them: lists for tuples, no key for None, "none" where None is not the default."""
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    cleared = {field.name for field in dataclasses.fields(config) if field.default is not None}
+    shown = {name: NOTHING if value is None and name in cleared else value for name, value in values.items()}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in shown.items() if v is not None}
+
+
+def load(cls: type[Config], path: Path) -> Config:
+    """The config in a TOML file. Raises ValueError naming the file for bad TOML, an unknown key or a bad value."""
+    try:
+        return from_dict(cls, tomllib.loads(Path(path).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist: give the path of a .toml file with settings") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def save(config: Any, path: Path) -> None:
+    """Write the config as TOML, whole or not at all."""
+    files.write_text(path, tomli_w.dumps(to_dict(config)))

@@ -1,0 +1,108 @@
+"""From a TrainConfig to LoRA files that are proven to work."""
+
+import gc
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from lora_nb import checkpoints, events, project, state
+from lora_nb.config import TrainConfig
+from lora_nb.lora_file import DTYPES
+from lora_nb.loop import Poll, Run
+from lora_nb.models import BaseModel, load_base
+from lora_nb.plan import RunPlan, plan_run
+from lora_nb.verify import prove
+
+
+def no_requests() -> frozenset[str]:
+    """Ask for nothing: the default of `train`'s `poll`."""
+    return frozenset()
+
+
+def train(config: TrainConfig, on_event: events.OnEvent = events.silent, poll: Poll = no_requests) -> events.Finished:
+    """Train, or go on with, the run that `config` describes; the result says which files stand and that they work.
+
+    `poll` is asked after every step for any of "stop", "save" and "sample", each returned once. A stopped run
+    leaves a state that the same call goes on from. Raises ValueError for what a person can mend, OSError when a
+    file cannot be written; both leave every finished file and the newest state in place.
+    """
+    AcceleratorState._reset_state()  # a run before this one in the same process may have used another precision
+    accelerator = Accelerator(mixed_precision=choose_precision(config.mixed_precision), cpu=not torch.cuda.is_available())
+    tell = on_event if accelerator.is_main_process else events.silent
+    plan = plan_run(config, accelerator.num_processes, tell)
+    for text in plan.lines:
+        tell(events.Notice(text))
+    for text in plan.warnings:
+        tell(events.Notice(text, "warning"))
+    base = load_base(plan.config.pretrained_model_name_or_path, _weights_dtype(accelerator))
+    kept = find_state(plan, base, accelerator, tell)
+    if kept is not None and kept.finished:
+        return _already_done(plan)
+    run = Run.begin(plan, base, accelerator, kept, tell)
+    status = run.go_on(poll)
+    if status == "stopped":
+        return events.Finished("stopped", f"Stopped after step {run.state.step} of {plan.total_steps}. Start again to go on from there.",
+                               run.files())  # fmt: skip
+    return finish(run)
+
+
+def choose_precision(wanted: str) -> str:
+    """What "auto" means on this machine: bf16 where the GPU is fast at it, fp16 on older ones, none on a CPU."""
+    if wanted != "auto":
+        return wanted
+    if not torch.cuda.is_available():
+        return "no"
+    return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"
+
+
+def _weights_dtype(accelerator: Accelerator) -> torch.dtype:
+    return DTYPES.get(accelerator.mixed_precision, torch.float32)
+
+
+def find_state(plan: RunPlan, base: BaseModel, accelerator: Accelerator, tell: events.OnEvent) -> state.RunState | None:
+    """The state to go on from. Sets an earlier run's files aside when asked; raises ValueError when they are in the way."""
+    config = plan.config
+    path = state.state_path(project.folders_of_output(Path(config.output_dir)).state, config.output_name)
+    if config.on_existing == "restart":
+        if accelerator.is_main_process and (place := checkpoints.set_earlier_aside(plan, path)):
+            tell(events.Notice(f"The earlier run's files now lie in {place}."))
+        accelerator.wait_for_everyone()
+        return None
+    kept = state.load_state(path)
+    mend = 'choose another output_name, or on_existing = "restart" to set them aside and begin anew'
+    if kept is None:
+        if old := checkpoints.run_files(Path(config.output_dir), config.output_name):
+            raise ValueError(f"{config.output_dir} already holds {old[0].name} of another run: {mend}")
+        return None
+    changed = state.differences(kept.identity, state.identity_of(plan, base.fingerprint, accelerator.num_processes))
+    if changed:
+        raise ValueError(f"{config.output_dir} holds a run \"{config.output_name}\" with other settings ({'; '.join(changed)}): {mend}")
+    if not kept.finished:
+        tell(events.Notice(f"⏩ Going on with the run that stopped after step {kept.step} of {plan.total_steps}."))
+    return kept
+
+
+def _already_done(plan: RunPlan) -> events.Finished:
+    found = tuple(str(path) for path in project.lora_files(Path(plan.config.output_dir), plan.config.output_name))
+    if not found:
+        raise ValueError(
+            f'this run was finished before, but its files are no longer in {plan.config.output_dir}: choose on_existing = "restart" to train again'
+        )
+    return events.Finished("done", "This very run is already finished; its files are here.", found)
+
+
+def finish(run: Run) -> events.Finished:
+    """Prove that the last file works, in a base loaded anew, before saying done."""
+    files, plan, clip_skip = run.files(), run.plan, run.plan.config.clip_skip
+    main = run.accelerator.is_main_process
+    prompt = plan.config.trigger_word or plan.captions[0]
+    run.base.unet = run.base.text_encoder = run.base.vae = None
+    gc.collect()
+    if main:
+        newest = project.lora_files(Path(plan.config.output_dir), plan.config.output_name)[-1]
+        run.tell(events.Notice(prove(newest, load_base(plan.config.pretrained_model_name_or_path), prompt, clip_skip)))
+    run.close()
+    run.accelerator.wait_for_everyone()
+    return events.Finished("done", f"Done: {plan.total_steps} steps, {len(files)} LoRA files.", files)

@@ -1,0 +1,89 @@
+"""The figures of a running training: events, logs/metrics.jsonl and TensorBoard."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+from lora_nb import events, files, project
+from lora_nb.plan import RunPlan
+
+ESTIMATE_AFTER = 10
+WINDOW = 50
+
+
+class TrainingLog:
+    """Tells and writes down each step and epoch. Everything after `step` from an earlier start is dropped."""
+
+    def __init__(self, plan: RunPlan, step: int, writes: bool, tell: events.OnEvent):
+        """Open the log of a run of which `step` steps are done; `writes` is true in one process alone."""
+        self.plan, self.tell, self.writer, self.file = plan, tell, None, None
+        self.first_step = step
+        self.times: deque[float] = deque([time.monotonic()], maxlen=WINDOW + 1)
+        if not writes:
+            return
+        folders = project.folders_of_output(Path(plan.config.output_dir))
+        _forget_after(folders.metrics, step)
+        folders.metrics.parent.mkdir(parents=True, exist_ok=True)
+        self.file = open(folders.metrics, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed by close()
+        self.writer = SummaryWriter(str(folders.logs / "tensorboard" / plan.config.output_name), purge_step=step + 1)
+
+    def step(self, epoch: int, step: int, losses: Sequence[float], rates: tuple[float, float]) -> None:
+        """Log a step; `losses` are those of the epoch so far, `rates` those of U-Net and text encoder."""
+        self.times.append(time.monotonic())
+        speed = (len(self.times) - 1) / max(self.times[-1] - self.times[0], 1e-9)
+        left = (self.plan.total_steps - step) / speed
+        average = sum(losses) / len(losses)
+        self._write(events.StepLog(step, self.plan.total_steps, epoch, losses[-1], average, *rates, speed, left))
+        self._scalars(step, {"loss/current": losses[-1], "loss/average": average, "lr/unet": rates[0], "lr/textencoder": rates[1]})
+        if step == self.first_step + ESTIMATE_AFTER:
+            self.tell(events.Notice(f"⏳ {speed:.1f} steps a second: about {_duration(left)} to go."))
+
+    def epoch(self, epoch: int, step: int, losses: Sequence[float]) -> None:
+        """Log a finished epoch."""
+        average = sum(losses) / len(losses)
+        self._write(events.EpochLog(epoch, step, average))
+        self._scalars(epoch, {"loss/epoch_average": average})
+
+    def close(self) -> None:
+        """Flush and close the files."""
+        if self.file:
+            self.file.close()
+            self.writer.close()
+
+    def _write(self, event: events.StepLog | events.EpochLog) -> None:
+        self.tell(event)
+        if self.file:
+            self.file.write(events.to_line(event) + "\n")
+
+    def _scalars(self, x: int, values: dict[str, float]) -> None:
+        if self.writer:
+            for name, value in values.items():
+                self.writer.add_scalar(name, value, x)
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Drop what a killed run logged after the state it is continued from."""
+    if path.exists():
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        kept = [line for line in lines if _step_of(line) <= step]
+        files.write_text(path, "".join(line + "\n" for line in kept))
+
+
+def _step_of(line: str) -> float:
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,41 @@
+"""Proof that a LoRA file works: read by diffusers' own loader into a fresh base, finite, and with an effect."""
+
+from pathlib import Path
+
+import torch
+from diffusers import StableDiffusionPipeline
+from diffusers.schedulers import DDIMScheduler
+from torch import Tensor
+
+from lora_nb import checkpoints
+from lora_nb.models import BaseModel, encode_prompts
+
+
+def prove(path: Path, base: BaseModel, prompt: str, clip_skip: int) -> str:
+    """One sentence on what the file does to `base`, which must hold no LoRA. Raises ValueError when it does not work."""
+    if not checkpoints.has_changed_anything(path):
+        raise ValueError(f"{path.name} changes nothing: every update in it is zero (learning rate too low, or no step taken?)")
+    pipeline = StableDiffusionPipeline(
+        vae=base.vae, text_encoder=base.text_encoder, tokenizer=base.tokenizer, unet=base.unet,
+        scheduler=DDIMScheduler.from_config(base.scheduler_config), safety_checker=None, feature_extractor=None,
+        requires_safety_checker=False,
+    )  # fmt: skip
+    without = _predict(base, prompt, clip_skip)
+    pipeline.load_lora_weights(path.parent, weight_name=path.name)
+    with_lora = _predict(base, prompt, clip_skip)
+    if not with_lora.isfinite().all():
+        raise ValueError(f"{path.name} makes the model answer with NaN: the training has diverged; lower learning_rate")
+    change = ((with_lora - without).norm() / without.norm()).item()
+    if change == 0:
+        raise ValueError(f"{path.name} loads in diffusers but changes nothing in the model's answer")
+    return f"{path.name} was read back by diffusers and changes the model's answer by {change:.1%}."
+
+
+@torch.no_grad()
+def _predict(base: BaseModel, prompt: str, clip_skip: int) -> Tensor:
+    """The U-Net's answer (1, C, h, w) to fixed noise at the middle timestep."""
+    config, parameter = base.unet.config, next(base.unet.parameters())
+    side = config.sample_size if isinstance(config.sample_size, int) else 64
+    noise = torch.randn(1, config.in_channels, side, side, generator=torch.Generator().manual_seed(0))
+    hidden = encode_prompts(base, [prompt], clip_skip, 75).to(parameter.dtype)
+    return base.unet(noise.to(parameter.device, parameter.dtype), 500, hidden).sample.float().cpu()

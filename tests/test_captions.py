@@ -1,0 +1,91 @@
+"""Captions: tags, trigger words, files."""
+
+import pytest
+
+from lora_nb import captions
+from lora_nb.config import TriggerConfig
+
+
+def test_split_and_join_are_a_round_trip():
+    assert captions.split_tags(" a cat,long hair ,, ^_^\n1girl,") == ["a cat", "long hair", "^_^", "1girl"]
+    assert captions.join_tags(["a cat", "^_^"]) == "a cat, ^_^"
+    assert captions.split_tags("") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "trigger", "expected"),
+    [
+        ("1girl, solo", "ohwx_cat", "ohwx_cat, 1girl, solo"),
+        ("1girl, ohwx_cat, solo", "ohwx_cat", "ohwx_cat, 1girl, solo"),
+        ("b, 1girl", "a, b", "a, b, 1girl"),
+        ("", "ohwx_cat", "ohwx_cat"),
+        ("1girl", "", "1girl"),
+        ("A cat on a mat. It has 1,000 stripes.", "ohwx", "ohwx, A cat on a mat. It has 1,000 stripes."),
+    ],
+)
+def test_the_trigger_stands_first_and_stays_when_added_again(text, trigger, expected):
+    once = captions.add_trigger(text, trigger)
+    assert once == expected
+    assert captions.add_trigger(once, trigger) == expected
+
+
+def test_removing_tags_sees_underscores_and_capitals_as_the_same_and_leaves_other_texts_alone():
+    assert captions.remove_tags("1girl, Long_Hair, solo", ["long hair"]) == "1girl, solo"
+    assert captions.remove_tags("1girl,solo ,", ["hat"]) == "1girl,solo ,"
+
+
+def test_merging_keeps_the_old_text_and_adds_what_it_lacks():
+    assert captions.merge_tags("ohwx, long_hair", "long hair, hat, hat") == "ohwx, long_hair, hat"
+    assert captions.merge_tags("", "hat") == "hat"
+    assert captions.merge_tags("a cat,", "hat") == "a cat, hat"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"\xef\xbb\xbfcaf\xc3\xa9 \n", "café"),
+        ("café".encode("cp1252"), "café"),
+        ("café".encode("utf-16"), "café"),
+        (b"", ""),
+        (b" \n", ""),
+    ],
+)
+def test_captions_are_read_in_any_common_encoding(tmp_path, content, expected):
+    (tmp_path / "a.txt").write_bytes(content)
+    assert captions.read_caption(tmp_path / "a.jpg") == expected
+
+
+def test_a_written_caption_is_read_back(tmp_path):
+    image = tmp_path / "a.b.jpg"
+    assert captions.read_caption(image) is None
+    captions.write_caption(image, "ein Kätzchen, 猫 ")
+    assert captions.read_caption(image) == "ein Kätzchen, 猫"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.b.txt"]
+    captions.write_caption(image, "x", ".caption")
+    assert (tmp_path / "a.b.caption").exists()
+
+
+def test_applying_a_trigger_counts_changes_and_is_idempotent(tmp_path):
+    images = [tmp_path / name for name in ("a.jpg", "b.png", "c.webp")]
+    captions.write_caption(images[0], "hat, white background")
+    captions.write_caption(images[1], "ohwx, hat")
+    config = TriggerConfig(trigger_word="ohwx", remove_tags=("white_background",))
+    assert captions.apply_trigger(images, config) == 2
+    assert [captions.read_caption(image) for image in images] == ["ohwx, hat", "ohwx, hat", "ohwx"]
+    assert captions.apply_trigger(images, config) == 0
+
+
+def test_tags_are_counted_by_caption_and_ordered_by_frequency():
+    counts = captions.count_tags(["b, a, a", "b", "c"])
+    assert list(counts.items()) == [("b", 2), ("a", 1), ("c", 1)]
+
+
+def test_top_tags_read_sub_folders_and_pass_over_stray_text(tmp_path):
+    for name, text in {"a": "hat, cat", "5_x/b": "hat"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.jpg").touch()
+        captions.write_caption(tmp_path / f"{name}.jpg", text)
+    (tmp_path / "README.txt").write_text("stray, hat", encoding="utf-8")
+    assert captions.top_tags(tmp_path) == [("hat", 2), ("cat", 1)]
+    assert captions.top_tags(tmp_path, n=1) == [("hat", 2)]
+    assert captions.top_tags(tmp_path / "none") == []

@@ -1,0 +1,46 @@
+"""Noise, targets and weights against the equations and against diffusers."""
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+
+from lora_nb import diffusion
+
+SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(5, 4, 8, 8, generator=generator) for _ in range(2)], torch.tensor([0, 10, 500, 900, 999])
+
+
+def test_noise_and_velocity_are_those_of_diffusers(batch):
+    (latents, noise), timesteps = batch
+    scheduler, signal = DDPMScheduler(**SCHEDULE), diffusion.alphas_cumprod(SCHEDULE)[timesteps]
+    assert torch.allclose(diffusion.add_noise(latents, noise, signal), scheduler.add_noise(latents, noise, timesteps), atol=1e-6)
+    assert torch.allclose(
+        diffusion.target(latents, noise, signal, "v_prediction"), scheduler.get_velocity(latents, noise, timesteps), atol=1e-6
+    )
+    assert diffusion.target(latents, noise, signal, "epsilon") is noise
+
+
+def test_the_schedule_is_that_of_sd15():
+    signal = diffusion.alphas_cumprod(SCHEDULE)
+    assert len(signal) == 1000 and signal[-1].item() == pytest.approx(0.00466, abs=2e-5)
+    assert (signal / (1 - signal))[-1].item() == pytest.approx(0.00468, abs=2e-5)
+
+
+def test_min_snr_caps_the_easy_steps_only():
+    signal = diffusion.alphas_cumprod(SCHEDULE)[torch.tensor([0, 500, 999])]
+    snr = signal / (1 - signal)
+    assert torch.allclose(diffusion.snr_weights(signal, 5.0, "epsilon"), torch.tensor([5 / snr[0], 1, 1]))
+    assert torch.allclose(diffusion.snr_weights(signal, 5.0, "v_prediction"), snr.clamp(max=5) / (snr + 1))
+    assert torch.equal(diffusion.snr_weights(signal, None, "epsilon"), torch.ones(3))
+
+
+def test_losses_are_per_picture(batch):
+    (latents, noise), _ = batch
+    losses = diffusion.losses(latents, noise, torch.arange(5.0))
+    assert losses[0] == 0 and losses.shape == (5,)
+    assert losses[3].item() == pytest.approx(3 * ((latents[3] - noise[3]) ** 2).mean().item(), rel=1e-5)
