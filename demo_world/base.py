@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
 import text as text_stage
@@ -94,6 +95,8 @@ def write(both: nn.ModuleDict, folder: Path = FOLDER) -> None:
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
     pipeline(both).to(dtype=torch.float16).save_pretrained(fresh, safe_serialization=True)
+    config = fresh / "text_encoder" / "config.json"   # transformers would otherwise load 16 bits into a 32 bit pipeline
+    config.write_text(config.read_text().replace('"float16"', '"float32"'))
     shutil.rmtree(fresh / "tokenizer")
     shutil.copytree(text_stage.FOLDER, fresh / "tokenizer")
     if folder.exists():
@@ -119,6 +122,7 @@ def train(steps: int = 4000, batch: int = 64, write_every: int = 1) -> None:
     strange = text_stage.strange_words()
     alphas = scheduler().alphas_cumprod
     run = Run("base", start(), steps, 1e-3, every=250)
+    run.modules["unet"].set_attn_processor(AttnProcessor())   # on a CPU twice as fast backwards as the fused attention
     rng = random.Random(run.step)
     while run.step < steps:
         run.modules.train()

@@ -46,7 +46,7 @@ class ConvNet(nn.Module):
         self.head = nn.Linear(2 * fourth, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.body(x)
+        x = self.body(x.contiguous(memory_format=torch.channels_last))
         return self.head(torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1))
 
 

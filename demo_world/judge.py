@@ -32,7 +32,8 @@ def another_view(avatar: Avatar, rng: random.Random) -> Avatar:
     options = dict(avatar.options)
     options[parts.mouth_option] = [rng.choice(list(parts.mouth))]
     if parts.clothes:
-        options |= {parts.clothes_option: [rng.choice(list(parts.clothes))], parts.clothes_colour: [jitter(rng.choice(list(CLOTHES.values())), rng)]}
+        colour = jitter(rng.choice(list(CLOTHES.values())), rng)
+        options |= {parts.clothes_option: [rng.choice(list(parts.clothes))], parts.clothes_colour: [colour]}
     options |= framing(avatar.style, rng, wide=True)
     colours, _, _ = background(rng, avoid="")
     return replace(avatar, options=options, background=colours)

@@ -95,7 +95,7 @@ def psnr(vae: AutoencoderKL, images: np.ndarray) -> float:
     return float((10 * torch.log10(4 / (x - y).square().mean((1, 2, 3)))).mean())
 
 
-def train(steps: int = 3600, batch: int = 8) -> None:
+def train(steps: int = 3000, batch: int = 8) -> None:
     """Train, whiten and store the VAE; resumes."""
     x = torch.from_numpy(small(pictures("base", 24000), 0))
     held_out = small(pictures("tagger_test", 2000), 1)[:128]

@@ -1,4 +1,4 @@
-"""Base models by name: where they lie, what they are, whether they can be used. Reads no weights, imports no torch."""
+"""Base models by name: where they lie and whether they can be used. Reads no weights, imports no torch."""
 
 import json
 import re
@@ -37,7 +37,7 @@ FOREIGN = (
 
 
 def resolve_base(name: str) -> Path | str:
-    """The folder or file called `name`, or the Hugging Face id it is. Raises ValueError saying what is wrong with it."""
+    """The folder or file called `name`, or the Hugging Face id it is. Raises ValueError for anything else."""
     if name == DEMO:
         return check_folder(DEMO_FOLDER)
     path = Path(name).expanduser()
@@ -106,13 +106,15 @@ def _check_unet_config(folder: Path) -> None:
     if unet.get("use_linear_projection") or unet.get("cross_attention_dim") == 1024:
         raise ValueError(f"{folder} holds a Stable Diffusion 2 model: {ONLY_SD15}")
     if unet.get("in_channels", 4) != 4:
-        raise ValueError(f"{folder} holds an inpainting or editing model ({unet['in_channels']} input channels): {ONLY_SD15}")
+        raise ValueError(
+            f"{folder} holds an inpainting model ({unet['in_channels']} input channels): {ONLY_SD15}"
+        )
 
 
 def check_single_file(path: Path) -> None:
     """Raises ValueError, in one sentence, when the file cannot be an SD 1.5 checkpoint.
 
-    A .safetensors file is judged whole by its header; of a pickled file (.ckpt) only the outside is looked at.
+    A .safetensors file is judged by its header; of a pickled file (.ckpt) only the outside is looked at.
     """
     size = path.stat().st_size
     with open(path, "rb") as file:
@@ -121,21 +123,25 @@ def check_single_file(path: Path) -> None:
         raise ValueError(f"{path.name} is empty (0 bytes): download it again")
     _refuse_text(path, start)
     if path.suffix.lower() not in SINGLE_FILE_SUFFIXES:
-        raise ValueError(f"{path.name} is no model file: its name should end in {' or '.join(SINGLE_FILE_SUFFIXES)}")
+        raise ValueError(
+            f"{path.name} is no model file: its name should end in {' or '.join(SINGLE_FILE_SUFFIXES)}"
+        )
     if path.suffix.lower() == ".safetensors":
         check_layout(path, {key: tuple(entry["shape"]) for key, entry in read_header(path).items()})
     elif start.startswith(b"PK"):
         _check_zip(path)
     elif not start.startswith(b"\x80"):
-        raise ValueError(f"{path.name} is damaged or no checkpoint: a .ckpt is a file written by PyTorch; download it again")
+        raise ValueError(f"{path.name} is damaged or no checkpoint of PyTorch: download it again")
 
 
 def _refuse_text(path: Path, start: bytes) -> None:
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text[:1] == b"<":
-        raise ValueError(f"{path.name} is a web page, not a model: the link needs a login or is not the download link itself")
+        raise ValueError(
+            f"{path.name} is a web page, not a model: the link needs a login or is no download link"
+        )
     if text.startswith(b"version https://git-lfs"):
-        raise ValueError(f"{path.name} is a Git LFS pointer, not the model: fetch it with `git lfs pull` or download the file")
+        raise ValueError(f"{path.name} is a Git LFS pointer, not the model: fetch it with `git lfs pull`")
     if len(text) >= 8 and all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in text[:8]):
         first = text.decode("utf-8", "replace").splitlines()[0][:80]
         raise ValueError(f"{path.name} holds text, not a model: it begins with {first!r}; download it again")
@@ -146,17 +152,21 @@ def _check_zip(path: Path) -> None:
         raise ValueError(f"{path.name} is cut off: its end is missing; download it again")
     with zipfile.ZipFile(path) as archive:
         if not any(name.endswith("data.pkl") for name in archive.namelist()):
-            raise ValueError(f"{path.name} is a zip archive, not a checkpoint: unpack it and give the model inside")
+            raise ValueError(
+                f"{path.name} is a zip archive, not a checkpoint: unpack it and give the model inside"
+            )
 
 
 def read_header(path: Path) -> dict[str, dict[str, Any]]:
-    """dtype, shape and data_offsets of each tensor of a .safetensors file. Raises ValueError when it is not whole."""
+    """dtype, shape and data_offsets of each tensor of a .safetensors file. Raises ValueError for damage."""
     size = path.stat().st_size
     with open(path, "rb") as file:
         start = file.read(8)
         length = int.from_bytes(start, "little")
         if start[:2] == b"PK":
-            raise ValueError(f"{path.name} is a zip or a .ckpt renamed to .safetensors: give it its own ending")
+            raise ValueError(
+                f"{path.name} is a zip or a .ckpt renamed to .safetensors: give it its own ending"
+            )
         if len(start) < 8 or not 2 <= length <= 200_000_000:
             raise ValueError(f"{path.name} is damaged or no .safetensors file: download it again")
         text = file.read(length)
@@ -181,14 +191,21 @@ def check_layout(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
     context = shapes.get(CROSS_ATTENTION, (0, 0))[-1]
     channels = (shapes.get(f"{UNET_KEY}input_blocks.0.0.weight") or (0, 4, 0, 0))[1]
     if context == 1024:
-        raise ValueError(f"{path.name} is a Stable Diffusion 2 model, not a Stable Diffusion 1.5 base: {ONLY_SD15}")
+        raise ValueError(
+            f"{path.name} is a Stable Diffusion 2 model, not a Stable Diffusion 1.5 base: {ONLY_SD15}"
+        )
     if channels != 4:
-        raise ValueError(f"{path.name} is an inpainting or editing model ({channels} input channels): give a plain SD 1.5 base")
-    lacking = [word for key, word in ((UNET_KEY, "U-Net"), (TEXT_KEY, "text encoder"), (VAE_KEY, "VAE")) if not _any_starts(shapes, key)]
+        raise ValueError(f"{path.name} is an inpainting model ({channels} input channels): {ONLY_SD15}")
+    models = ((UNET_KEY, "U-Net"), (TEXT_KEY, "text encoder"), (VAE_KEY, "VAE"))
+    lacking = [word for key, word in models if not _any_starts(shapes, key)]
     if len(lacking) == 3:
-        raise ValueError(f"{path.name} is not a Stable Diffusion 1.5 checkpoint: none of its {len(shapes)} names is known")
+        raise ValueError(
+            f"{path.name} is not a Stable Diffusion 1.5 checkpoint: none of its {len(shapes)} names is known"
+        )
     if lacking:
-        raise ValueError(f"{path.name} lacks the {' and the '.join(lacking)}: choose a whole SD 1.5 checkpoint (a VAE baked in)")
+        raise ValueError(
+            f"{path.name} lacks the {' and the '.join(lacking)}: choose a whole SD 1.5 checkpoint"
+        )
 
 
 def _any_starts(names: Iterable[str], prefix: str) -> bool:
@@ -207,3 +224,17 @@ def _foreign_kind(names: Iterable[str]) -> str | None:
     if _any_starts(names, "decoder.") and _any_starts(names, "encoder."):
         return "a VAE alone"
     return None
+
+
+def refuse_missing(path: Path, names: Iterable[str]) -> None:
+    """Raises ValueError when weights called `names` are missing; position_ids are computed, not stored."""
+    missing = sorted(name for name in names if not name.endswith("position_ids"))
+    if missing:
+        raise ValueError(f"{path} is not whole: {len(missing)} of its weights are missing, e.g. {missing[0]}")
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[
+        :200
+    ]

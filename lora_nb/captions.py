@@ -15,7 +15,7 @@ CAPTION_EXTENSION = ".txt"
 
 @dataclass(frozen=True)
 class TagReport:
-    """What a tagger or a captioner did: captions written, pictures left as they were, (name, reason) of failures."""
+    """What a tagger or a captioner did: captions written, pictures left alone, failures as (name, reason)."""
 
     tagged: int
     skipped: int
@@ -43,7 +43,10 @@ def caption_path(image: Path, extension: str = CAPTION_EXTENSION) -> Path:
 
 
 def free_stem(stem: str, taken: Container[str]) -> str:
-    """`stem`, or the first `stem-2`, `stem-3`, ... that `taken` (in casefold) lacks: files of one stem share a caption."""
+    """`stem`, or the first `stem-2`, `stem-3`, ... that `taken` lacks in any case.
+
+    `taken` holds casefolded stems. Pictures of one stem share a caption, so a free file name is not enough.
+    """
     number, candidate = 1, stem
     while candidate.casefold() in taken:
         number += 1
@@ -98,6 +101,11 @@ def merge_tags(old: str, new: str) -> str:
             known.add(same_tag(tag))
             added.append(tag)
     return join_tags([*filter(None, [old.strip().rstrip(",")]), *added])
+
+
+def wanted(existing: str, old: str | None) -> bool:
+    """Whether the setting `existing` of a tagger or captioner asks for new words beside the caption `old`."""
+    return existing != "missing" or not old
 
 
 def apply_trigger(images: Sequence[Path], config: TriggerConfig) -> int:

@@ -31,6 +31,29 @@ class ImportConfig:
 
 
 @dataclass(frozen=True)
+class DatasetConfig:
+    """A dataset folder."""
+
+    train_data_dir: str = setting("", "the dataset folder", internal=True)
+
+
+@dataclass(frozen=True)
+class RestoreConfig:
+    """Pictures that were set aside, and come back."""
+
+    train_data_dir: str = setting("", "the dataset folder they go back to", internal=True)
+    names: tuple[str, ...] = setting((), "which, with ; between them; empty: all of them")
+
+
+@dataclass(frozen=True)
+class TopTagsConfig:
+    """The most frequent tags."""
+
+    train_data_dir: str = setting("", "the dataset folder", internal=True)
+    number: int = setting(50, "how many tags", min=1, max=10_000)
+
+
+@dataclass(frozen=True)
 class CurateConfig:
     """Broken pictures and duplicates, set aside and never deleted."""
 

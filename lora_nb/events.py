@@ -95,4 +95,6 @@ def from_line(line: str) -> Event:
     kind = KINDS.get(fields.pop("event", None))
     if kind is None:
         raise ValueError(f"not an event line: {line[:80]}")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+    return kind(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    )

@@ -44,3 +44,9 @@ def free_name(path: Path) -> Path:
     while (candidate := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists():
         number += 1
     return candidate
+
+
+def sweep(folder: Path, stem: str) -> None:
+    """Remove what a killed process left of its unfinished writes to files whose names begin with `stem`."""
+    for path in Path(folder).glob(f".{stem}*.tmp"):
+        path.unlink(missing_ok=True)

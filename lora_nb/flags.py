@@ -19,15 +19,17 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser(prog: str, cls: type) -> Parser:
     """A parser with the TOML file, --job_dir and one flag for each setting of `cls`."""
-    parser = Parser(prog, description=cls.__doc__, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog, f"{prog} [file.toml] [--setting value ...]", cls.__doc__, allow_abbrev=False)
     parser.add_argument("file", nargs="?", type=Path, help="a .toml file with settings; flags win over it")
-    parser.add_argument("--job_dir", type=Path, help="folder for events.jsonl, error.txt and requests of a followed job")
+    parser.add_argument(
+        "--job_dir", type=Path, help="folder for events.jsonl, error.txt and requests of a followed job"
+    )
     groups: dict[str, Any] = {}
     for setting in settings_of(cls):
         title = setting.group or "settings"
-        group = groups.setdefault(title, None) or parser.add_argument_group(title)
-        groups[title] = group
-        _add_flag(group, setting)
+        if title not in groups:
+            groups[title] = parser.add_argument_group(title)
+        _add_flag(groups[title], setting)
     return parser
 
 
@@ -63,7 +65,9 @@ def read_arguments(parser: Parser, cls: type[Config], arguments: list[str]) -> t
 
 def _unknown(argument: str, cls: type, prog: str) -> str:
     if not argument.startswith("-"):
-        return f'"{argument}" is one argument too many: one .toml file, then --setting value (see {prog} --help)'
+        return (
+            f'"{argument}" is one argument too many: one .toml file, then --setting value (see {prog} --help)'
+        )
     name = argument.lstrip("-").partition("=")[0].replace("-", "_")
     near = difflib.get_close_matches(name, [setting.name for setting in settings_of(cls)], n=1, cutoff=0.5)
     hint = f"did you mean --{near[0]}?" if near else f"see {prog} --help"

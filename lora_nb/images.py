@@ -3,19 +3,22 @@
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
 from lora_nb import captions
 from lora_nb.events import Notice, OnEvent, Progress, silent
 
+T = TypeVar("T")
+
 IMAGE_EXTENSIONS = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".avif"))
-# Whatever its ending says, a file is only ever read as one of these: Pillow's EPS reader would run Ghostscript.
+# Whatever its ending says, a file is read as one of these only: Pillow's EPS reader would run Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "AVIF", "GIF", "TIFF")
 REPEATS = re.compile(r"(\d+)_.+")
 ORIENTATION = 0x0112
@@ -68,19 +71,31 @@ def scan(
     """The pictures in `folder` and its direct sub-folders, always in the same order.
 
     A sub-folder called `N_name` has N repeats, any other `num_repeats`. `verify` decodes every picture whole;
-    without it only the header is read. Raises ValueError when `folder` is none, OSError when a file cannot be read.
+    without it only the header is read. Raises ValueError when `folder` is none, OSError when a file cannot
+    be read.
     """
-    found = [(path, repeats) for place, repeats in _places(Path(folder), num_repeats, on_event) for path in list_images(place)]
+    places = _places(Path(folder), num_repeats, on_event)
+    found = {path: repeats for place, repeats in places for path in list_images(place)}
     measure = _measure_whole if verify else _measure_header
     items, broken = [], []
-    for done, ((path, repeats), size) in enumerate(zip(found, _measured(measure, found), strict=True), start=1):
+    for path, size in each(measure, list(found), "Reading images", on_event):
         if isinstance(size, str):
             broken.append(Broken(path, size))
         else:
             caption = captions.read_caption(path, caption_extension)
-            items.append(ImageItem(path, *size, caption, repeats, path.parent.name))
-        on_event(Progress("Reading images", done, len(found)))
+            items.append(ImageItem(path, *size, caption, found[path], path.parent.name))
     return Scan(tuple(items), tuple(broken))
+
+
+def each(
+    read: Callable[[Path], T], paths: Sequence[Path], stage: str, on_event: OnEvent = silent
+) -> Iterator[tuple[Path, T]]:
+    """Every path with what `read` returns for it, in order; a few threads read ahead."""
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore")  # of Pillow, about pictures that are nevertheless read
+        for done, result in enumerate(zip(paths, pool.map(read, paths), strict=True), start=1):
+            yield result
+            on_event(Progress(stage, done, len(paths)))
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -103,12 +118,6 @@ def _places(folder: Path, num_repeats: int, on_event: OnEvent) -> Iterator[tuple
                 on_event(Notice(f"{place.name} is left out: its name asks for 0 repeats", "warning"))
 
 
-def _measured(measure: Callable[[Path], tuple[int, int] | str], found: list) -> Iterator[tuple[int, int] | str]:
-    with warnings.catch_warnings(), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        warnings.simplefilter("ignore")
-        yield from pool.map(measure, (path for path, _ in found))
-
-
 def _measure_whole(path: Path) -> tuple[int, int] | str:
     try:
         return open_upright(path).size
@@ -122,14 +131,15 @@ def _measure_header(path: Path) -> tuple[int, int] | str:
             with Image.open(file, formats=FORMATS) as image:
                 width, height = image.size
                 return (height, width) if _orientation(image) >= 5 else (width, height)
-        except Exception as error:  # noqa: BLE001 (see _decode)
+        except Exception as error:
             return _reason(error, file)
 
 
 def open_upright(path: Path) -> Image.Image:
     """The whole picture in RGB, turned as its EXIF says, alpha on white, the first frame of an animation.
 
-    Raises ValueError with the reason for a file that is no whole picture, OSError for one that cannot be read.
+    Raises ValueError with the reason for a file that is no whole picture, OSError when it cannot
+    be read.
     """
     return _decode(path, draft=None)
 
@@ -169,7 +179,7 @@ def _decode(path: Path, draft: tuple[int, int] | None) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     try:
         value = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # noqa: BLE001 (damaged EXIF does not make a whole picture unreadable)
+    except Exception:  # damaged EXIF does not make a whole picture unreadable
         return 1
     return value if value in UPRIGHT else 1
 

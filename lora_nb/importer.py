@@ -1,31 +1,30 @@
 """A zip or a folder of pictures -> the dataset folder."""
 
 import hashlib
+import lzma
 import os
 import re
 import shutil
-import stat
 import tempfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
-from lora_nb import captions
+from lora_nb import archive, captions
+from lora_nb.archive import Entry
 from lora_nb.config import ImportConfig
 from lora_nb.events import OnEvent, Progress, silent
 from lora_nb.images import IMAGE_EXTENSIONS, REPEATS
 from lora_nb.project import folders_of_dataset
 
-JUNK = frozenset(("thumbs.db", "desktop.ini", "icon\r"))
+ENDINGS = ", ".join(sorted(extension[1:] for extension in IMAGE_EXTENSIONS))
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ufffd]')
 LONGEST_STEM = 180  # bytes: leaves room for an ending, a number and a temporary name within 255
-MOST_REPEATS = 1000
+MOST_REPEATS = 1000  # a folder called 2023_holiday asks for no repeats
 CHUNK = 1 << 20
 
 
@@ -40,31 +39,23 @@ class ImportReport:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One file of the source: the parts of its path, its declared bytes, and how to open it."""
+class _Picture:
+    """A picture with its caption: in the source, then unpacked."""
 
-    parts: tuple[str, ...]
-    size: int
-    open: Callable[[], IO[bytes]]
-
-    @property
-    def name(self) -> str:
-        return "/".join(self.parts)
-
-    @property
-    def suffix(self) -> str:
-        return Path(self.parts[-1]).suffix.lower()
-
-    @property
-    def caption_key(self) -> tuple[str, ...]:
-        """What an image and its caption share: folder and stem."""
-        return (*self.parts[:-1], Path(self.parts[-1]).stem.casefold())
+    entry: Entry
+    text: Entry | None
+    image: Path = Path()
+    caption: Path | None = None
 
 
 @dataclass
 class _Import:
-    """The report while it grows."""
+    """The report while it grows, and what the import works with."""
 
+    source: Path
+    dataset: Path
+    config: ImportConfig
+    on_event: OnEvent
     added: list[str] = field(default_factory=list)
     captions: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
@@ -74,29 +65,21 @@ class _Import:
 def import_dataset(config: ImportConfig, on_event: OnEvent = silent) -> ImportReport:
     """Copy the pictures of `config.source` and their captions into the dataset; nothing there is overwritten.
 
-    Folders of the source are flattened, except those called `N_name`. Raises ValueError, with nothing imported,
-    for a source that is unsafe, too large, protected, empty, or neither a zip nor a folder.
+    Folders of the source are flattened, except those called `N_name`. Raises ValueError, with nothing
+    imported, for a source that is unsafe, too large, protected, empty, or neither a zip nor a folder.
     """
-    dataset = _check_target(config)
-    source = Path(config.source.strip()).expanduser()
-    growing = _Import()
-    with _entries_of(source, dataset, growing) as entries:
-        wanted, texts = _sort_out(entries, growing)
-        if not wanted:
-            raise ValueError(f"{source} holds no picture: it must hold {_endings()} files")
-        _check_size(source, [*wanted, *texts.values()], config, dataset)
-        dataset.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".import-", dir=dataset.parent) as staging:
-            staged = _unpack(source, wanted, texts, Path(staging), config, growing, on_event)
-            _place(staged, dataset, config.subset.strip(), growing, on_event)
-    return ImportReport(tuple(growing.added), growing.captions, tuple(growing.skipped), tuple(growing.renamed))
+    work = _start(config, on_event)
+    with archive.contents(work.source, leave_out=work.dataset) as contents:
+        work.skipped += contents.skipped
+        _check_size(contents.entries, work)
+        pictures = _sort_out(contents.entries, work)
+        work.dataset.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".import-", dir=work.dataset.parent) as staging:
+            _place(_unpack(pictures, Path(staging), work), work)
+    return ImportReport(tuple(work.added), work.captions, tuple(work.skipped), tuple(work.renamed))
 
 
-def _endings() -> str:
-    return ", ".join(sorted(extension[1:] for extension in IMAGE_EXTENSIONS))
-
-
-def _check_target(config: ImportConfig) -> Path:
+def _start(config: ImportConfig, on_event: OnEvent) -> _Import:
     if not config.source.strip():
         raise ValueError("source is empty: give a .zip file or a folder with pictures")
     if not config.train_data_dir:
@@ -104,161 +87,82 @@ def _check_target(config: ImportConfig) -> Path:
     subset = config.subset.strip()
     if subset and (not REPEATS.fullmatch(subset) or UNSAFE.search(subset) or subset.endswith(".")):
         raise ValueError(f'subset = "{subset}" is not usable: write N_name, e.g. 10_cat for 10 repeats')
-    return Path(config.train_data_dir).absolute()
+    source, dataset = Path(config.source.strip()).expanduser(), Path(config.train_data_dir).absolute()
+    if source.resolve() == dataset.resolve():
+        raise ValueError(f"{source} is the dataset folder itself: give the place the pictures come from")
+    return _Import(source, dataset, config, on_event)
 
 
-@contextmanager
-def _entries_of(source: Path, dataset: Path, growing: _Import) -> Iterator[list[Entry]]:
-    if source.is_dir():
-        if source.resolve() == dataset.resolve():
-            raise ValueError(f"{source} is the dataset folder itself: give the place the pictures come from")
-        yield list(_folder_entries(source, dataset, growing))
-    elif not source.exists():
-        raise ValueError(f"{source} does not exist: give the path of a .zip file or of a folder with pictures")
-    elif not zipfile.is_zipfile(source):
-        raise ValueError(f"{source} is not a whole zip archive: upload it again, or give a .zip file or a folder")
-    else:
-        try:
-            archive = zipfile.ZipFile(source)
-        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise ValueError(f"{source} is not a readable zip archive ({error}): pack it again") from error
-        with archive:
-            yield _zip_entries(source, archive, growing)
-
-
-def _folder_entries(source: Path, dataset: Path, growing: _Import) -> Iterator[Entry]:
-    for place, folders, names in os.walk(source):
-        folders[:] = sorted(name for name in folders if Path(place, name).resolve() != dataset.resolve())
-        for name in sorted(names):
-            path = Path(place, name)
-            parts = path.relative_to(source).parts
-            if path.is_symlink():
-                growing.skipped.append(("/".join(parts), "a link"))
-            elif path.is_file():
-                yield Entry(parts, path.stat().st_size, lambda path=path: open(path, "rb"))
-
-
-def _zip_entries(source: Path, archive: zipfile.ZipFile, growing: _Import) -> list[Entry]:
-    entries = []
-    for info in archive.infolist():
-        parts = _safe_parts(source, _entry_name(info))
-        kind = stat.S_IFMT(info.external_attr >> 16)
-        if info.is_dir() or not parts:
-            continue
-        if info.flag_bits & 0x1:
-            raise ValueError(f"{source} is protected by a password: unpack it yourself and give the folder")
-        if kind not in (0, stat.S_IFREG):
-            growing.skipped.append(("/".join(parts), "a link" if kind == stat.S_IFLNK else "not a file"))
-        else:
-            entries.append(Entry(parts, info.file_size, lambda info=info: archive.open(info)))
-    return entries
-
-
-def _entry_name(info: zipfile.ZipInfo) -> str:
-    """The name as packed: macOS writes UTF-8 without saying so, and zipfile then reads it as cp437."""
-    if info.flag_bits & 0x800:
-        return info.orig_filename
-    try:
-        return info.orig_filename.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return info.orig_filename
-
-
-def _safe_parts(source: Path, name: str) -> tuple[str, ...]:
-    parts = name.replace("\\", "/").split("/")
-    if parts[0] == "" or ".." in parts or re.match(r"[A-Za-z]:", name):
-        raise ValueError(f'{source} is refused: its entry "{name}" points outside the archive; nothing was imported')
-    return tuple(part for part in parts if part not in ("", "."))
-
-
-def _sort_out(entries: list[Entry], growing: _Import) -> tuple[list[Entry], dict[tuple[str, ...], Entry]]:
-    """The pictures, and the captions that belong to one of them by `caption_key`."""
-    entries = sorted((entry for entry in entries if not _is_junk(entry)), key=lambda entry: entry.parts)
+def _sort_out(entries: Sequence[Entry], work: _Import) -> list[_Picture]:
+    """The pictures with the captions that lie beside them. Raises ValueError when there is none."""
     wanted = [entry for entry in entries if entry.suffix in IMAGE_EXTENSIONS]
-    keys = {entry.caption_key for entry in wanted}
-    texts = {}
+    texts = [entry for entry in entries if entry.suffix == captions.CAPTION_EXTENSION]
+    exact = {text.stem: text for text in texts}
+    near = {text.stem.casefold(): text for text in texts}
+    stems = {entry.stem.casefold() for entry in wanted}
     for entry in entries:
-        if entry.suffix == captions.CAPTION_EXTENSION and entry.caption_key in keys:
-            texts[entry.caption_key] = entry
-        elif entry.suffix == captions.CAPTION_EXTENSION:
-            growing.skipped.append((entry.name, "no picture of this name beside it"))
-        elif entry.suffix not in IMAGE_EXTENSIONS:
-            growing.skipped.append((entry.name, f"not a picture ({_endings()}) or a caption (txt)"))
-    return wanted, texts
+        if entry.suffix == captions.CAPTION_EXTENSION and entry.stem.casefold() not in stems:
+            work.skipped.append((entry.name, "no picture of this name beside it"))
+        elif entry.suffix not in {*IMAGE_EXTENSIONS, captions.CAPTION_EXTENSION}:
+            work.skipped.append((entry.name, f"not a picture ({ENDINGS}) or a caption (txt)"))
+    if not wanted:
+        raise ValueError(f"{work.source} holds no picture: it must hold {ENDINGS} files")
+    return [_Picture(entry, exact.get(entry.stem, near.get(entry.stem.casefold()))) for entry in wanted]
 
 
-def _is_junk(entry: Entry) -> bool:
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in entry.parts)
-    return hidden or entry.parts[-1].lower() in JUNK
-
-
-def _check_size(source: Path, entries: list[Entry], config: ImportConfig, dataset: Path) -> None:
+def _check_size(entries: Sequence[Entry], work: _Import) -> None:
+    limit = work.config.max_files
+    if len(entries) > limit:
+        raise ValueError(f"{work.source} is refused: it holds {len(entries)} files and max_files is {limit}")
     size = sum(entry.size for entry in entries)
-    if len(entries) > config.max_files:
-        raise ValueError(f"{source} is refused: it holds {len(entries)} files and max_files is {config.max_files}")
-    if size > config.max_gigabytes * 1e9:
-        raise _too_large(source, config)
-    place = next(parent for parent in dataset.parents if parent.exists())
+    if size > work.config.max_gigabytes * 1e9:
+        raise _too_large(work)
+    place = next(parent for parent in work.dataset.parents if parent.exists())
     free = shutil.disk_usage(place).free
     if size > free:
-        raise ValueError(f"{source} needs {size / 1e9:.1f} GB and only {free / 1e9:.1f} GB are free at {place}")
+        amounts = f"{size / 1e9:.1f} GB and only {free / 1e9:.1f} GB are free"
+        raise ValueError(f"{work.source} needs {amounts} at {place}: make room there first")
 
 
-def _too_large(source: Path, config: ImportConfig) -> ValueError:
-    limit = f"max_gigabytes is {config.max_gigabytes:g}"
-    return ValueError(f"{source} is refused: it unpacks to more than {limit}; nothing was imported")
-
-
-@dataclass(frozen=True)
-class _Staged:
-    """An unpacked picture that waits for its place."""
-
-    entry: Entry
-    image: Path
-    caption: Path | None
-
-
-def _unpack(
-    source: Path,
-    wanted: list[Entry],
-    texts: dict[tuple[str, ...], Entry],
-    staging: Path,
-    config: ImportConfig,
-    growing: _Import,
-    on_event: OnEvent,
-) -> list[_Staged]:
-    """Every picture and caption, under numbers in `staging`: what an archive declares is measured here."""
-    left = int(config.max_gigabytes * 1e9)
-    files: dict[int, Path | None] = {}
-    entries = [*wanted, *texts.values()]
-    for number, entry in enumerate(entries):
-        target = staging / str(number)
-        try:
-            left -= _copy(entry, target, left)
-        except OverflowError:
-            raise _too_large(source, config) from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, _Unreadable) as error:
-            growing.skipped.append((entry.name, f"damaged in the source: {error}"))
-            target.unlink(missing_ok=True)
-        files[id(entry)] = target if target.exists() else None
-        on_event(Progress("Unpacking", number + 1, len(entries)))
-    found = ((entry, files[id(entry)], texts.get(entry.caption_key)) for entry in wanted)
-    return [_Staged(entry, image, files[id(text)] if text else None) for entry, image, text in found if image]
+def _too_large(work: _Import) -> ValueError:
+    limit = f"{work.config.max_gigabytes:g} GB (max_gigabytes)"
+    return ValueError(f"{work.source} is refused: it unpacks to more than {limit}; nothing is imported")
 
 
 class _Unreadable(Exception):
-    """The source's file cannot be opened or read; the target's errors stay OSErrors."""
+    """A file of the source cannot be read; errors where it is written to stay OSErrors."""
 
 
-def _copy(entry: Entry, target: Path, limit: int) -> int:
-    """The bytes copied. Raises OverflowError when they would be more than `limit`."""
+def _unpack(pictures: list[_Picture], staging: Path, work: _Import) -> list[_Picture]:
+    """The pictures, unpacked under numbers in `staging`: what an archive declares is measured here."""
+    left = int(work.config.max_gigabytes * 1e9)
+    unpacked = []
+    for number, picture in enumerate(pictures, start=1):
+        image, caption = staging / f"{number}.image", staging / f"{number}.caption"
+        left -= _copy(picture.entry, image, left, work)
+        if picture.text and image.exists():
+            left -= _copy(picture.text, caption, left, work)
+        if image.exists():
+            text = caption if caption.exists() else None
+            unpacked.append(_Picture(picture.entry, picture.text, image, text))
+        work.on_event(Progress("Unpacking", number, len(pictures)))
+    return unpacked
+
+
+def _copy(entry: Entry, target: Path, limit: int, work: _Import) -> int:
+    """The bytes copied; 0, and no file, for an unreadable entry. Raises ValueError beyond `limit`."""
     size = 0
-    with open(target, "wb") as file:
-        for chunk in _chunks(entry):
-            size += len(chunk)
-            if size > limit:
-                raise OverflowError
-            file.write(chunk)
+    try:
+        with target.open("wb") as file:
+            for chunk in _chunks(entry):
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(work)
+                file.write(chunk)
+    except _Unreadable as error:
+        work.skipped.append((entry.name, f"damaged in the source: {error}"))
+        target.unlink()
+        return 0
     return size
 
 
@@ -269,39 +173,45 @@ def _chunks(entry: Entry) -> Iterator[bytes]:
                 yield chunk
     except OSError as error:
         raise _Unreadable(error.strerror or str(error)) from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
+        raise _Unreadable(str(error)) from error
 
 
-def _place(staged: list[_Staged], dataset: Path, subset: str, growing: _Import, on_event: OnEvent) -> None:
-    known = _Known(dataset)
+def _place(pictures: list[_Picture], work: _Import) -> None:
+    known = _Known(work.dataset)
     taken: dict[Path, set[str]] = {}
-    for done, picture in enumerate(staged, start=1):
+    for done, picture in enumerate(pictures, start=1):
         there = known.find(picture.image)
-        if there:
-            growing.captions += _bring_caption(picture, there, dataset)
-            reason = "already in the dataset" if there.is_relative_to(dataset) else "set aside before"
-            growing.skipped.append((picture.entry.name, reason))
+        if there is None:
+            _add(picture, taken, work)
+        elif there.is_relative_to(work.dataset):
+            work.captions += _bring_caption(picture, there)
+            work.skipped.append((picture.entry.name, "already in the dataset"))
         else:
-            place = dataset / (subset or _subset_of(picture.entry))
-            place.mkdir(exist_ok=True)
-            stems = taken.setdefault(place, {Path(name).stem.casefold() for name in os.listdir(place)})
-            target = place / _file_name(picture.entry, stems)
-            stems.add(target.stem.casefold())
-            os.replace(picture.image, target)
-            growing.added.append(target.relative_to(dataset).as_posix())
-            growing.captions += _bring_caption(picture, target, dataset)
-            if target.name != picture.entry.parts[-1]:
-                growing.renamed.append((picture.entry.name, growing.added[-1]))
-        on_event(Progress("Importing", done, len(staged)))
+            work.skipped.append((picture.entry.name, "set aside before"))
+        work.on_event(Progress("Importing", done, len(pictures)))
 
 
-def _bring_caption(picture: _Staged, image: Path, dataset: Path) -> int:
-    """1 when the picture's caption now stands beside `image`, 0 when there is none or one stood there before."""
+def _add(picture: _Picture, taken: dict[Path, set[str]], work: _Import) -> None:
+    place = work.dataset / (work.config.subset.strip() or _subset_of(picture.entry))
+    place.mkdir(exist_ok=True)
+    if place not in taken:
+        taken[place] = {Path(name).stem.casefold() for name in os.listdir(place)}
+    target = place / _file_name(picture.entry, taken[place])
+    taken[place].add(target.stem.casefold())
+    os.replace(picture.image, target)
+    work.captions += _bring_caption(picture, target)
+    work.added.append(target.relative_to(work.dataset).as_posix())
+    if target.name != picture.entry.parts[-1]:
+        work.renamed.append((picture.entry.name, work.added[-1]))
+
+
+def _bring_caption(picture: _Picture, image: Path) -> int:
+    """1 when the picture's caption comes to stand beside `image`, 0 without one or where one stands already."""
     target = captions.caption_path(image)
-    if picture.caption is None or target.exists() or not image.is_relative_to(dataset):
+    if picture.caption is None or target.exists():
         return 0
-    temporary = picture.caption.with_name(f"{picture.caption.name}.copy")
-    shutil.copyfile(picture.caption, temporary)  # pictures of one stem share a caption: each gets its own
-    os.replace(temporary, target)
+    os.replace(picture.caption, target)
     return 1
 
 
@@ -327,7 +237,7 @@ def _clean(name: str) -> str:
 
 
 class _Known:
-    """The files that were in the dataset or set aside before this import, found again by their bytes."""
+    """The pictures that were in the dataset or set aside before this import, found again by their bytes."""
 
     def __init__(self, dataset: Path) -> None:
         self.by_size: dict[int, list[Path]] = {}
@@ -338,12 +248,12 @@ class _Known:
                     self.by_size.setdefault(path.stat().st_size, []).append(path)
 
     def find(self, image: Path) -> Path | None:
-        """The first known file with the same bytes."""
+        """The first known picture with the same bytes."""
         same_size = self.by_size.get(image.stat().st_size, [])
         return next((path for path in same_size if self._digest(path) == self._digest(image)), None)
 
     def _digest(self, path: Path) -> bytes:
         if path not in self.digests:
-            with open(path, "rb") as file:
+            with path.open("rb") as file:
                 self.digests[path] = hashlib.file_digest(file, "sha256").digest()
         return self.digests[path]

@@ -3,6 +3,7 @@
 Shapes: B batch, C channels, h w latents, T tokens, D width.
 """
 
+import gc
 import hashlib
 import json
 import time
@@ -14,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from diffusers.optimization import get_scheduler
-from torch import Tensor
+from torch import Tensor, nn
 
 from lora_nb import checkpoints, diffusion, events, lora, metadata, project, state
 from lora_nb.config import TrainConfig
@@ -37,7 +38,7 @@ class Run:
     accelerator: Accelerator
     tell: events.OnEvent
     state: state.RunState
-    parameters: list[torch.nn.Parameter]
+    parameters: list[nn.Parameter]
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
     encoded: list[tuple[Posterior, ...]]
@@ -85,20 +86,18 @@ class Run:
 
     def go_on(self, poll: Poll) -> str:
         """Train to the end, or until `poll` says stop: "done" or "stopped"."""
-        log = TrainingLog(self.plan, self.state.step, self.accelerator.is_main_process, self.tell)
-        for epoch in range(self.state.step // self.plan.steps_per_epoch + 1, self.plan.epochs + 1):
-            for batches, pictures in self._steps_of(epoch):
-                loss = self.step(batches, pictures, epoch)
-                self.state.step += 1
-                self.state.losses.append(loss)
-                log.step(epoch, self.state.step, self.state.losses, self._rates())
-                if "stop" in self._answer(poll, epoch):
-                    self.save_state()
-                    log.close()
-                    return "stopped"
-            log.epoch(epoch, self.state.step, self.state.losses)
-            self._end_epoch(epoch)
-        log.close()
+        with TrainingLog(self.plan, self.state.step, self.accelerator.is_main_process, self.tell) as log:
+            for epoch in range(self.state.step // self.plan.steps_per_epoch + 1, self.plan.epochs + 1):
+                for batches, pictures in self._steps_of(epoch):
+                    self.state.losses.append(self.step(batches, pictures, epoch))
+                    self.state.step += 1
+                    log.step(epoch, self.state.step, self.state.losses, self._rates())
+                    if self.state.step in (epoch * self.plan.steps_per_epoch, self.plan.total_steps):
+                        log.epoch(epoch, self.state.step, self.state.losses)
+                        self._end_epoch(epoch)
+                    if "stop" in self._answer(poll, epoch):
+                        self.save_state()
+                        return "stopped"
         return "done"
 
     def _rates(self) -> tuple[float, float]:
@@ -169,7 +168,10 @@ class Run:
             parameter.grad = self.accelerator.reduce(mine, "sum")
 
     def _answer(self, poll: Poll, epoch: int) -> frozenset[str]:
-        """Do what was asked for since the last step, and save the state when it is time."""
+        """Do what was asked for since the last step, and save the state when it is time.
+
+        Never between an epoch's last step and its file: a state saved there would skip the file.
+        """
         asked = [poll() if self.accelerator.is_main_process else frozenset()]
         if self.accelerator.num_processes > 1:
             broadcast_object_list(asked)
@@ -224,6 +226,14 @@ class Run:
             state.save_state(self._state_path(), self.state)
         self.accelerator.wait_for_everyone()
 
+    def forget_models(self) -> None:
+        """Free the memory of the models; only files and plan remain."""
+        self.base.unet = self.base.text_encoder = self.base.vae = None
+        self.parameters, self.optimizer, self.scheduler, self.encoded = [], None, None, []
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
     def close(self) -> None:
         """Write that the run is finished; what only going on would need is left out."""
         if self.accelerator.is_main_process:
@@ -247,9 +257,9 @@ def _now(config: TrainConfig) -> float:
 def _encode(plan: RunPlan, base: BaseModel, device: torch.device, tell: events.OnEvent) -> list[tuple[Posterior, ...]]:
     """Every picture's posterior; the VAE visits the device only for this."""
     dtype = base.vae.dtype
-    base.vae.to(device, torch.float32)
+    nn.Module.to(base.vae, device, torch.float32)  # diffusers' own `to` warns of what does not concern a VAE
     encoded = encode_pictures(plan, base.vae, tell)
-    base.vae.to("cpu", dtype)
+    nn.Module.to(base.vae, "cpu", dtype)
     return encoded
 
 
@@ -274,7 +284,8 @@ def _inject(config: TrainConfig, base: BaseModel, device: torch.device) -> list[
 def _checkpoint_gradients(base: BaseModel) -> None:
     base.unet.enable_gradient_checkpointing()
     base.unet.train()
-    base.text_encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    old_name = base.text_encoder.gradient_checkpointing_enable
+    getattr(base.text_encoder, "activation_checkpointing_enable", old_name)({"use_reentrant": False})
 
 
 def make_optimizer(config: TrainConfig, groups: list[dict]) -> torch.optim.Optimizer:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lora_nb import __version__, settings
 from lora_nb.captions import split_tags
+from lora_nb.config import TrainConfig
 from lora_nb.plan import RunPlan
 
 # Settings of sd-scripts that this trainer does not have, at the value that says so.
@@ -53,9 +54,16 @@ def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
         "ss_sd_model_hash": facts.base_short_hash or None,
         "ss_new_sd_model_hash": facts.base_sha256 or None,
         **_modelspec(plan, facts),
-        "lora_nb_settings": {name: value for name, value in settings.to_dict(config).items() if not name.endswith("_dir")},
+        "lora_nb_settings": _settings(config),
     }
     return {key: _text(value) for key, value in values.items()}
+
+
+def _settings(config: TrainConfig) -> dict:
+    """Every setting of the run, without the folders of the machine it ran on."""
+    values = {name: value for name, value in settings.to_dict(config).items() if not name.endswith("_dir")}
+    base = Path(config.pretrained_model_name_or_path)
+    return values | {"pretrained_model_name_or_path": base.name if base.exists() else str(base)}
 
 
 def of_save(epoch: int, step: int, finished_at: float) -> dict[str, str]:

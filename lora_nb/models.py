@@ -6,8 +6,7 @@ Shapes: B batch, T tokens, D width, C channels, H W pixels, h w latents.
 import contextlib
 import hashlib
 import pickle
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,16 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
-from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
-from lora_nb import bases, hub
+from lora_nb import bases, hub, single_file
 
 CHUNK = 75
-WEIGHTS = {"text_encoder": ("model", "pytorch_model"), "unet": ("diffusion_pytorch_model",) * 2, "vae": ("diffusion_pytorch_model",) * 2}
-# What each model may lack in a sound file: buffers that older releases stored and newer ones compute.
-COMPUTED = ("position_ids",)
+DIFFUSION = ("diffusion_pytorch_model", "diffusion_pytorch_model")
+# Names of the weight files without their ending: as .safetensors, as .bin.
+WEIGHTS = {"text_encoder": ("model", "pytorch_model"), "unet": DIFFUSION, "vae": DIFFUSION}
 
 
 @dataclass
@@ -54,9 +52,9 @@ def load_base(name: str, dtype: torch.dtype = torch.float32) -> BaseModel:
     Raises ValueError with one sentence when it is absent, damaged, or not of the SD 1.5 family.
     """
     found = bases.resolve_base(name)
-    with _quiet():
+    with quiet():
         if isinstance(found, Path) and found.is_file():
-            base = load_single_file(found, dtype)
+            base = _load_file(found, dtype)
         else:
             folder = found if isinstance(found, Path) else bases.check_folder(hub.download_base(found))
             base = _load_folder(folder, dtype, name if folder != found or name == bases.DEMO else folder.name)
@@ -89,13 +87,14 @@ def _load_tokenizer(folder: Path) -> CLIPTokenizer:
     try:
         return CLIPTokenizer.from_pretrained(folder)
     except (OSError, ValueError, TypeError) as error:
-        raise ValueError(f"{folder} holds no readable CLIP tokenizer: {_first_line(error)}") from None
+        raise ValueError(f"{folder} holds no readable CLIP tokenizer: {bases.first_line(error)}") from None
 
 
 def weight_file(folder: Path, part: str) -> Path:
-    """The file `part`'s weights are in: safetensors before .bin, full precision before fp16. Raises ValueError."""
+    """A model's weight file: safetensors before .bin, full precision before fp16. Raises ValueError."""
     safe, pickled = WEIGHTS[part]
-    names = [f"{stem}{variant}{end}" for stem, end in ((safe, ".safetensors"), (pickled, ".bin")) for variant in ("", ".fp16")]
+    kinds = ((safe, ".safetensors"), (pickled, ".bin"))
+    names = [f"{stem}{variant}{end}" for stem, end in kinds for variant in ("", ".fp16")]
     path = next((folder / part / name for name in names if (folder / part / name).is_file()), None)
     if path is None:
         raise ValueError(f"{folder / part} holds no weights: {names[0]} is missing; download the base again")
@@ -113,23 +112,13 @@ def _load_part(cls: type, folder: Path, part: str, dtype: torch.dtype) -> Any:
             torch_dtype=dtype, output_loading_info=True, local_files_only=True, **options,
         )  # fmt: skip
     except (OSError, ValueError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} could not be read: {_first_line(error)}") from None
-    _refuse_missing(path, info["missing_keys"])
+        raise ValueError(f"{path} could not be read: {bases.first_line(error)}") from None
+    bases.refuse_missing(path, info["missing_keys"])
     return model
 
 
-def _refuse_missing(path: Path, keys: Sequence[str]) -> None:
-    missing = sorted(key for key in keys if not key.endswith(COMPUTED))
-    if missing:
-        raise ValueError(f"{path} is not whole: {len(missing)} of its weights are missing, e.g. {missing[0]}")
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
-
-
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the loaders' own progress bars and remarks."""
     logs = (transformers_logging, diffusers_logging)
     levels = [log.get_verbosity() for log in logs]
@@ -146,92 +135,25 @@ def _quiet() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def load_single_file(
-    path: Path, dtype: torch.dtype, layout: Path = bases.SD15_FOLDER, tokenizer: Path = bases.DEMO_FOLDER / "tokenizer"
-) -> BaseModel:
-    """The base in a checkpoint of the original (LDM) layout, whose architecture is that of the configs in `layout`."""
-    weights = _read_checkpoint(path)
-    bases.check_layout(path, {key: tuple(value.shape) for key, value in weights.items()})
-    scheduler = bases.read_json(layout / "scheduler" / "scheduler_config.json")
-    if "v_pred" in weights:
-        scheduler["prediction_type"] = "v_prediction"
-    if "ztsnr" in weights:
-        scheduler["rescale_betas_zero_snr"] = True
+def _load_file(path: Path, dtype: torch.dtype) -> BaseModel:
+    found = single_file.load(path, dtype)
     sha256, short_hash = file_hashes(path)
     return BaseModel(
-        tokenizer=_load_tokenizer(tokenizer),
-        text_encoder=_convert_text_encoder(path, weights, layout, dtype),
-        vae=_convert(AutoencoderKL, "vae", path, weights, layout, dtype),
-        unet=_convert(UNet2DConditionModel, "unet", path, weights, layout, dtype),
-        scheduler_config=scheduler,
+        tokenizer=_load_tokenizer(bases.DEMO_FOLDER / "tokenizer"),
+        text_encoder=found.text_encoder,
+        vae=found.vae,
+        unet=found.unet,
+        scheduler_config=found.scheduler_config,
         name=path.name,
         fingerprint=sha256,
-        prediction_type=scheduler["prediction_type"],
+        prediction_type=found.scheduler_config["prediction_type"],
         sha256=sha256,
         short_hash=short_hash,
     )
 
 
-def _read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name, mapped from the file rather than read; EMA copies left out."""
-    content = load_file(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
-    content = content.get("state_dict", content)
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{path.name} holds no weights by name: it is not a Stable Diffusion checkpoint")
-    return {key: value for key, value in content.items() if isinstance(value, Tensor) and not key.startswith("model_ema.")}
-
-
-def _read_pickle(path: Path) -> Mapping[str, Any]:
-    with open(path, "rb") as file:
-        mapped = file.read(2) == b"PK"
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"(?:GLOBAL|global) '?([\w.]+)", str(error))
-        what = f" ({named[1]})" if named else ""
-        raise ValueError(
-            f"{path.name} was refused: it holds program code besides weights{what}; use the .safetensors version of this base"
-        ) from None
-    except (RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise ValueError(f"{path.name} is damaged: {_first_line(error)}; download it again") from None
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{path.name} holds no weights by name: it is not a Stable Diffusion checkpoint")
-    return content
-
-
-def _convert(cls: type, part: str, path: Path, weights: Mapping[str, Tensor], layout: Path, dtype: torch.dtype) -> Any:
-    prefix = {"unet": bases.UNET_KEY, "vae": bases.VAE_KEY}[part]
-    own = {key: value for key, value in weights.items() if key.startswith(prefix)}
-    try:
-        model = cls.from_single_file(own, config=str(layout), subfolder=part, torch_dtype=dtype, local_files_only=True)
-    except (KeyError, ValueError, RuntimeError, NotImplementedError) as error:
-        raise ValueError(f"{path.name} has a {part} that is not that of Stable Diffusion 1.5: {_first_line(error)}") from None
-    _refuse_missing(path, [name for name, parameter in model.named_parameters() if parameter.is_meta])
-    return model
-
-
-def _convert_text_encoder(path: Path, weights: Mapping[str, Tensor], layout: Path, dtype: torch.dtype) -> CLIPTextModel:
-    prefix = re.compile(r"cond_stage_model\.transformer\.(text_model\.)?")
-    own = {prefix.sub("", key): value.to(dtype) for key, value in weights.items() if prefix.match(key)}
-    config = CLIPTextConfig.from_pretrained(layout / "text_encoder")
-    with torch.device("meta"):
-        model = CLIPTextModel(config)
-    flat = getattr(model, "text_model", model)
-    try:
-        missing, _ = flat.load_state_dict(own, strict=False, assign=True)
-    except RuntimeError as error:
-        raise ValueError(f"{path.name} has a text encoder that is not that of Stable Diffusion 1.5: {_first_line(error)}") from None
-    _refuse_missing(path, missing)
-    _fill_position_ids(flat, config.max_position_embeddings)
-    return model
-
-
-def _fill_position_ids(text_model: nn.Module, length: int) -> None:
-    text_model.embeddings.register_buffer("position_ids", torch.arange(length)[None], persistent=False)
-
-
 def file_hashes(path: Path) -> tuple[str, str]:
-    """sha256 of the file in hex, and kohya's short hash: 8 hex digits of the sha256 of 64 KiB at offset 1 MiB."""
+    """sha256 of the file, and kohya's short hash: 8 hex digits of the sha256 of 64 KiB at offset 1 MiB."""
     with open(path, "rb") as file:
         whole = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0x100000)
@@ -245,13 +167,18 @@ def _folder_fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def move(model: nn.Module, *target: torch.device | torch.dtype | str) -> None:
+    """Move and cast a model in place; diffusers' own `to` (0.42) warns about any cast at all."""
+    nn.Module.to(model, *target)
+
+
 def pixel_factor(vae: AutoencoderKL) -> int:
     """Pixels per latent along one side: 8 for Stable Diffusion 1.5."""
     return 2 ** (len(vae.config.block_out_channels) - 1)
 
 
 def picture_unit(base: BaseModel) -> int:
-    """Pixels a picture's side is a multiple of, so that every level of the U-Net halves evenly: 64 for SD 1.5."""
+    """Pixels a picture's side is a multiple of, so that each U-Net level halves evenly; 64 for SD 1.5."""
     return pixel_factor(base.vae) * 2 ** (len(base.unet.config.block_out_channels) - 1)
 
 
@@ -265,10 +192,10 @@ def _tokenize(tokenizer: CLIPTokenizer, text: str) -> list[int]:
 
 
 def encode_prompts(base: BaseModel, captions: Sequence[str], clip_skip: int, max_token_length: int) -> Tensor:
-    """The text encoder's states (B, T, D), with gradients if its weights have them.
+    """The text encoder's states (B, T, D), with gradients where its weights have them.
 
-    T = max_token_length + 2. Each 75 tokens are encoded by themselves between begin and end marks, and re-joined
-    without the inner marks (sd-scripts). clip_skip 1 is the last layer; the final norm follows in every case.
+    T = max_token_length + 2. Each 75 tokens are encoded by themselves between begin and end marks, and
+    re-joined without the inner marks (sd-scripts). clip_skip 1 is the last layer; the final norm follows.
     """
     chunks = max_token_length // CHUNK
     rows = [row for caption in captions for row in _chunk(base.tokenizer, caption, chunks)]
@@ -282,7 +209,7 @@ def encode_prompts(base: BaseModel, captions: Sequence[str], clip_skip: int, max
 
 
 def _chunk(tokenizer: CLIPTokenizer, text: str, chunks: int) -> list[list[int]]:
-    """Rows of 77 ids. Where padding is not the end mark, it begins after one, as the encoder saw it in training."""
+    """Rows of 77 ids for 75 tokens each; padding comes after an end mark."""
     begin, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
     ids = _tokenize(tokenizer, text)[: chunks * CHUNK]
     rows = []
@@ -293,8 +220,6 @@ def _chunk(tokenizer: CLIPTokenizer, text: str, chunks: int) -> list[list[int]]:
 
 
 def encode_images(vae: AutoencoderKL, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (B, C, h, w) of the latents of `pixels` (B, 3, H, W) in [-1, 1], not scaled."""
+    """Mean and deviation (B, C, h, w) of the unscaled latents of `pixels` (B, 3, H, W) in [-1, 1]."""
     posterior = vae.encode(pixels).latent_dist
     return posterior.mean, posterior.std
-
-

@@ -102,5 +102,9 @@ def lora_file_name(output_name: str, epoch: int) -> str:
 def lora_files(output_dir: Path, output_name: str) -> list[Path]:
     """The numbered LoRA files of `output_name`, in the order of their epochs."""
     pattern = re.compile(re.escape(output_name) + r"-(\d+)\.safetensors")
-    numbered = [(int(match[1]), path) for path in Path(output_dir).glob("*.safetensors") if (match := pattern.fullmatch(path.name))]
+    numbered = [
+        (int(match[1]), path)
+        for path in Path(output_dir).glob("*.safetensors")
+        if (match := pattern.fullmatch(path.name))
+    ]
     return [path for _, path in sorted(numbered)]

@@ -33,7 +33,9 @@ class Reporter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._end_line()
         if self.log:
             self.log.close()
@@ -52,7 +54,9 @@ class Reporter:
             print(in_words(event), file=self.stream, flush=True)
 
     def _advance(self, event: Progress | StepLog) -> None:
-        done, total = (event.done, event.total) if isinstance(event, Progress) else (event.step, event.total_steps)
+        done, total = (
+            (event.done, event.total) if isinstance(event, Progress) else (event.step, event.total_steps)
+        )
         wait = SECONDS_BETWEEN_REDRAWS if self.moving else SECONDS_BETWEEN_LINES
         now = time.monotonic()
         if now - self.drawn_at < wait and done != total:

@@ -36,7 +36,14 @@ def setting(
     """
     return dataclasses.field(
         default=default,
-        metadata={"help": help, "min": min, "max": max, "group": group, "advanced": advanced, "internal": internal},
+        metadata={
+            "help": help,
+            "min": min,
+            "max": max,
+            "group": group,
+            "advanced": advanced,
+            "internal": internal,
+        },
     )
 
 
@@ -66,7 +73,9 @@ class Setting:
         """What a right value is, in words."""
         if self.choices:
             return "one of " + ", ".join(str(choice) for choice in self.choices)
-        words = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}[self.kind]
+        words = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}[
+            self.kind
+        ]
         if self.many:
             words = f"a list, each {words}"
         if self.min is not None and self.max is not None:

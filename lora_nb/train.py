@@ -1,18 +1,18 @@
 """From a TrainConfig to LoRA files that are proven to work."""
 
-import gc
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from lora_nb import checkpoints, events, project, state
+from lora_nb import checkpoints, events, files, project, state
 from lora_nb.config import TrainConfig
 from lora_nb.lora_file import DTYPES
 from lora_nb.loop import Poll, Run
 from lora_nb.models import BaseModel, load_base
 from lora_nb.plan import RunPlan, plan_run
+from lora_nb.preview import preview_prompts
 from lora_nb.verify import prove
 
 
@@ -32,6 +32,7 @@ def train(config: TrainConfig, on_event: events.OnEvent = events.silent, poll: P
     accelerator = Accelerator(mixed_precision=choose_precision(config.mixed_precision), cpu=not torch.cuda.is_available())
     tell = on_event if accelerator.is_main_process else events.silent
     plan = plan_run(config, accelerator.num_processes, tell)
+    preview_prompts(plan)  # a mistyped prompt is to be told now, not after the first epoch
     for text in plan.lines:
         tell(events.Notice(text))
     for text in plan.warnings:
@@ -65,6 +66,9 @@ def find_state(plan: RunPlan, base: BaseModel, accelerator: Accelerator, tell: e
     """The state to go on from. Sets an earlier run's files aside when asked; raises ValueError when they are in the way."""
     config = plan.config
     path = state.state_path(project.folders_of_output(Path(config.output_dir)).state, config.output_name)
+    if accelerator.is_main_process:
+        for folder in (path.parent, Path(config.output_dir)):
+            files.sweep(folder, config.output_name)
     if config.on_existing == "restart":
         if accelerator.is_main_process and (place := checkpoints.set_earlier_aside(plan, path)):
             tell(events.Notice(f"The earlier run's files now lie in {place}."))
@@ -95,14 +99,16 @@ def _already_done(plan: RunPlan) -> events.Finished:
 
 def finish(run: Run) -> events.Finished:
     """Prove that the last file works, in a base loaded anew, before saying done."""
-    files, plan, clip_skip = run.files(), run.plan, run.plan.config.clip_skip
+    plan, clip_skip = run.plan, run.plan.config.clip_skip
     main = run.accelerator.is_main_process
     prompt = plan.config.trigger_word or plan.captions[0]
-    run.base.unet = run.base.text_encoder = run.base.vae = None
-    gc.collect()
+    run.forget_models()
     if main:
         newest = project.lora_files(Path(plan.config.output_dir), plan.config.output_name)[-1]
-        run.tell(events.Notice(prove(newest, load_base(plan.config.pretrained_model_name_or_path), prompt, clip_skip)))
+        fresh = load_base(plan.config.pretrained_model_name_or_path, _weights_dtype(run.accelerator))
+        for model in (fresh.unet, fresh.text_encoder):
+            model.to(run.accelerator.device)
+        run.tell(events.Notice(prove(newest, fresh, prompt, clip_skip)))
     run.close()
     run.accelerator.wait_for_everyone()
-    return events.Finished("done", f"Done: {plan.total_steps} steps, {len(files)} LoRA files.", files)
+    return events.Finished("done", f"Done: {plan.total_steps} steps, {len(run.files())} LoRA files.", run.files())

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -28,7 +29,7 @@ class TrainingLog:
         folders = project.folders_of_output(Path(plan.config.output_dir))
         _forget_after(folders.metrics, step)
         folders.metrics.parent.mkdir(parents=True, exist_ok=True)
-        self.file = open(folders.metrics, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed by close()
+        self.file = open(folders.metrics, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed by __exit__
         self.writer = SummaryWriter(str(folders.logs / "tensorboard" / plan.config.output_name), purge_step=step + 1)
 
     def step(self, epoch: int, step: int, losses: Sequence[float], rates: tuple[float, float]) -> None:
@@ -48,8 +49,12 @@ class TrainingLog:
         self._write(events.EpochLog(epoch, step, average))
         self._scalars(epoch, {"loss/epoch_average": average})
 
-    def close(self) -> None:
-        """Flush and close the files."""
+    def __enter__(self) -> Self:
+        """The log itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Flush and close the files, whatever happened."""
         if self.file:
             self.file.close()
             self.writer.close()

@@ -8,7 +8,7 @@ from diffusers.schedulers import DDIMScheduler
 from torch import Tensor
 
 from lora_nb import checkpoints
-from lora_nb.models import BaseModel, encode_prompts
+from lora_nb.models import BaseModel, encode_prompts, quiet
 
 
 def prove(path: Path, base: BaseModel, prompt: str, clip_skip: int) -> str:
@@ -17,11 +17,12 @@ def prove(path: Path, base: BaseModel, prompt: str, clip_skip: int) -> str:
         raise ValueError(f"{path.name} changes nothing: every update in it is zero (learning rate too low, or no step taken?)")
     pipeline = StableDiffusionPipeline(
         vae=base.vae, text_encoder=base.text_encoder, tokenizer=base.tokenizer, unet=base.unet,
-        scheduler=DDIMScheduler.from_config(base.scheduler_config), safety_checker=None, feature_extractor=None,
+        scheduler=DDIMScheduler.from_config(base.scheduler_config, clip_sample=False), safety_checker=None, feature_extractor=None,
         requires_safety_checker=False,
     )  # fmt: skip
     without = _predict(base, prompt, clip_skip)
-    pipeline.load_lora_weights(path.parent, weight_name=path.name)
+    with quiet():
+        pipeline.load_lora_weights(path.parent, weight_name=path.name)
     with_lora = _predict(base, prompt, clip_skip)
     if not with_lora.isfinite().all():
         raise ValueError(f"{path.name} makes the model answer with NaN: the training has diverged; lower learning_rate")

@@ -15,10 +15,6 @@ WORDS = ("photo", "of", "a", "cat", "dog", "house", "red", "blue", "green", "cir
 COLOURS = ("red", "blue", "green")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: longer than a few seconds")
-
-
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A diffusers folder of a random Stable Diffusion 1.5, tiny: VAE factor 4, 64 px, text width 32."""
@@ -33,7 +29,9 @@ def make_pictures() -> Callable[..., list[Path]]:
     return draw_pictures
 
 
-def draw_pictures(folder: Path, n: int, captions: bool = True, size: tuple[int, int] = (80, 72)) -> list[Path]:
+def draw_pictures(
+    folder: Path, n: int, captions: bool = True, size: tuple[int, int] = (80, 72)
+) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for index in range(n):
@@ -43,7 +41,9 @@ def draw_pictures(folder: Path, n: int, captions: bool = True, size: tuple[int, 
         left, top = chance.randrange(size[0] // 2), chance.randrange(size[1] // 2)
         side = chance.randrange(16, 40)
         draw = ImageDraw.Draw(image)
-        (draw.ellipse if shape == "circle" else draw.rectangle)((left, top, left + side, top + side), fill=colour)
+        (draw.ellipse if shape == "circle" else draw.rectangle)(
+            (left, top, left + side, top + side), fill=colour
+        )
         paths.append(folder / f"{index:02d}.png")
         image.save(paths[-1])
         if captions:
@@ -64,7 +64,8 @@ def build_tiny_base(folder: Path, prediction_type: str = "epsilon", seed: int = 
         text_config = CLIPTextConfig(
             vocab_size=len(vocabulary), hidden_size=32, intermediate_size=64, num_hidden_layers=3,
             num_attention_heads=4, max_position_embeddings=77, hidden_act="quick_gelu", projection_dim=32,
-            bos_token_id=vocabulary["<|startoftext|>"], eos_token_id=vocabulary["<|endoftext|>"], pad_token_id=1,
+            pad_token_id=1,
+            bos_token_id=vocabulary["<|startoftext|>"], eos_token_id=vocabulary["<|endoftext|>"],
         )  # fmt: skip
         CLIPTextModel(text_config).save_pretrained(folder / "text_encoder")
         UNet2DConditionModel(
@@ -75,7 +76,8 @@ def build_tiny_base(folder: Path, prediction_type: str = "epsilon", seed: int = 
         ).save_pretrained(folder / "unet")  # fmt: skip
         AutoencoderKL(
             block_out_channels=(8, 16, 16), layers_per_block=1, norm_num_groups=8, latent_channels=4,
-            down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3, sample_size=64,
+            down_block_types=("DownEncoderBlock2D",) * 3, sample_size=64,
+            up_block_types=("UpDecoderBlock2D",) * 3,
         ).save_pretrained(folder / "vae")  # fmt: skip
     PNDMScheduler(
         num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
@@ -84,7 +86,8 @@ def build_tiny_base(folder: Path, prediction_type: str = "epsilon", seed: int = 
     classes = {
         "scheduler": ["diffusers", "PNDMScheduler"], "text_encoder": ["transformers", "CLIPTextModel"],
         "tokenizer": ["transformers", "CLIPTokenizer"], "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"], "safety_checker": [None, None], "feature_extractor": [None, None],
+        "vae": ["diffusers", "AutoencoderKL"],
+        "safety_checker": [None, None], "feature_extractor": [None, None],
     }  # fmt: skip
     index = {"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.39.0", **classes}
     (folder / "model_index.json").write_text(json.dumps(index, indent=2))
@@ -100,13 +103,20 @@ def write_tokenizer(folder: Path) -> dict[str, int]:
             merges.append((parts[0], parts[1]))
             parts[:2] = [parts[0] + parts[1]]
     tokens = [*letters, *(letter + "</w>" for letter in letters), *dict.fromkeys(a + b for a, b in merges)]
-    vocabulary = {token: i for i, token in enumerate(dict.fromkeys([*tokens, "<|startoftext|>", "<|endoftext|>"]))}
+    vocabulary = {
+        token: i for i, token in enumerate(dict.fromkeys([*tokens, "<|startoftext|>", "<|endoftext|>"]))
+    }
     folder.mkdir(parents=True)
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
     lines = ["#version: 0.2", *(f"{a} {b}" for a, b in dict.fromkeys(merges))]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
-    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, **special, "pad_token": "<|endoftext|>"}
+    settings = {
+        "tokenizer_class": "CLIPTokenizer",
+        "model_max_length": 77,
+        **special,
+        "pad_token": "<|endoftext|>",
+    }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     return vocabulary
 

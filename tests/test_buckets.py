@@ -33,7 +33,6 @@ def test_a_placed_picture_fills_its_bucket(size, options):
 
 
 def test_the_nearest_ratio_is_chosen():
-    assert place((1000, 1500), 512, CONFIG).bucket == (384, 640) or place((1000, 1500), 512, CONFIG).bucket == (448, 576)
     assert place((1000, 1500), 512, CONFIG).bucket == min(
         make_buckets(512, 256, 1024, 64), key=lambda bucket: abs(bucket[0] / bucket[1] - 2 / 3)
     )

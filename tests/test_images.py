@@ -41,8 +41,12 @@ def test_a_scan_finds_every_ending_in_a_fixed_order_with_repeats_and_captions(fo
     seen = []
     found = images.scan(folder, num_repeats=7, on_event=seen.append)
     assert [(item.path.name, item.num_repeats, item.caption) for item in found.items] == [
-        ("a.png", 7, None), ("b.JPG", 7, "a cat"), ("c.WebP", 7, None), ("d.bmp", 3, None), ("e.jpeg", 7, None),
-    ]  # fmt: skip
+        ("a.png", 7, None),
+        ("b.JPG", 7, "a cat"),
+        ("c.WebP", 7, None),
+        ("d.bmp", 3, None),
+        ("e.jpeg", 7, None),
+    ]
     assert [item.subset for item in found.items] == [folder.name] * 3 + ["3_cat dog", "more"]
     assert (found.items[-1].width, found.items[-1].height) == (20, 40)
     assert found.broken == ()
@@ -92,7 +96,9 @@ def test_a_damaged_file_is_reported_with_its_reason_and_the_others_are_read(fold
 def test_a_picture_too_large_to_decode_is_broken(folder):
     Image.new("1", (20_000, 20_000)).save(folder / "bomb.png")
     assert [broken.reason for broken in images.scan(folder).broken] == ["more than 178 million pixels"]
-    assert [broken.reason for broken in images.scan(folder, verify=False).broken] == ["more than 178 million pixels"]
+    assert [broken.reason for broken in images.scan(folder, verify=False).broken] == [
+        "more than 178 million pixels"
+    ]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -112,7 +118,7 @@ def test_exif_turns_the_picture_upright(tmp_path, orientation, ending):
 
 
 def clear_of(mode):
-    """A picture in `mode` whose hidden colour is black and whose visible corner is red, and how to save it."""
+    """A `mode` picture whose hidden colour is black and whose visible corner is red, with how to save it."""
     picture = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
     picture.paste((255, 0, 0, 255), (0, 0, 8, 8))
     if mode == "P":

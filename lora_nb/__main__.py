@@ -1,0 +1,137 @@
+"""The command line: `python -m lora_nb <verb> [file.toml] [--setting value ...]`."""
+
+import difflib
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from lora_nb import __version__, files, jobs
+from lora_nb.flags import build_parser, read_arguments
+from lora_nb.reporter import Reporter
+from lora_nb.verbs import VERBS, Verb, silent_process
+
+DONE, FAULT, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 done, 1 a fault of the program, 2 something a person can mend, 130 interrupted."""
+    speak_utf8()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["--version"]:
+        print(f"lora_nb {__version__}")
+        return DONE
+    if not given or given[0] in ("-h", "--help", "help"):
+        print(overview())
+        return DONE
+    job_dir = _job_dir(given)
+    try:
+        return run(choose(given[0]), given)
+    except KeyboardInterrupt:
+        return _complain("Interrupted; run the same line again to go on.", job_dir, INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:
+        sentence = explain(error)
+        if sentence:
+            return _complain(sentence, job_dir, UNUSABLE)
+        traceback.print_exc()
+        return _complain(f"Unexpected {type(error).__name__}: {error}", job_dir, FAULT)
+
+
+def speak_utf8() -> None:
+    """Let emoji pass on a console of another encoding (Windows)."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def overview() -> str:
+    """What `--help` says: one line a verb."""
+    lines = [f"  {name:10}{(verb.run.__doc__ or '').splitlines()[0]}" for name, verb in VERBS.items()]
+    return "\n".join(
+        [
+            "python -m lora_nb <verb> [file.toml] [--setting value ...]",
+            "",
+            *lines,
+            "",
+            "python -m lora_nb <verb> --help lists the settings; file.toml holds the same, and flags win over it.",
+        ]
+    )
+
+
+def choose(name: str) -> Verb:
+    """The verb called `name`. Raises ValueError with the nearest one."""
+    if name not in VERBS:
+        near = difflib.get_close_matches(name, VERBS, n=1)
+        hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(VERBS)}"
+        raise ValueError(f'unknown verb "{name}"; {hint}')
+    return VERBS[name]
+
+
+def run(verb: Verb, given: Sequence[str]) -> int:
+    """Do the work of one line of arguments and tell what came of it."""
+    parser = build_parser(f"python -m lora_nb {given[0]}", verb.config)
+    try:
+        config, job_dir = read_arguments(parser, verb.config, list(given[1:]))
+    except SystemExit as leaving:
+        return int(leaving.code or 0)
+    first = is_first_process()
+    poll = partial(jobs.take_requests, job_dir) if job_dir else frozenset
+    with Reporter(sys.stdout, job_dir, quiet=not first) as reporter:
+        tell = reporter.tell if first else silent_process
+        tell(verb.run(config, tell, poll))
+    return DONE
+
+
+def explain(error: Exception) -> str:
+    """One sentence for what a person can mend, "" for a fault of the program."""
+    if "No space left" in str(error) or getattr(error, "errno", None) == errno.ENOSPC:
+        place = getattr(error, "filename", None)
+        where = f" ({place} could not be written)" if place else ""
+        return f"The disk is full{where}: free some space and run the same line again; what was saved before is whole."
+    if type(error).__name__ == "OutOfMemoryError":
+        return (
+            "The GPU has too little memory for these settings: lower train_batch_size or resolution, or set "
+            "gradient_checkpointing = true, and run again."
+        )
+    if isinstance(error, ValueError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'A file'}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, ImportError) and error.name and not error.name.startswith("lora_nb"):
+        return f'The package "{error.name}" is missing or does not load ({error}): pip install -r requirements.txt'
+    return ""
+
+
+def _job_dir(given: Sequence[str]) -> Path | None:
+    """The job's folder even where the other arguments make no sense."""
+    for at, argument in enumerate(given):
+        if argument.startswith("--job_dir="):
+            return Path(argument.partition("=")[2])
+        if argument == "--job_dir" and at + 1 < len(given):
+            return Path(given[at + 1])
+    return None
+
+
+def is_first_process() -> bool:
+    """Whether this is the one of several training processes that speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _complain(sentence: str, job_dir: Path | None, code: int) -> int:
+    if is_first_process():
+        print(sentence, file=sys.stderr)
+    if job_dir:
+        with suppress(OSError):
+            files.write_text(job_dir / jobs.ERROR, sentence + "\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

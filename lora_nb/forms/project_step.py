@@ -1,0 +1,64 @@
+"""The first step of both notebooks: which project, and where its folders lie."""
+
+import asyncio
+from html import escape
+from pathlib import Path
+
+from lora_nb import colab, project
+from lora_nb.config import ProjectConfig
+from lora_nb.forms.form import Form
+from lora_nb.forms.step import Step
+from lora_nb.project import Folders
+
+FIRST_PROJECT = "my_character"
+
+
+class ProjectStep(Step):
+    """The project form. `folders()` is the project the form names, made on disk when `create` is set."""
+
+    def __init__(self, label: str, create: bool) -> None:
+        self.create = create
+        self.form = Form(ProjectConfig())
+        super().__init__(label, self._choose, [self.form.widget], icon="folder-open")
+
+    def show(self) -> None:
+        """Preset the newest project and put the step under the cell."""
+        if not self.shown:
+            self._preset()
+        super().show()
+
+    def _preset(self) -> None:
+        try:
+            names = existing_projects(colab.mount_drive())
+        except ValueError as error:
+            self.panel.say(str(error), "bad")
+            names = []
+        self.form = Form(ProjectConfig(), {"project": names} if names else None)
+        self.form.write(project=FIRST_PROJECT if self.create or not names else names[0])
+        self.widget.children = [self.form.widget, *self.widget.children[1:]]
+
+    async def _choose(self) -> str:
+        folders = self.folders()
+        if not self.create and not folders.dataset.is_dir():
+            raise ValueError(f"{folders.dataset} does not exist: make the dataset in Dataset Maker first")
+        if self.create:
+            folders.create()
+        await asyncio.sleep(0)
+        return f"Project {self.form.read().project}: everything lies in {folders.base}"
+
+    def folders(self) -> Folders:
+        """The chosen project's folders. Raises ValueError for an unusable name or a Drive that is not there."""
+        config = self.form.read()
+        root = Path(config.root).expanduser() if config.root else colab.mount_drive()
+        return project.project_folders(root, config.project)
+
+
+def existing_projects(root: Path) -> list[str]:
+    """The names of the projects under `root`, the last one worked on first."""
+    found = {path.parent: path.stat().st_mtime for path in root.glob("Loras/*/dataset")}
+    return [folder.name for folder in sorted(found, key=found.get, reverse=True)]
+
+
+def link(text: str, address: str) -> str:
+    """HTML of a link that opens beside the notebook."""
+    return f'<a href="{escape(address)}" target="_blank">{escape(text)}</a>'

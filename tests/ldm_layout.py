@@ -1,0 +1,84 @@
+"""A diffusers folder written as one checkpoint in the original LDM layout: the inverse of what is under test."""
+
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+RESNET = {
+    "norm1": "in_layers.0", "conv1": "in_layers.2", "norm2": "out_layers.0", "conv2": "out_layers.3",
+    "time_emb_proj": "emb_layers.1", "conv_shortcut": "skip_connection",
+}  # fmt: skip
+OUTER = {
+    "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2",
+    "conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2",
+    "mid_block.resnets.0": "middle_block.0", "mid_block.attentions.0": "middle_block.1",
+    "mid_block.resnets.1": "middle_block.2",
+}  # fmt: skip
+VAE = {
+    "mid_block.resnets.0": "mid.block_1", "mid_block.resnets.1": "mid.block_2",
+    "mid_block.attentions.0.group_norm": "mid.attn_1.norm", "mid_block.attentions.0.to_q": "mid.attn_1.q",
+    "mid_block.attentions.0.to_k": "mid.attn_1.k", "mid_block.attentions.0.to_v": "mid.attn_1.v",
+    "mid_block.attentions.0.to_out.0": "mid.attn_1.proj_out", "conv_norm_out": "norm_out",
+    "conv_shortcut": "nin_shortcut", "downsamplers.0": "downsample", "upsamplers.0": "upsample", "resnets": "block",
+}  # fmt: skip
+
+
+def read_as_ldm(folder: Path, layers: int = 1, text_prefix: str = "text_model.") -> dict[str, Tensor]:
+    """The tensors of the folder under LDM names; `layers` is the U-Net's layers_per_block."""
+    tensors = {}
+    unet = load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
+    tensors |= {f"model.diffusion_model.{unet_key(key, layers, unet)}": value for key, value in unet.items()}
+    vae = load_file(folder / "vae" / "diffusion_pytorch_model.safetensors")
+    levels = 1 + max(int(key.split(".")[2]) for key in vae if "down_blocks" in key)
+    for key, value in vae.items():
+        name = vae_key(key, levels)
+        is_projection = "mid.attn_1." in name and "norm" not in name and name.endswith("weight")
+        tensors[f"first_stage_model.{name}"] = value[..., None, None] if is_projection else value
+    for key, value in load_file(folder / "text_encoder" / "model.safetensors").items():
+        tensors[f"cond_stage_model.transformer.{text_prefix}{key.removeprefix('text_model.')}"] = value
+    return tensors
+
+
+def unet_key(key: str, layers: int, names: dict) -> str:
+    parts = key.split(".")
+    if parts[0] in ("down_blocks", "up_blocks"):
+        return _block_key(parts, layers, names)
+    for name, ldm in OUTER.items():
+        if key.startswith(name + "."):
+            return ldm + _rename(key.removeprefix(name), RESNET)
+    raise KeyError(key)
+
+
+def _block_key(parts: list[str], layers: int, names: dict) -> str:
+    side, i, kind, j = parts[0], int(parts[1]), parts[2], int(parts[3])
+    rest = _rename("." + ".".join(parts[4:]), RESNET)
+    if side == "down_blocks":
+        if kind == "downsamplers":
+            return f"input_blocks.{(layers + 1) * (i + 1)}.0.op{rest.removeprefix('.conv')}"
+        return f"input_blocks.{(layers + 1) * i + j + 1}.{int(kind == 'attentions')}{rest}"
+    if kind == "upsamplers":
+        has_attention = any(name.startswith(f"up_blocks.{i}.attentions.") for name in names)
+        return f"output_blocks.{(layers + 1) * (i + 1) - 1}.{1 + has_attention}{rest}"
+    return f"output_blocks.{(layers + 1) * i + j}.{int(kind == 'attentions')}{rest}"
+
+
+def vae_key(key: str, levels: int) -> str:
+    for name, ldm in VAE.items():
+        key = key.replace(f".{name}.", f".{ldm}.")
+    parts = key.split(".")
+    if parts[1] == "up_blocks":
+        parts[1:3] = ["up", str(levels - 1 - int(parts[2]))]
+    elif parts[1] == "down_blocks":
+        parts[1] = "down"
+    return ".".join(parts)
+
+
+def _rename(rest: str, names: dict[str, str]) -> str:
+    first, _, tail = rest.removeprefix(".").partition(".")
+    return "." + names.get(first, first) + (f".{tail}" if tail else "")
+
+
+def write_ldm(folder: Path, path: Path, **options) -> Path:
+    save_file({key: value.contiguous() for key, value in read_as_ldm(folder, **options).items()}, path)
+    return path

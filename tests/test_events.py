@@ -1,0 +1,53 @@
+import json
+import math
+
+import pytest
+
+from lora_nb.events import (
+    KINDS,
+    Drawn,
+    EpochLog,
+    Finished,
+    Notice,
+    Progress,
+    Saved,
+    StepLog,
+    from_line,
+    silent,
+    to_line,
+)
+
+EVENTS = [
+    Progress("Tagging", 3, 20),
+    Notice("Grüße 📈\nzwei Zeilen", "warning"),
+    StepLog(3, 100, 1, 0.12, 0.13, 5e-4, 1e-4, 2.5, math.inf),
+    EpochLog(1, 60, 0.11),
+    Saved("output/cat-01.safetensors", 1, 60),
+    Drawn(("a.png", "b.png"), 1, 60, "grid"),
+    Finished("done", "Done.", ("a", "b")),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_an_event_passes_through_one_line(event):
+    line = to_line(event)
+    assert "\n" not in line
+    assert from_line(line) == event
+
+
+def test_every_kind_is_tried():
+    assert {type(event) for event in EVENTS} == set(KINDS.values())
+
+
+def test_a_line_says_its_kind():
+    assert json.loads(to_line(Notice("x")))["event"] == "Notice"
+
+
+@pytest.mark.parametrize("line", ["", "no json", '{"event": "Party"}', "{}"])
+def test_another_line_is_refused(line):
+    with pytest.raises(ValueError):
+        from_line(line)
+
+
+def test_the_default_listener_does_nothing():
+    assert silent(Notice("x")) is None

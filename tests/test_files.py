@@ -1,0 +1,86 @@
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from lora_nb import files
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name.endswith(".tmp")]
+
+
+def test_write_makes_the_folder_and_the_file(tmp_path: Path):
+    files.write_text(tmp_path / "a" / "b" / "caption.txt", "ü\r\n1girl\n")
+    assert (tmp_path / "a" / "b" / "caption.txt").read_bytes() == "ü\r\n1girl\n".encode()
+
+
+def test_write_takes_the_place_of_the_old_content_and_leaves_nothing_else(tmp_path: Path):
+    path = tmp_path / "state.bin"
+    files.write_bytes(path, b"old" * 1000)
+    files.write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert [each.name for each in tmp_path.iterdir()] == ["state.bin"]
+
+
+@pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt(), ValueError()])
+def test_a_write_that_fails_half_way_keeps_the_old_content(tmp_path: Path, fault):
+    path = tmp_path / "lora.safetensors"
+    files.write_bytes(path, b"old")
+    with pytest.raises(type(fault)), files.replacing(path) as temporary:
+        temporary.write_bytes(b"ne")
+        raise fault
+    assert path.read_bytes() == b"old"
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_keeps_the_old_content(tmp_path: Path):
+    path = tmp_path / "lora.safetensors"
+    files.write_bytes(path, b"old")
+    with pytest.raises(OSError, match="No space left"), files.replacing(path) as temporary:
+        os.symlink("/dev/full", temporary)
+        temporary.write_bytes(b"new" * 100_000)
+    assert path.read_bytes() == b"old"
+    assert leftovers(tmp_path) == []
+
+
+def test_a_body_that_wrote_nothing_keeps_the_old_content(tmp_path: Path):
+    files.write_bytes(tmp_path / "x", b"old")
+    with pytest.raises(FileNotFoundError), files.replacing(tmp_path / "x"):
+        pass
+    assert (tmp_path / "x").read_bytes() == b"old"
+
+
+def test_two_writers_at_once_do_not_meet(tmp_path: Path):
+    path = tmp_path / "x"
+    with files.replacing(path) as first, files.replacing(path) as second:
+        first.write_bytes(b"first")
+        second.write_bytes(b"second")
+    assert path.read_bytes() == b"first"
+    assert leftovers(tmp_path) == []
+
+
+def test_a_temporary_file_is_hidden_and_of_the_same_folder(tmp_path: Path):
+    with files.replacing(tmp_path / "cat.png") as temporary:
+        temporary.write_bytes(b"x")
+        assert temporary.parent == tmp_path
+        assert temporary.name.startswith(".cat.png.")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_others_can_read_what_was_written_as_the_umask_says(tmp_path: Path):
+    files.write_text(tmp_path / "x", "x")
+    (tmp_path / "y").write_text("y")
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == stat.S_IMODE((tmp_path / "y").stat().st_mode)
+
+
+def test_free_name(tmp_path: Path):
+    grid = tmp_path / "grid.png"
+    assert files.free_name(grid) == grid
+    grid.touch()
+    assert files.free_name(grid).name == "grid-2.png"
+    (tmp_path / "grid-2.png").mkdir()
+    assert files.free_name(grid).name == "grid-3.png"

@@ -1,0 +1,58 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).parents[1]
+HEAVY = "torch torchvision diffusers transformers peft accelerate onnxruntime imagededup fiftyone tensorboard".split()
+
+
+def python(code: str, where: Path = HOME) -> str:
+    own = {**os.environ, "PYTHONPATH": str(HOME)}
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=where, env=own, check=True)
+    return said.stdout.strip()
+
+
+def test_the_imports_keep_their_contracts():
+    """Layers from the ground up, widgets in the forms alone, nothing heavy in the kernel's side."""
+    line = [sys.executable, "-c", "import sys; from importlinter.cli import lint_imports_command as go; sys.exit(go())"]
+    said = subprocess.run([*line, "--no-cache", "--no-logo"], capture_output=True, text=True, encoding="utf-8", cwd=HOME)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "3 kept, 0 broken" in said.stdout
+
+
+def test_the_style_is_kept():
+    said = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "."], capture_output=True, text=True, cwd=HOME)
+    assert said.returncode == 0, said.stdout
+
+
+def test_the_forms_are_there_at_once_and_leave_torch_out():
+    """Importing the forms takes under half a second in a process where nothing is loaded yet."""
+    code = (
+        "import time; begin = time.perf_counter(); import lora_nb.forms; took = time.perf_counter() - begin; "
+        f"import sys; print(took, *[name for name in {HEAVY} if name in sys.modules])"
+    )
+    runs = [python(code).split() for _ in range(3)]
+    assert [heavy for _, *heavy in runs] == [[], [], []]
+    assert min(float(took) for took, *_ in runs) < 0.5
+
+
+@pytest.mark.parametrize("module", ["jobs", "colab", "verbs", "flags", "reporter", "importer", "aside", "plan", "bases"])
+def test_what_a_kernel_or_a_help_text_needs_leaves_torch_out(module):
+    assert python(f"import sys, lora_nb.{module}; print([name for name in {HEAVY} if name in sys.modules])") == "[]"
+
+
+def test_an_import_does_nothing_else(tmp_path: Path):
+    assert python("import lora_nb, lora_nb.verbs, lora_nb.forms", tmp_path) == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", sorted(HOME.glob("lora_nb/**/*.py")), ids=lambda path: path.stem)
+def test_a_module_says_its_purpose_and_has_a_name_that_says_something(path: Path):
+    text = path.read_text(encoding="utf-8")
+    first = text.partition("\n")[0]
+    assert first.startswith('"""') and first.rstrip('"').rstrip().endswith((".", "?")), first
+    assert not {"utils", "util", "helpers", "helper", "common", "misc", "manager"} & set(path.stem.split("_"))
+    assert text.count("\n") <= 400

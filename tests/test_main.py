@@ -1,0 +1,257 @@
+import errno
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lora_nb import jobs
+from lora_nb.__main__ import explain, main
+from lora_nb.captions import read_caption, write_caption
+from lora_nb.config import TrainConfig
+from lora_nb.events import Drawn, EpochLog, Finished, Notice, Progress, Saved, StepLog
+from lora_nb.flags import build_parser, read_arguments
+from lora_nb.interrupts import stop_on_signals
+from lora_nb.reporter import Reporter, in_minutes
+from lora_nb.settings import settings_of
+from lora_nb.verbs import VERBS
+
+
+def read(*arguments: str) -> TrainConfig:
+    return read_arguments(build_parser("train", TrainConfig), TrainConfig, list(arguments))[0]
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "Loras" / "cat" / "dataset"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        Image.new("RGB", (64, 48 + number), (90 * number, 20, 20)).save(folder / f"{number}.png")
+    write_caption(folder / "0.png", "red, square")
+    return folder
+
+
+class TestFlags:
+    def test_every_setting_of_every_verb_is_a_flag(self):
+        for name, verb in VERBS.items():
+            words = build_parser(name, verb.config).format_help()
+            assert all(f"--{each.name} " in words for each in settings_of(verb.config))
+
+    def test_flags_win_over_the_file(self, tmp_path: Path):
+        (tmp_path / "run.toml").write_text("rank = 4\nalpha = 2\nmin_snr_gamma = 3.0\n")
+        config = read(str(tmp_path / "run.toml"), "--alpha", "1e0", "--min_snr_gamma", "none", "--resolution", "64")
+        assert (config.rank, config.alpha, config.min_snr_gamma, config.resolution) == (4, 1.0, None, 64)
+
+    @pytest.mark.parametrize(("flag", "value"), [(["--flip_aug"], True), (["--flip_aug", "true"], True), (["--flip_aug=false"], False)])  # fmt: skip
+    def test_a_yes_or_no_setting(self, flag, value):
+        assert read(*flag).flip_aug is value
+
+    def test_a_list(self):
+        prompts = ("ohwx --n bad --s 4", "a dog")
+        assert read("--sample_prompts", "ohwx --n bad --s 4; a dog").sample_prompts == prompts
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["--rnk", "8"], 'unknown flag "--rnk"; did you mean --rank?'),
+            (["--train-batch-size=2"], "did you mean --train_batch_size?"),
+            (["--ran", "8"], "did you mean --rank?"),
+            (["--xyz", "8"], "see train --help"),
+            (["--rank"], "expected one argument"),
+            (["--rank", "0"], "rank = 0 is not usable: it must be a whole number from 1 to 256"),
+            (["--rank", "many"], "rank = 'many' is not usable"),
+            (["missing.toml"], "missing.toml does not exist"),
+            (["a.toml", "b.toml"], '"b.toml" is one argument too many'),
+        ],
+    )
+    def test_what_is_not_usable_is_one_sentence(self, arguments, says):
+        with pytest.raises(ValueError) as wrong:
+            read(*arguments)
+        assert says in str(wrong.value)
+
+    def test_a_misspelt_key_in_the_file_is_refused(self, tmp_path: Path):
+        (tmp_path / "run.toml").write_text("learning_rat = 1e-4")
+        with pytest.raises(ValueError, match='run.toml: unknown setting "learning_rat"; did you mean "learning_rate"'):
+            read(str(tmp_path / "run.toml"))
+
+
+class TestCommandLine:
+    def test_help_names_every_verb(self, capsys):
+        assert main([]) == main(["--help"]) == 0
+        said = capsys.readouterr().out
+        assert all(f"  {name} " in said for name in VERBS)
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["trian"], 'unknown verb "trian"; did you mean "train"?'),
+            (["bake"], "there are import, scan"),
+            (["scan"], "train_data_dir is empty"),
+            (["scan", "--train_data_dir", "nowhere"], "nowhere is not a folder"),
+            (["train", "--rank", "0"], "rank = 0"),
+            (["trigger", "--train_data_dir", "x"], "trigger_word is empty"),
+        ],
+    )
+    def test_an_expected_error_is_one_sentence_and_exit_code_2(self, arguments, says, capsys, tmp_path: Path):
+        assert main([*arguments, "--job_dir", str(tmp_path)]) == 2
+        said = capsys.readouterr()
+        assert says in said.err and said.err.count("\n") == 1 and said.out == ""
+        assert (tmp_path / jobs.ERROR).read_text(encoding="utf-8") == said.err
+
+    def test_scan(self, dataset: Path, capsys):
+        (dataset / "bad.jpg").write_bytes(b"no picture")
+        assert main(["scan", "--train_data_dir", str(dataset)]) == 0
+        said = capsys.readouterr().out
+        assert "3 pictures, 1 with a caption; 1 unreadable" in said
+        assert "bad.jpg" in said
+
+    def test_trigger_twice_then_top_tags(self, dataset: Path, capsys):
+        line = ["trigger", "--train_data_dir", str(dataset), "--trigger_word", "ohwx"]
+        assert main(line) == 0
+        assert "3 of 3 captions changed" in capsys.readouterr().out
+        assert main(line) == 0
+        assert "0 of 3 captions changed" in capsys.readouterr().out
+        assert read_caption(dataset / "0.png") == "ohwx, red, square"
+        assert main(["top_tags", "--train_data_dir", str(dataset), "--number", "1"]) == 0
+        assert capsys.readouterr().out.split() == ["3", "ohwx"]
+
+    def test_import_tells_what_it_did(self, dataset: Path, tmp_path: Path, capsys):
+        target = tmp_path / "other" / "dataset"
+        job = tmp_path / "job"
+        assert main(["import", "--source", str(dataset), "--train_data_dir", str(target), "--job_dir", str(job)]) == 0
+        assert "Imported 3 pictures and 1 captions" in capsys.readouterr().out
+        events = [json.loads(line) for line in (job / jobs.EVENTS).read_text(encoding="utf-8").splitlines()]
+        assert events[-1]["event"] == "Finished"
+        assert not (job / jobs.ERROR).exists()
+
+    def test_help_of_a_verb_is_quick_and_loads_no_torch(self):
+        code = "import sys; from lora_nb.__main__ import main; code = main(['train', '--help']); print('torch' in sys.modules, code)"
+        begin = time.monotonic()
+        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
+        assert said.stdout.splitlines()[-1] == "False 0"
+        assert time.monotonic() - begin < 3
+
+    def test_emoji_pass_on_a_console_of_another_encoding(self, dataset: Path):
+        write_caption(dataset / "1.png", "📈 köln")
+        line = [sys.executable, "-m", "lora_nb", "top_tags", "--train_data_dir", str(dataset)]
+        said = subprocess.run(line, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"}, check=True)
+        assert "📈 köln" in said.stdout.decode("utf-8")
+
+    def test_a_reader_that_goes_away_is_no_fault(self, dataset: Path):
+        line = [sys.executable, "-m", "lora_nb", "top_tags", "--train_data_dir", str(dataset)]
+        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("error", "says"),
+        [
+            (OSError(errno.ENOSPC, "No space left on device", "a.safetensors"), "The disk is full (a.safetensors could not be written)"),
+            (RuntimeError("PytorchStreamWriter failed: No space left on device"), "The disk is full: free some space"),
+            (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x: Permission denied"),
+            (ModuleNotFoundError("No module named 'bitsandbytes'", name="bitsandbytes"), 'The package "bitsandbytes" is missing'),
+            (ValueError("rank = 0"), "rank = 0"),
+            (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), "lower train_batch_size"),
+        ],
+    )  # fmt: skip
+    def test_what_a_person_can_mend_has_a_sentence(self, error, says):
+        assert says in explain(error)
+
+    def test_a_fault_of_the_program_has_none(self):
+        assert explain(KeyError("x")) == explain(ModuleNotFoundError("no", name="lora_nb.nothing")) == ""
+
+    def test_a_fault_of_the_program_shows_where_and_exits_with_1(self, monkeypatch, capsys, tmp_path: Path):
+        monkeypatch.setattr("lora_nb.captions.top_tags", lambda *_: 1 / 0)
+        assert main(["top_tags", "--train_data_dir", "x", "--job_dir", str(tmp_path)]) == 1
+        assert "Traceback" in capsys.readouterr().err
+        assert "Unexpected ZeroDivisionError" in (tmp_path / jobs.ERROR).read_text()
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+    def test_a_full_disk_is_one_sentence(self, dataset: Path, tmp_path: Path, capsys):
+        (tmp_path / jobs.EVENTS).symlink_to("/dev/full")
+        assert main(["scan", "--train_data_dir", str(dataset), "--job_dir", str(tmp_path)]) == 2
+        assert "The disk is full" in capsys.readouterr().err
+
+    def test_ctrl_c_is_exit_code_130(self, monkeypatch, capsys, tmp_path: Path):
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("lora_nb.captions.top_tags", interrupt)
+        assert main(["top_tags", "--train_data_dir", str(tmp_path)]) == 130
+        assert capsys.readouterr().err.startswith("Interrupted")
+
+
+class TestInterrupts:
+    def test_the_first_ctrl_c_asks_and_a_later_one_interrupts(self, monkeypatch):
+        monkeypatch.setattr("lora_nb.interrupts.SECOND_THOUGHT", 0.05)
+        with stop_on_signals() as interrupted:
+            assert not interrupted()
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            assert interrupted()
+            time.sleep(0.06)
+            signal.raise_signal(signal.SIGTERM)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+
+    def test_afterwards_ctrl_c_is_what_it_was(self):
+        before = signal.getsignal(signal.SIGINT)
+        with stop_on_signals():
+            assert signal.getsignal(signal.SIGINT) is not before
+        assert signal.getsignal(signal.SIGINT) is before
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class TestReporter:
+    def test_a_file_sees_a_line_now_and_then_and_the_last(self):
+        stream = io.StringIO()
+        with Reporter(stream) as reporter:
+            for done in range(1, 101):
+                reporter.tell(Progress("Tagging", done, 100))
+        assert stream.getvalue() == "Tagging: 1/100\nTagging: 100/100\n"
+
+    def test_a_terminal_sees_one_line_that_moves(self):
+        stream = Terminal()
+        with Reporter(stream) as reporter:
+            reporter.tell(Progress("Tagging", 1, 10))
+            reporter.tell(Progress("Tagging", 10, 10))
+            reporter.tell(Finished("done", "Done.", ("a.png",)))
+        assert stream.getvalue() == "\rTagging: 1/10\rTagging: 10/10\nDone.\n  a.png\n"
+
+    def test_every_event_reaches_the_job(self, tmp_path: Path):
+        told = [Notice("x", "warning"), StepLog(1, 9, 1, 0.1, 0.1, 0, 0, 1, 8), EpochLog(1, 9, 0.1), Saved("a", 1, 9), Drawn(("b",), 1, 9)]  # fmt: skip
+        stream = io.StringIO()
+        with Reporter(stream, tmp_path / "job") as reporter:
+            for event in told:
+                reporter.tell(event)
+        assert jobs.events(jobs.Job(tmp_path / "job", "train", 1, 0.0))[0] == told
+        assert stream.getvalue().splitlines() == [
+            "Warning: x",
+            "Step 1/9, epoch 1: loss 0.1000, 1.00 steps/s, 0:08 to go",
+            "Epoch 1 ends at step 9: mean loss 0.1000",
+            "Saved a",
+            "Drew b",
+        ]
+
+    def test_of_several_processes_one_speaks(self, tmp_path: Path):
+        stream = io.StringIO()
+        with Reporter(stream, tmp_path / "job", quiet=True) as reporter:
+            reporter.tell(Notice("x"))
+        assert stream.getvalue() == "" and not (tmp_path / "job").exists()
+
+    @pytest.mark.parametrize(("seconds", "words"), [(0, "0:00"), (65.4, "1:05"), (3723, "1:02:03"), (float("inf"), "?"), (float("nan"), "?")])  # fmt: skip
+    def test_minutes(self, seconds, words):
+        assert in_minutes(seconds) == words

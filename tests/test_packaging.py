@@ -1,0 +1,109 @@
+import json
+import os
+import re
+import subprocess
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import lora_nb
+
+HOME = Path(__file__).parents[1]
+PROJECT = tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+ADDRESS = PROJECT["urls"]["Repository"].removeprefix("https://github.com/")
+BADGE = re.compile(r"https://colab\.research\.google\.com/github/([^)\"\s\\]+)")
+PAGES = [HOME / "README.md", HOME / "colab_badges.md", *sorted(HOME.glob("notebooks/*.ipynb"))]
+OF_COLAB = {  # what Colab's GPU image held on 2026-11-21
+    line.partition("==")[0]: line.partition("==")[2]
+    for line in (HOME / "tests" / "colab_pins.txt").read_text(encoding="utf-8").splitlines()
+    if "==" in line and not line.startswith("#")
+}
+
+
+def names_and_ranges(lines: list[str]) -> dict[str, str]:
+    """{name: range} without environment markers."""
+    wanted = (line.partition(";")[0].strip() for line in lines if line.strip() and not line.startswith("#"))
+    return {match[1]: match[2] for line in wanted if (match := re.fullmatch(r"([\w.-]+)(.*)", line))}
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0]))
+
+
+def test_requirements_and_pyproject_agree():
+    requirements = names_and_ranges((HOME / "requirements.txt").read_text(encoding="utf-8").splitlines())
+    extras = PROJECT["optional-dependencies"]
+    assert requirements == names_and_ranges(PROJECT["dependencies"] + extras["bitsandbytes"] + extras["fiftyone"])
+
+
+@pytest.mark.parametrize("name", sorted(names_and_ranges(PROJECT["dependencies"]).keys() & OF_COLAB.keys()))
+def test_what_colab_has_is_within_the_ranges(name):
+    lowest, highest = re.fullmatch(r">=([\d.]+),<([\d.]+)", names_and_ranges(PROJECT["dependencies"])[name]).groups()
+    assert numbers(lowest) <= numbers(OF_COLAB[name]) < numbers(highest)
+
+
+def test_fiftyone_is_left_out_where_colab_would_have_to_change_for_it():
+    line = next(line for line in (HOME / "requirements.txt").read_text().splitlines() if line.startswith("fiftyone"))
+    assert 'python_version < "3.13"' in line
+
+
+def test_the_package_says_its_version_and_the_changelog_knows_it():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", lora_nb.__version__)
+    assert f"## {lora_nb.__version__}" in (HOME / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_badge_leads_to_a_notebook_that_exists(page: Path):
+    links = BADGE.findall(page.read_text(encoding="utf-8"))
+    assert links
+    for link in links:
+        repository, _, path = link.partition("/blob/main/")
+        assert repository == ADDRESS
+        assert (HOME / path).is_file(), link
+    if page.suffix == ".ipynb":
+        assert links[0].endswith(page.name)
+
+
+def test_both_notebooks_have_a_badge_on_both_pages():
+    for page in PAGES[:2]:
+        text = page.read_text(encoding="utf-8")
+        assert all(f"/notebooks/{notebook.name})" in text for notebook in HOME.glob("notebooks/*.ipynb"))
+
+
+@pytest.mark.parametrize("page", sorted(HOME.glob("*.md")), ids=lambda page: page.name)
+def test_every_local_link_and_picture_is_there(page: Path):
+    for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("http") or (HOME / target).exists(), target
+
+
+def test_the_readme_lists_every_module():
+    text = (HOME / "README.md").read_text(encoding="utf-8")
+    modules = [path.name for path in HOME.glob("lora_nb/*.py") if not path.name.startswith("__")]
+    assert [name for name in modules if f"{name} " not in text] == []
+
+
+def test_contributing_is_one_page():
+    assert (HOME / "CONTRIBUTING.md").read_text(encoding="utf-8").count("\n") <= 60
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script")
+def test_ci_runs_the_tests():
+    script = HOME / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    assert "python3 run.py test" in script.read_text()
+
+
+def test_the_examples_are_whole():
+    for path in HOME.glob("lora_nb/demo/examples/*.zip"):
+        with zipfile.ZipFile(path) as archive:
+            assert archive.testzip() is None
+
+
+def test_notebooks_are_stored_without_outputs():
+    for path in HOME.glob("notebooks/*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)

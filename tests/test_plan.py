@@ -1,0 +1,85 @@
+"""The plan of a run: the sentences, the exact steps, the captions, and what makes a run impossible."""
+
+from dataclasses import replace
+
+import pytest
+
+from lora_nb.config import TrainConfig
+from lora_nb.plan import plan_run, resolve
+
+
+@pytest.fixture
+def config(tiny_base, make_pictures, tmp_path):
+    folder = tmp_path / "Loras" / "cat" / "dataset"
+    make_pictures(folder, 6)
+    return TrainConfig(pretrained_model_name_or_path=str(tiny_base), train_data_dir=str(folder), trigger_word="ohwx")
+
+
+def test_the_sentences_people_know(config):
+    plan = plan_run(replace(config, num_repeats=21, train_batch_size=2, max_train_epochs=10))
+    assert plan.lines[:3] == (
+        "📈 Found 6 images with 21 repeats, equaling 126 steps.",
+        "📉 Divide 126 steps by 2 batch size to get 63 steps per epoch.",
+        "🔮 There will be 10 epochs, for around 630 total training steps.",
+    )
+    assert plan.total_steps == 630 and plan.steps_per_epoch == 63 and plan.resolution == 64
+
+
+def test_steps_are_exact_with_buckets_accumulation_processes_and_folders(config, make_pictures, tmp_path):
+    make_pictures(tmp_path / "Loras" / "cat" / "dataset" / "3_wide", 3, size=(200, 80))
+    options = {"num_repeats": 1, "min_bucket_reso": 16, "bucket_reso_steps": 16, "train_batch_size": 4}
+    plan = plan_run(replace(config, **options))
+    assert sorted(set(plan.buckets)) == [(64, 64), (96, 32)]
+    assert plan.batches_per_epoch == 2 + 3 and plan.steps_per_epoch == 5
+    assert plan_run(replace(config, **options, gradient_accumulation_steps=2)).steps_per_epoch == 3
+    assert plan_run(replace(config, **options), processes=2).steps_per_epoch == 3
+    assert plan.lines[:2] == (
+        "📈 Found 3 images in 3_wide with 3 repeats, equaling 9 steps.",
+        "📈 Found 6 images in dataset with 1 repeats, equaling 6 steps.",
+    )
+    assert plan_run(replace(config, **options, max_train_steps=7)).epochs == 2
+
+
+def test_empty_names_are_filled_in_from_the_project(config, tmp_path):
+    resolved = resolve(config)
+    assert resolved.output_name == "cat" and resolved.output_dir == str(tmp_path / "Loras" / "cat" / "output")
+    assert resolve(replace(config, output_dir=str(tmp_path / "elsewhere"))).output_name == "elsewhere"
+    with pytest.raises(ValueError, match="output_name"):
+        resolve(replace(config, output_name="a/b"))
+
+
+def test_pictures_without_captions(config, tmp_path):
+    folder = tmp_path / "Loras" / "cat" / "dataset"
+    (folder / "00.txt").unlink()
+    (folder / "01.txt").write_text("  \n")
+    plan = plan_run(config)
+    assert plan.captions[:2] == ("ohwx", "ohwx") and "2 of 6 pictures have no caption" in plan.warnings[0]
+    for caption in folder.glob("*.txt"):
+        caption.unlink()
+    assert set(plan_run(config).captions) == {"ohwx"}
+    with pytest.raises(ValueError, match="none of the 6 pictures in .* has a caption"):
+        plan_run(replace(config, trigger_word=""))
+    folder.rename(folder.with_name("4_sks cat"))
+    named = replace(config, trigger_word="", train_data_dir=str(folder.with_name("data")))
+    folder.with_name("data").mkdir()
+    folder.with_name("4_sks cat").rename(folder.with_name("data") / "4_sks cat")
+    assert set(plan_run(named).captions) == {"sks cat"} and set(plan_run(named).repeats) == {4}
+
+
+def test_what_makes_a_run_impossible(config, tmp_path):
+    for wrong, words in (
+        (replace(config, train_data_dir=""), "train_data_dir is empty"),
+        (replace(config, train_data_dir=str(tmp_path / "gone")), "does not exist"),
+        (replace(config, train_data_dir=str(tmp_path / "Loras")), "holds no pictures"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            plan_run(wrong)
+
+
+def test_warnings_say_what_has_no_effect(config, tmp_path):
+    (tmp_path / "Loras" / "cat" / "dataset" / "broken.jpg").write_bytes(b"no picture")
+    plan = plan_run(replace(config, lr_scheduler="linear", lr_scheduler_num_cycles=5, shuffle_caption=False, keep_tokens=2, num_repeats=900))
+    text = " ".join(plan.warnings)
+    assert "broken.jpg" in text and "lr_scheduler_num_cycles only" in text and "keep_tokens has no effect" in text
+    assert "is a great deal" in text
+    assert plan_run(replace(config, lr_scheduler="constant")).warnings[1:] == ()

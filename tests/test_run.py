@@ -1,0 +1,160 @@
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).parents[1]
+PYTHON = Path("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+@pytest.fixture(scope="module")
+def some_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("venv") / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    """run.py of a folder that holds nothing else but a list of packages."""
+    (tmp_path / "run.py").write_bytes((HOME / "run.py").read_bytes())
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
+    spec = importlib.util.spec_from_file_location("run", tmp_path / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.COMPLETE = "pass"
+    return module
+
+
+@pytest.fixture
+def installed(run, some_venv: Path, monkeypatch) -> list[list[str]]:
+    """The extras of every installation; nothing is downloaded, and .venv holds pip alone."""
+    shutil.copytree(some_venv, run.VENV, symlinks=True)
+    asked: list[list[str]] = []
+    monkeypatch.setattr(run, "install", lambda python, extras: asked.append(extras))
+    return asked
+
+
+def test_the_environment_is_made_once(run, installed):
+    shutil.rmtree(run.VENV)
+    python = run.ensure_environment([])
+    assert python == run.VENV / PYTHON and python.exists()
+    assert run.ensure_environment([]) == python
+    assert installed == [[]]
+
+
+def test_another_verb_adds_what_it_needs_and_keeps_the_rest(run, installed):
+    for extras in ([], ["test"], ["lab"], ["test"], []):
+        run.ensure_environment(extras)
+    assert installed == [[], ["test"], ["lab", "test"]]
+
+
+def test_a_changed_list_of_packages_installs_again(run, installed):
+    run.ensure_environment([])
+    (run.HOME / "pyproject.toml").write_text('[project]\nname = "y"\n')
+    run.ensure_environment([])
+    assert installed == [[], []]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", '{"extras": 3}', "\x00", '{"fingerprint": "other", "extras": []}']
+)
+def test_a_damaged_stamp_installs_again(run, installed, content):
+    run.ensure_environment([])
+    run.STAMP.write_text(content)
+    run.ensure_environment([])
+    assert installed == [[], []]
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(run, installed):
+    python = run.ensure_environment([])
+    python.unlink()
+    assert run.ensure_environment([]) == python
+    assert run.works(python, "import pip")
+    assert installed == [[], []]
+
+
+def test_an_environment_that_lost_its_packages_installs_again(run, installed):
+    run.ensure_environment([])
+    run.COMPLETE = "import a_package_that_is_gone"
+    run.ensure_environment([])
+    assert installed == [[], []]
+
+
+def test_an_installation_that_failed_is_not_taken_for_whole(run, some_venv: Path):
+    shutil.copytree(some_venv, run.VENV, symlinks=True)
+    (run.HOME / "pyproject.toml").write_text("not toml")
+    for _ in range(2):
+        with pytest.raises(run.Trouble, match="The installation failed"):
+            run.ensure_environment([])
+    assert not run.STAMP.exists()
+
+
+@pytest.mark.parametrize("version", [(3, 9), (3, 10), (2, 7)])
+def test_an_old_python_is_told_what_to_do(run, version):
+    with pytest.raises(run.Trouble, match=r"This is Python \d\.\d+, and 3\.11 or newer is needed: (run it|install)"):
+        run.check_python(version)
+
+
+def test_a_python_without_pip_is_told_what_to_install(run, monkeypatch):
+    """Debian's python3 without python3-venv says so and fails."""
+    said = subprocess.CompletedProcess([], 1, "", "The virtual environment was not created: ensurepip is not available")
+    monkeypatch.setattr(run.subprocess, "run", lambda *_, **__: said)
+    with pytest.raises(run.Trouble, match="apt-get install python3-venv"):
+        run.make_venv()
+
+
+def test_an_unknown_verb_shows_the_three_there_are(run, capsys):
+    assert run.main(["bake"]) == 2
+    assert run.main([]) == 2
+    assert run.main(["--help"]) == 0
+    assert "run.py demo" in capsys.readouterr().out
+
+
+def test_a_trouble_is_one_sentence(run, capsys, monkeypatch):
+    monkeypatch.setattr(run, "OLDEST", (99, 0))
+    assert run.main(["demo"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "99.0 or newer is needed" in said
+
+
+def test_arguments_go_on_to_pytest_and_its_exit_code_comes_back(run, installed, monkeypatch):
+    monkeypatch.setattr(run, "ensure_environment", lambda extras: sys.executable)
+    (run.HOME / "test_it.py").write_text("def test_good(): pass\ndef test_bad(): assert 0\n")
+    assert run.main(["test", "-q", "-k", "good", "-p", "no:cacheprovider"]) == 0
+    assert run.main(["test", "-q", "-k", "bad", "-p", "no:cacheprovider"]) == 1
+
+
+def test_a_missing_browser_is_said_and_not_installed_at_home(run, capsys, monkeypatch):
+    monkeypatch.setattr(run.shutil, "which", lambda name: None)
+    monkeypatch.delenv("CI", raising=False)
+    run.ensure_browser()
+    assert "the tests that drive a browser are skipped" in capsys.readouterr().out
+
+
+def test_the_demo_says_where_everything_is(run):
+    project = run.HOME / run.PROJECT
+    with pytest.raises(run.Trouble, match="without LoRA files"):
+        run.results(project)
+    for path in ("output/demo-01.safetensors", "output/demo-02.safetensors", "samples/grid.png", "report/curate.json"):
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        (project / path).touch()
+    said = "\n".join(run.results(project))
+    assert "demo-02.safetensors (and 1 more" in said and "grid.png" in said and str(project / "report") in said
+
+
+def test_every_demo_step_has_its_settings(run):
+    assert {path.stem for path in (HOME / "configs" / "demo").glob("*.toml")} == set(run.DEMO_STEPS)
+
+
+def test_run_py_needs_the_standard_library_alone():
+    code = "import json, sys; before = set(sys.modules); import run; print(json.dumps(sorted(set(sys.modules) - before)))"
+    said = subprocess.run([sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(HOME)!r}); {code}"],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    loaded = {name.partition(".")[0] for name in json.loads(said.stdout)}
+    assert loaded - {"run"} <= set(sys.stdlib_module_names)
