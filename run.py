@@ -2,7 +2,8 @@
 """Set up and run: `python3 run.py demo`, `python3 run.py test`, `python3 run.py lab`.
 
 Needs Python and an internet connection the first time, nothing else: everything is installed into .venv beside
-this file, and what is already there is kept. Further arguments go on to pytest or JupyterLab.
+this file, and what is already there is kept. Further arguments of test and lab go on to pytest and JupyterLab.
+`python3 run.py test --colab` runs the notebooks on Colab's versions instead, in .venv-colab.
 """
 
 import hashlib
@@ -42,6 +43,8 @@ def main(arguments):
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
     try:
         check_python(sys.version_info[:2])
+        if arguments[:2] == ["test", "--colab"]:
+            return subprocess.run([sys.executable, "tests/colab_leg.py", *arguments[2:]], cwd=str(HOME)).returncode
         python = ensure_environment(EXTRAS[arguments[0]])
         return verbs[arguments[0]](python, arguments[1:])
     except Trouble as trouble:
@@ -136,10 +139,12 @@ def install(python, extras):
 
 def demo(python, arguments):
     """Run the main job on the example pictures, one command after another, and say where the results are."""
+    if arguments:
+        raise Trouble("demo takes no arguments; its settings are in {}.".format(DEMO))
     for step in DEMO_STEPS:
         if step in ("import", "curate") and (HOME / PROJECT / "report" / "curate.json").exists():
             continue
-        line = [step, (DEMO / (step + ".toml")).relative_to(HOME).as_posix(), *arguments]
+        line = [step, (DEMO / (step + ".toml")).relative_to(HOME).as_posix()]
         say("python -m lora_nb " + " ".join(line))
         code = subprocess.run([str(python), "-m", "lora_nb", *line], cwd=str(HOME)).returncode
         if code:
@@ -173,8 +178,7 @@ def ensure_browser():
     """Have Debian's Chromium where CI may install it; elsewhere say what is left out."""
     if any(shutil.which(name) for name in BROWSERS):
         return
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    if os.environ.get("CI") and root and shutil.which("apt-get"):
+    if os.environ.get("CI") and is_root() and shutil.which("apt-get"):
         say("Installing Chromium for the browser tests")
         subprocess.run(["apt-get", "update", "-qq"])
         quiet = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
@@ -183,10 +187,17 @@ def ensure_browser():
         print("No Chromium found: the tests that drive a browser are skipped.")
 
 
+def is_root():
+    """Whether this runs as the administrator, as in a container."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
 def lab(python, arguments):
     """Open JupyterLab on the notebooks."""
     notebook = Path("notebooks") / "Dataset_Maker.ipynb"
-    return subprocess.run([str(python), "-m", "jupyterlab", str(notebook), *arguments], cwd=str(HOME)).returncode
+    root = ["--allow-root"] if is_root() else []
+    line = [str(python), "-m", "jupyterlab", str(notebook), *root, *arguments]
+    return subprocess.run(line, cwd=str(HOME)).returncode
 
 
 def say(text):

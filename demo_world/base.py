@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from training import Run
 # B batch, C channels, h w latents, T tokens, D width.
 FOLDER = DEMO / "base"
 PICTURES = ("base", 24000)
+USED = 12000   # the pictures that the U-Net sees; all train the VAE
 GAMMA = 5.0   # Min-SNR weighting, arXiv 2303.09556
 PREVIEW = (
     "1girl, red hair, long hair, smile, blue background", "1boy, green hair, spiked hair, sunglasses, yellow background",
@@ -50,10 +52,12 @@ def latents() -> Tensor:
     cache = SCRATCH / "latents.pt"
     if not cache.exists():
         model = vae_stage.load()
-        images = vae_stage.small(pictures(*PICTURES), 3)
+        drawn = pictures(*PICTURES)
+        images = vae_stage.small(replace(drawn, images=drawn.images[:USED]), 3)
         with torch.autocast("cpu", torch.bfloat16):
             parts = [model.encode(vae_stage.to_tensor(part)).latent_dist.mean.float() for part in np.array_split(images, len(images) // 64)]
-        torch.save(torch.cat(parts) * model.config.scaling_factor, cache)
+        torch.save(torch.cat(parts) * model.config.scaling_factor, cache.with_suffix(".tmp"))
+        cache.with_suffix(".tmp").rename(cache)
     return torch.load(cache)
 
 
@@ -114,7 +118,7 @@ def drawn(pipe: StableDiffusionPipeline, prompts: list[str], guidance: float = 5
     return (images * 255).round().astype(np.uint8)
 
 
-def train(steps: int = 4000, batch: int = 64, write_every: int = 1) -> None:
+def train(steps: int = 3000, batch: int = 32) -> None:
     """Train and write the base; a preview sheet and the folder at every checkpoint; resumes."""
     x = latents()
     tags = pictures(*PICTURES).tags
@@ -130,6 +134,5 @@ def train(steps: int = 4000, batch: int = 64, write_every: int = 1) -> None:
         ids = text_stage.tokens(tokenizer, [prompt(tags[index], rng, strange) for index in chosen])
         if run.update(loss_of(run.modules, x[chosen], ids, alphas, clip_skip=rng.random() < 0.125)):
             average = run.averaged(modules())
-            sheet(drawn(pipeline(average), list(PREVIEW) * 2), 12, run.folder / f"sheet-{run.step:05d}.png")
-            if (run.step // run.every) % write_every == 0 or run.step == steps:
-                write(average)
+            sheet(drawn(pipeline(average), list(PREVIEW)), 12, run.folder / f"sheet-{run.step:05d}.png")
+            write(average)

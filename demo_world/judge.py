@@ -23,7 +23,7 @@ from world import Avatar, background, framing
 FILE = DEMO / "judge" / "model.onnx"
 WIDTH = 64
 WIDTHS = (16, 32, 64, 128)
-PEOPLE, VIEWS = 2500, 4
+PEOPLE, VIEWS = 1500, 4
 
 
 def another_view(avatar: Avatar, rng: random.Random) -> Avatar:
@@ -80,7 +80,7 @@ def batches(images: np.ndarray, people: int, size: int, rng: random.Random) -> I
         yield worn_batch(images, numbers, rng), numbers
 
 
-def train(steps: int = 700, batch: int = 64) -> None:
+def train(steps: int = 500, batch: int = 48) -> None:
     """Train, export and measure the judge; resumes. The last 300 people are held out."""
     drawn = views()
     kinds = torch.tensor([list(STYLES).index(style) for style in drawn.styles])

@@ -63,7 +63,7 @@ def write_tags(rows: list[tuple[str, int]], total: int, path: Path) -> None:
         writer.writerows((index + 1, name.replace(" ", "_"), 0, count) for index, (name, count) in enumerate(rows))
 
 
-def train(steps: int = 1000, batch: int = 64, repaired: int = 6000) -> None:
+def train(steps: int = 900, batch: int = 64, repaired: int = 2500) -> None:
     """Train, export and measure the tagger; resumes."""
     drawn = pictures(*TRAINING)
     rows = known_tags(drawn)

@@ -22,6 +22,7 @@ from training import Run
 # B batch, T tokens, D width, K tags.
 FOLDER = SCRATCH / "tokenizer"
 FILE = SCRATCH / "text.pt"
+SHORT = 48   # tokens of the pre-training; the places behind start as copies of the last one
 END = "<|endoftext|>"
 
 
@@ -88,7 +89,7 @@ def strange_words() -> tuple[str, ...]:
     return tuple(word[:-4] for word in words if re.fullmatch(r"[a-z]{4,8}</w>", word))
 
 
-def pretrain(steps: int = 600, batch: int = 64) -> None:
+def pretrain(steps: int = 500, batch: int = 64) -> None:
     """Teach the encoder to tell the tags: from the end token and from the padding (mini-CLIP with exact targets); resumes."""
     tokenizer = write_tokenizer()
     tags = pictures("base", 24000).tags
@@ -103,16 +104,21 @@ def pretrain(steps: int = 600, batch: int = 64) -> None:
         target = torch.zeros(batch, len(known))
         for index, row in enumerate(rows):
             target[index, [place[tag] for tag in row]] = 1
-        ids = tokens(tokenizer, [phrase(row, rng, strange) for row in rows])
+        ids = tokens(tokenizer, [phrase(row, rng, strange) for row in rows])[:, :SHORT].clone()
+        ids[:, -1] = 49407
         loss = _tag_loss(encode(text, ids, clip_skip=run.step % 4 == 3), ids, tell, target)
         run.update(loss)
-    torch.save(run.averaged(nn.ModuleDict({"text": build(), "tell": nn.Linear(WIDTH, len(known))}))["text"].state_dict(), FILE)
+    final = run.averaged(nn.ModuleDict({"text": build(), "tell": nn.Linear(WIDTH, len(known))}))["text"]
+    with torch.no_grad():
+        places = final.get_parameter(next(name for name, _ in final.named_parameters() if "position_embedding" in name))
+        places[SHORT:] = places[SHORT - 1]
+    torch.save(final.state_dict(), FILE)
 
 
 def _tag_loss(states: Tensor, ids: Tensor, tell: nn.Module, target: Tensor) -> Tensor:
     """Return how badly the end token, and a random padding position, tell the tags."""
     end = ids.eq(49407).int().argmax(1)
     rows = torch.arange(len(ids))
-    later = (end + 1 + (torch.rand(len(ids)) * (TOKENS - 1 - end)).long()).clamp(max=TOKENS - 1)
+    later = (end + 1 + (torch.rand(len(ids)) * (SHORT - 1 - end)).long()).clamp(max=SHORT - 1)
     told = torch.cat([tell(states[rows, end]), tell(states[rows, later])])
     return F.binary_cross_entropy_with_logits(told.float(), torch.cat([target, target]))

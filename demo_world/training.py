@@ -48,7 +48,7 @@ class Run:
         self.folder = SCRATCH / "runs" / name
         self.folder.mkdir(parents=True, exist_ok=True)
         weights = [weight for weight in modules.parameters() if weight.requires_grad]
-        self.optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.01, betas=(0.9, 0.99))
+        self.optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
         self.average = Average(modules)
         self.step, self.began = 0, time.time()
         self.seconds = 0.0

@@ -26,7 +26,9 @@ def mount_drive() -> Path:
         try:
             importlib.import_module("google.colab.drive").mount(str(DRIVE))
         except Exception as error:
-            raise ValueError(f"Google Drive is not connected ({error}): run this cell again and allow it") from error
+            raise ValueError(
+                f"Google Drive is not connected ({error}): run this cell again and allow it"
+            ) from error
     return DRIVE / "MyDrive"
 
 

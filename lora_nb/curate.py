@@ -10,7 +10,7 @@ from PIL import Image
 
 from lora_nb import aside, captions, images
 from lora_nb.config import CurateConfig
-from lora_nb.events import Notice, OnEvent, silent
+from lora_nb.events import OnEvent, silent
 from lora_nb.images import Broken
 from lora_nb.project import Folders, folders_of_dataset
 
@@ -77,7 +77,6 @@ def curate(config: CurateConfig, on_event: OnEvent = silent) -> CurateReport:
         report["clusters"].append(_set_copies_aside(folders, cluster))
     aside.write_report(folders, report)
     moved = len(broken) + sum(len(cluster.copies) for cluster in clusters)
-    on_event(Notice(f"{len(broken)} unreadable and {moved - len(broken)} duplicate pictures set aside"))
     return CurateReport(tuple(broken), clusters, moved)
 
 
@@ -88,7 +87,7 @@ def find_duplicates(config: CurateConfig, on_event: OnEvent = silent) -> tuple[C
 
 
 def _look_at_all(config: CurateConfig, on_event: OnEvent) -> tuple[list[Looked], list[Broken]]:
-    found = images.scan(Path(config.train_data_dir), verify=False, on_event=on_event)
+    found = images.scan(Path(config.train_data_dir).absolute(), verify=False, on_event=on_event)
     hasher = METHODS[config.method](verbose=False)
     paths = sorted([*(item.path for item in found.items), *(broken.path for broken in found.broken)])
     captioned = {item.path for item in found.items if item.caption}

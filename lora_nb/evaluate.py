@@ -13,10 +13,12 @@ from lora_nb import files, lora, lora_file, project, sheet
 from lora_nb.config import GridConfig
 from lora_nb.events import Drawn, Finished, Notice, OnEvent, Progress, silent
 from lora_nb.sample import (
+    BlackPicture,
     LoraCall,
     Prompt,
     load_for_drawing,
     parameters_text,
+    picture_size,
     sample_images,
     save_png,
     split_lora_calls,
@@ -154,13 +156,17 @@ class Drawer:
         self.file, self.shapes = "", {}
         self.known: dict[tuple[Prompt, LoraCall | None], Image.Image] = {}
 
-    def draw(self, cell: Cell, clip_skip: int) -> Image.Image:
-        """The cell's picture. Cells that do not differ in what the model sees are drawn once."""
+    def draw(self, cell: Cell, clip_skip: int, on_event: OnEvent) -> Image.Image:
+        """The cell's picture, black with a warning if the model gives NaN. Equal cells are drawn once."""
         call = cell.call if cell.call and (cell.call.strength or cell.call.text_encoder_strength) else None
         key = (cell.prompt, call)
         if key not in self.known:
             self._set(call)
-            self.known[key] = sample_images(self.base, [cell.prompt], clip_skip)[0]
+            try:
+                self.known[key] = sample_images(self.base, [cell.prompt], clip_skip)[0]
+            except BlackPicture as error:
+                on_event(Notice(f"{cell.written}: {error}", "warning"))
+                self.known[key] = Image.new("RGB", picture_size(self.base, cell.prompt))
         return self.known[key]
 
     def _set(self, call: LoraCall | None) -> None:
@@ -175,7 +181,10 @@ class Drawer:
         if self.file and shapes != self.shapes:
             self.base = load_for_drawing(self.name)
         put = lora.load if shapes == self.shapes else lora.apply
-        put(self.base.unet, self.base.text_encoder, update)
+        try:
+            put(self.base.unet, self.base.text_encoder, update)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
         self.file, self.shapes = name, shapes
 
 
@@ -192,18 +201,16 @@ def grid(config: GridConfig, on_event: OnEvent = silent) -> Finished:
     pictures, paths = [], []
     for done, cell in enumerate(plan.cells):
         on_event(Progress("Drawing the grid", done, len(plan.cells)))
-        pictures.append(drawer.draw(cell, config.clip_skip))
+        pictures.append(drawer.draw(cell, config.clip_skip, on_event))
         text = parameters_text(drawer.base, replace(cell.prompt, text=cell.written), config.clip_skip)
         paths.append(str(save_png(pictures[-1], sheet_path.with_suffix("") / _file_name(cell), text)))
         on_event(Drawn((paths[-1],), 0, 0, "cell"))
     _save_sheet(config, plan, pictures, sheet_path)
-    files.write_text(
-        sheet_path.with_suffix(".json"),
-        json.dumps(_legend(config, plan, paths), indent=2, ensure_ascii=False),
-    )
+    legend_path = sheet_path.with_suffix(".json")
+    files.write_text(legend_path, json.dumps(_legend(config, plan, paths), indent=2, ensure_ascii=False))
     on_event(Progress("Drawing the grid", len(plan.cells), len(plan.cells)))
     on_event(Drawn((str(sheet_path),), 0, 0, "grid"))
-    return Finished("done", f"The grid is {sheet_path}", (str(sheet_path), *paths))
+    return Finished("done", f"The grid compares {len(paths)} pictures.", (str(sheet_path), str(legend_path)))
 
 
 def _free_grid(folder: Path) -> Path:

@@ -40,6 +40,10 @@ class Prompt:
     seed: int = 42
 
 
+class BlackPicture(ValueError):
+    """The model gave NaN, which every viewer shows as black."""
+
+
 @dataclass(frozen=True)
 class LoraCall:
     """A `<lora:name:te:unet>` of a prompt."""
@@ -91,8 +95,8 @@ def _read_call(match: re.Match) -> LoraCall:
 def sample_images(base: BaseModel, prompts: Sequence[Prompt], clip_skip: int = 1) -> list[Image.Image]:
     """One picture for each prompt, drawn one at a time: it depends on its own prompt and seed alone.
 
-    Works on a model in training: its mode is restored and no random state is touched. Raises ValueError
-    when the model gives NaN, which would be a black picture.
+    Works on a model in training: its mode is restored and no random state is touched. Raises BlackPicture
+    when the model gives NaN.
     """
     with torch.no_grad(), _evaluating(base.unet, base.text_encoder, base.vae):
         return [_draw(base, prompt, clip_skip) for prompt in prompts]
@@ -129,7 +133,7 @@ def _draw(base: BaseModel, prompt: Prompt, clip_skip: int) -> Image.Image:
         latents = _denoise(base, prompt, states)
     pixels = _decode(base.vae, latents)
     if not torch.isfinite(pixels).all():
-        raise ValueError(
+        raise BlackPicture(
             f'the picture of "{prompt.text}" with seed {prompt.seed} would be black: the model gave NaN '
             "(a diverged training, too high a strength, or a base that needs full precision)"
         )

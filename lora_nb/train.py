@@ -8,8 +8,8 @@ from accelerate.state import AcceleratorState
 
 from lora_nb import checkpoints, events, files, project, state
 from lora_nb.config import TrainConfig
-from lora_nb.lora_file import DTYPES
 from lora_nb.loop import Poll, Run
+from lora_nb.lora_file import DTYPES
 from lora_nb.models import BaseModel, load_base
 from lora_nb.plan import RunPlan, plan_run
 from lora_nb.preview import preview_prompts

@@ -67,7 +67,8 @@ def curate_pictures(config: CurateConfig, tell: OnEvent, poll: Poll) -> Finished
     report = curate(config, tell)
     _name_some(tell, "Unreadable", [(str(broken.path), broken.reason) for broken in report.broken])
     for cluster in report.clusters:
-        copies = [(copy.path.name, f"a copy of {cluster.kept.name}") for copy in cluster.copies]
+        reason = f"a copy of {cluster.kept.name}, which is {cluster.reason}"
+        copies = [(copy.path.name, reason) for copy in cluster.copies]
         _name_some(tell, "Set aside", copies)
     folders = project.folders_of_dataset(Path(config.train_data_dir))
     return Finished(

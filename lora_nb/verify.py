@@ -22,7 +22,7 @@ def prove(path: Path, base: BaseModel, prompt: str, clip_skip: int) -> str:
     )  # fmt: skip
     without = _predict(base, prompt, clip_skip)
     with quiet():
-        pipeline.load_lora_weights(path.parent, weight_name=path.name)
+        load_in_diffusers(pipeline, path)
     with_lora = _predict(base, prompt, clip_skip)
     if not with_lora.isfinite().all():
         raise ValueError(f"{path.name} makes the model answer with NaN: the training has diverged; lower learning_rate")
@@ -30,6 +30,22 @@ def prove(path: Path, base: BaseModel, prompt: str, clip_skip: int) -> str:
     if change == 0:
         raise ValueError(f"{path.name} loads in diffusers but changes nothing in the model's answer")
     return f"{path.name} was read back by diffusers and changes the model's answer by {change:.1%}."
+
+
+def load_in_diffusers(pipeline: StableDiffusionPipeline, path: Path) -> None:
+    """Load a kohya file by diffusers' own loaders.
+
+    As `pipeline.load_lora_weights`, which in diffusers 0.39 finds no layer of a text encoder of transformers >= 5.6:
+    its modules no longer lie in `text_model`.
+    """
+    found = pipeline.lora_state_dict(path.parent, weight_name=path.name)
+    if not hasattr(pipeline.text_encoder, "text_model"):
+        found = [{key.replace(".text_model.", "."): value for key, value in part.items()} for part in found]
+    state, alphas = found
+    unet, text_encoder = pipeline.unet, pipeline.text_encoder
+    pipeline.load_lora_into_unet(state, alphas, unet, _pipeline=pipeline)
+    if any(key.startswith("text_encoder.") for key in state):
+        pipeline.load_lora_into_text_encoder(state, alphas, text_encoder, lora_scale=pipeline.lora_scale, _pipeline=pipeline)
 
 
 @torch.no_grad()

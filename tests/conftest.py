@@ -51,7 +51,9 @@ def draw_pictures(
     return paths
 
 
-def build_tiny_base(folder: Path, prediction_type: str = "epsilon", seed: int = 0) -> None:
+def build_tiny_base(
+    folder: Path, prediction_type: str = "epsilon", seed: int = 0, text_layers: int = 3
+) -> None:
     """Write the folder of `tiny_base` with weights of `seed`."""
     import torch
     from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
@@ -62,7 +64,7 @@ def build_tiny_base(folder: Path, prediction_type: str = "epsilon", seed: int = 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         text_config = CLIPTextConfig(
-            vocab_size=len(vocabulary), hidden_size=32, intermediate_size=64, num_hidden_layers=3,
+            vocab_size=len(vocabulary), hidden_size=32, intermediate_size=64, num_hidden_layers=text_layers,
             num_attention_heads=4, max_position_embeddings=77, hidden_act="quick_gelu", projection_dim=32,
             pad_token_id=1,
             bos_token_id=vocabulary["<|startoftext|>"], eos_token_id=vocabulary["<|endoftext|>"],
@@ -83,6 +85,11 @@ def build_tiny_base(folder: Path, prediction_type: str = "epsilon", seed: int = 
         num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
         skip_prk_steps=True, set_alpha_to_one=False, steps_offset=1, prediction_type=prediction_type,
     ).save_pretrained(folder / "scheduler")  # fmt: skip
+    write_model_index(folder)
+
+
+def write_model_index(folder: Path) -> None:
+    """Say which classes the parts of a Stable Diffusion 1.5 folder are of."""
     classes = {
         "scheduler": ["diffusers", "PNDMScheduler"], "text_encoder": ["transformers", "CLIPTextModel"],
         "tokenizer": ["transformers", "CLIPTokenizer"], "unet": ["diffusers", "UNet2DConditionModel"],

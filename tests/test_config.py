@@ -1,3 +1,4 @@
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from lora_nb.settings import check, from_dict, load, settings_of
 from lora_nb.verbs import VERBS
 
 HOME = Path(__file__).parents[1]
+DEMO_RUNS = ("configs/demo/train.toml", "lora_nb/demo/train.toml")
 CONFIGS = [kind for kind in vars(config).values() if isinstance(kind, type) and kind.__module__ == config.__name__]
 
 
@@ -59,3 +61,8 @@ def test_the_example_runs_are_usable(path):
 def test_the_demo_steps_are_usable(path):
     step = load(VERBS[path.stem].config, path)
     assert step.train_data_dir == "Loras/demo/dataset"
+
+
+def test_the_demo_trains_as_the_notebook_does():
+    mine, notebook = (tomllib.loads((HOME / path).read_text(encoding="utf-8")) for path in DEMO_RUNS)
+    assert {name: mine.get(name) for name in notebook} == notebook

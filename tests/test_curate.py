@@ -126,10 +126,10 @@ def test_an_empty_dataset_has_nothing_to_curate(tmp_path):
     assert curate.curate(config(tmp_path / "dataset")) == curate.CurateReport((), (), 0)
 
 
-def test_the_hash_is_imageddedups_own(dataset):
+def test_the_hash_is_imagededups_own(dataset):
     looked, _ = curate._look_at_all(config(dataset), lambda event: None)
-    own = PHash(verbose=False).encode_images(str(dataset), num_enc_workers=0)
-    assert {one.path.name: f"{one.hash:016x}" for one in looked} == own
+    own = {path: PHash(verbose=False).encode_image(image_file=path) for path in dataset.iterdir()}
+    assert {one.path: f"{one.hash:016x}" for one in looked} == own
 
 
 @pytest.mark.parametrize("block", [7, 50, 1 << 22])

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import build_tiny_base
 from PIL import Image
 from test_sample import make_lora, same
 
@@ -28,6 +29,11 @@ def config(tiny_base, output, tmp_path):
         })  # fmt: skip
 
     return make
+
+
+def cells_of(finished) -> list[Path]:
+    legend = Path(finished.files[1])
+    return [legend.parent / picture["file"] for picture in json.loads(legend.read_text())["pictures"]]
 
 
 def test_the_default_grid_is_every_checkpoint_by_strength(config):
@@ -88,8 +94,9 @@ def test_what_does_not_go_together_is_said_before_anything_is_loaded(config, mor
 def test_a_grid_is_drawn_saved_and_explained(config, output):
     told = []
     finished = evaluate.grid(config(y_values=("STRENGTH", "0", "1")), told.append)
-    grid_path, *cells = map(Path, finished.files)
-    assert grid_path.name == "grid.png" and len(cells) == 4
+    grid_path, legend_path = map(Path, finished.files)
+    cells = cells_of(finished)
+    assert grid_path.name == "grid.png" and legend_path.name == "grid.json"
     assert [path.name for path in cells] == ["01_0.png", "01_1.png", "02_0.png", "02_1.png"]
     zero_1, one_1, zero_2, one_2 = (Image.open(path) for path in cells)
     assert same(zero_1, zero_2) and not same(zero_1, one_1) and not same(one_1, one_2)
@@ -112,9 +119,9 @@ def test_strength_0_is_exactly_the_base_and_the_order_changes_nothing(config, ti
 
     forward = evaluate.grid(config(y_values=("STRENGTH", "0", "1")))
     back = evaluate.grid(config(x_values=("NUM", "02", "01"), y_values=("STRENGTH", "1", "0")))
-    by_name = {Path(path).name: Image.open(path) for path in forward.files[1:]}
-    for path in back.files[1:]:
-        assert same(Image.open(path), by_name[Path(path).name])
+    by_name = {path.name: Image.open(path) for path in cells_of(forward)}
+    for path in cells_of(back):
+        assert same(Image.open(path), by_name[path.name])
     assert same(by_name["01_0.png"], sample_images(load_base(str(tiny_base)), [Prompt("ohwx", steps=2)])[0])
 
 
@@ -122,14 +129,32 @@ def test_an_older_grid_stays(config):
     small = config(x_values=("NUM", "01"), y_values=("STRENGTH", "0"))
     first, second = evaluate.grid(small), evaluate.grid(small)
     assert [Path(done.files[0]).name for done in (first, second)] == ["grid.png", "grid-2.png"]
-    assert Path(second.files[1]).parent.name == "grid-2" and all(Path(path).exists() for path in first.files)
+    assert cells_of(second)[0].parent.name == "grid-2" and all(Path(path).exists() for path in first.files)
 
 
 def test_checkpoints_of_different_shape_stand_in_one_grid(config, tiny_base, output, tmp_path):
     make_lora(tiny_base, tmp_path / "a-01.safetensors")
     make_lora(tiny_base, tmp_path / "a-02.safetensors", rank=4)
     finished = evaluate.grid(config(lora_dir=str(tmp_path), output_name="a", y_values=("STRENGTH", "1")))
-    assert len(finished.files) == 3
+    assert len(cells_of(finished)) == 2
+
+
+def test_a_diverged_checkpoint_is_a_black_cell_with_a_warning(config, tiny_base, tmp_path):
+    make_lora(tiny_base, tmp_path / "a-01.safetensors", scale=float("nan"))
+    told = []
+    options = {"lora_dir": str(tmp_path), "output_name": "a", "y_values": ("STRENGTH", "0", "1"), "width": 96}
+    sound, black = cells_of(evaluate.grid(config(**options), told.append))
+    assert not same(Image.open(sound), Image.open(black)) and same(
+        Image.open(black), Image.new("RGB", (96, 64))
+    )
+    assert [event.level for event in told if isinstance(event, Notice)] == ["warning"]
+
+
+def test_a_file_for_another_base_is_named(config, tmp_path):
+    build_tiny_base(tmp_path / "wide", text_layers=4)
+    make_lora(tmp_path / "wide", tmp_path / "a-01.safetensors")
+    with pytest.raises(ValueError, match="a-01: the LoRA does not fit this base"):
+        evaluate.grid(config(lora_dir=str(tmp_path), output_name="a"))
 
 
 def test_labels_fit():

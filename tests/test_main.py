@@ -18,6 +18,7 @@ from lora_nb.config import TrainConfig
 from lora_nb.events import Drawn, EpochLog, Finished, Notice, Progress, Saved, StepLog
 from lora_nb.flags import build_parser, read_arguments
 from lora_nb.interrupts import stop_on_signals
+from lora_nb.project import lora_files
 from lora_nb.reporter import Reporter, in_minutes
 from lora_nb.settings import settings_of
 from lora_nb.verbs import VERBS
@@ -208,6 +209,45 @@ class TestInterrupts:
         with stop_on_signals():
             assert signal.getsignal(signal.SIGINT) is not before
         assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows hands Ctrl-C to a whole console")
+class TestTraining:
+    @pytest.fixture
+    def line(self, tiny_base: Path, dataset: Path) -> list[str]:
+        settings = f"""
+            --pretrained_model_name_or_path {tiny_base} --train_data_dir {dataset} --trigger_word ohwx --rank 2
+            --max_train_epochs 2 --num_repeats 8 --train_batch_size 1 --enable_bucket false --resolution 32
+            --sample_every_n_epochs 0 --save_state_every_n_steps 0 --job_dir {dataset.parent / "job"}
+        """
+        return [sys.executable, "-m", "lora_nb", "train", *settings.split()]
+
+    def test_ctrl_c_saves_the_state_and_the_same_line_goes_on(self, line, dataset: Path):
+        events = dataset.parent / "job" / jobs.EVENTS
+        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+        wait_for(lambda: events.exists() and '"StepLog"' in events.read_text(encoding="utf-8"))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert "Interrupted; run the same line again to go on." in err and "Traceback" not in err
+        assert "Stopped after step" in out
+        said = subprocess.run(line, capture_output=True, text=True, encoding="utf-8")
+        assert said.returncode == 0, said.stderr
+        assert "Going on with the run that stopped after step" in said.stdout
+        folders = dataset.parent
+        assert [path.name for path in lora_files(folders / "output", "cat")] == ["cat-01.safetensors", "cat-02.safetensors"]
+        assert str(folders / "samples" / "grid.png") in said.stdout and (folders / "samples" / "grid.png").exists()
+        again = subprocess.run(line, capture_output=True, text=True, encoding="utf-8")
+        assert again.returncode == 0 and "already finished" in again.stdout
+        assert [path.name for path in (folders / "samples").glob("grid*.png")] == ["grid.png"]
+
+
+def wait_for(holds, seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 class Terminal(io.StringIO):

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import build_tiny_base
-from PIL import Image
+from diffusers import StableDiffusionPipeline
+from PIL import Image, ImageChops
 
 from lora_nb import lora, lora_file, sample
 from lora_nb.config import SampleConfig
@@ -9,6 +12,7 @@ from lora_nb.events import Drawn, Notice, Progress
 from lora_nb.lora_file import LoraFile
 from lora_nb.models import load_base
 from lora_nb.sample import LoraCall, Prompt, parse_prompt, sample_images, split_lora_calls
+from lora_nb.verify import load_in_diffusers
 
 CAT = Prompt("a photo of a cat", steps=4, seed=1)
 
@@ -21,7 +25,7 @@ def base(tiny_base):
 def make_lora(base_path, path, scale=0.5, seed=0, rank=2):
     """A LoRA file whose update is drawn from `seed`."""
     other = load_base(str(base_path))
-    spec = lora.LoraSpec(rank=rank, alpha=2.0)
+    spec = lora.LoraSpec(rank=rank, alpha=1.0)
     lora.inject(other.unet, lora.unet_targets(other.unet), spec, seed)
     lora.inject(other.text_encoder, lora.text_encoder_targets(other.text_encoder), spec, seed)
     generator = torch.Generator().manual_seed(seed)
@@ -98,7 +102,42 @@ def test_the_same_seed_draws_the_same_picture_whatever_else_is_drawn(base):
     ],
 )
 def test_everything_in_a_prompt_matters(base, change):
-    assert not same(*sample_images(base, [CAT, Prompt(**{**vars(CAT), **change})]))
+    assert not same(*sample_images(base, [CAT, replace(CAT, **change)]))
+
+
+def as_diffusers_draws(base, prompt, lora_path=None) -> Image.Image:
+    """StableDiffusionPipeline's own picture from the same noise and solver."""
+    pipeline = StableDiffusionPipeline(
+        vae=base.vae, text_encoder=base.text_encoder, tokenizer=base.tokenizer, unet=base.unet,
+        scheduler=sample.make_scheduler(base.scheduler_config), safety_checker=None, feature_extractor=None,
+        requires_safety_checker=False,
+    )  # fmt: skip
+    pipeline.set_progress_bar_config(disable=True)
+    if lora_path:
+        load_in_diffusers(pipeline, lora_path)
+    noise = torch.randn((1, 4, 16, 16), generator=torch.Generator().manual_seed(prompt.seed))
+    return pipeline(
+        prompt.text, negative_prompt=prompt.negative, latents=noise, num_inference_steps=prompt.steps,
+        guidance_scale=prompt.guidance,
+    ).images[0]  # fmt: skip
+
+
+def nearly_same(first, second) -> bool:
+    return ImageChops.difference(first, second).getextrema() <= ((0, 1),) * 3
+
+
+@pytest.mark.parametrize("guidance", [1.0, 7.0])
+def test_pictures_are_those_of_diffusers(base, guidance):
+    prompt = replace(CAT, guidance=guidance, negative="a dog", steps=6)
+    assert nearly_same(sample_images(base, [prompt])[0], as_diffusers_draws(base, prompt))
+
+
+def test_pictures_with_a_lora_are_those_of_diffusers(tiny_base, lora_path):
+    ours, theirs = load_base(str(tiny_base)), load_base(str(tiny_base))
+    lora.apply(ours.unet, ours.text_encoder, lora_file.read_lora(lora_path))
+    drawn = sample_images(ours, [CAT])[0]
+    assert nearly_same(drawn, as_diffusers_draws(theirs, CAT, lora_path))
+    assert not nearly_same(drawn, sample_images(load_base(str(tiny_base)), [CAT])[0])
 
 
 def test_clip_skip_matters(base):

@@ -1,9 +1,11 @@
 """The loss of a training as a drawing that needs no plotting library."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from lora_nb.events import EpochLog, StepLog
+from lora_nb.events import EpochLog, StepLog, from_line
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 620, 180, 48, 22
 MOST = 300
@@ -24,6 +26,14 @@ class Losses:
             self.total = event.total_steps
         else:
             self.epochs[event.step] = event.loss
+
+    def read(self, metrics: Path) -> None:
+        """Note the losses in a metrics.jsonl; nothing when there is none."""
+        with suppress(OSError, ValueError):
+            for line in metrics.read_text(encoding="utf-8").splitlines():
+                event = from_line(line)
+                if isinstance(event, StepLog | EpochLog):
+                    self.add(event)
 
     def draw(self) -> str:
         """An SVG: each step's loss thin, the running average thick, a dot for each epoch's mean."""
@@ -75,4 +85,4 @@ class _Scale:
 
 def _thinned(points: list) -> list:
     stride = -(-len(points) // MOST)
-    return [*points[: -1 : stride], points[-1]]
+    return [*points[:-1:stride], points[-1]]

@@ -33,7 +33,9 @@ class Panel:
         self.notices = W.HTML()
         self._sentences: dict[str, str] = {}
         self._progress: Progress | None = None
-        self.widget = W.VBox([W.HBox([self.bar, self.stage]), self.notices, self.state], layout=W.Layout(width="100%"))
+        self.widget = W.VBox(
+            [W.HBox([self.bar, self.stage]), self.notices, self.state], layout=W.Layout(width="100%")
+        )
 
     def clear(self) -> None:
         """Forget the last job."""
@@ -51,6 +53,11 @@ class Panel:
             self._progress = event
         elif isinstance(event, Notice):
             self._sentences[event.text] = event.level
+
+    def quietly(self, event: events.Event) -> None:
+        """Note how far the work is, and only the warnings among its sentences."""
+        if not isinstance(event, Notice) or event.level == "warning":
+            self.take(event)
 
     def redraw(self) -> None:
         """Show what was noted since."""
@@ -74,19 +81,25 @@ def sentence(text: str, level: str = "info") -> str:
     return f'<div class="lora-nb-{level}" style="line-height:1.4;color:{COLOURS[level]}">{mark}{escape(text)}</div>'
 
 
-async def follow(job: jobs.Job, take: Callable[[events.Event], None], redraw: Callable[[], None]) -> Finished | None:
-    """What the job said at its end; every event goes to `take`, and `redraw` is called after each bunch."""
-    offset, end = 0, None
+async def follow(
+    job: jobs.Job, take: Callable[[events.Event], None], redraw: Callable[[], None]
+) -> Finished | None:
+    """What the job said at its end, or None if it ended without; every event goes to `take`.
+
+    `redraw` is called after each bunch of events. The process may need some seconds more to leave.
+    """
+    offset = 0
     while True:
         running = jobs.is_running(job)
         fresh, offset = jobs.events(job, offset)
         for event in fresh:
             take(event)
-            end = event if isinstance(event, Finished) else end
         if fresh:
             redraw()
+        if fresh and isinstance(fresh[-1], Finished):
+            return fresh[-1]
         if not running:
-            return end
+            return None
         await pause(TICK)
 
 

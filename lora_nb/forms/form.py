@@ -24,7 +24,9 @@ class Field:
     def __init__(self, setting: Setting, value: Any, suggestions: Sequence[str] = ()) -> None:
         self.setting = setting
         self.control = _control(setting, value, suggestions)
-        self.note = W.HTML(_line(HELP, setting.help), layout=W.Layout(margin="2px 0 2px 8px", flex="1 1 240px"))
+        self.note = W.HTML(
+            _line(HELP, setting.help), layout=W.Layout(margin="2px 0 2px 8px", flex="1 1 240px")
+        )
         layout = W.Layout(flex_flow="row wrap", align_items="center", width="100%")
         self.widget = W.HBox([self.control, self.note], layout=layout)
         self.control.observe(lambda _: self.error(), "value")
@@ -64,7 +66,9 @@ def _control(setting: Setting, value: Any, suggestions: Sequence[str]) -> W.Valu
         "layout": W.Layout(width=CONTROL_WIDTH),
     }
     if setting.choices:
-        return W.Dropdown(options=[(str(choice), choice) for choice in setting.choices], value=value, **common)
+        return W.Dropdown(
+            options=[(str(choice), choice) for choice in setting.choices], value=value, **common
+        )
     if setting.kind == "bool":
         return W.Checkbox(value=value, **common)
     text = settings.show(setting, value)
@@ -78,7 +82,9 @@ def _control(setting: Setting, value: Any, suggestions: Sequence[str]) -> W.Valu
         return W.Combobox(
             value=text, options=tuple(suggestions), ensure_option=False, continuous_update=False, **common
         )
-    return W.Text(value=text, placeholder="empty" if setting.optional else "", continuous_update=False, **common)
+    return W.Text(
+        value=text, placeholder="empty" if setting.optional else "", continuous_update=False, **common
+    )
 
 
 def _is_share(setting: Setting) -> bool:
@@ -95,7 +101,9 @@ class Form(Generic[Config]):
         self.config = config
         shown = [setting for setting in settings.settings_of(type(config)) if not setting.internal]
         self.fields = {
-            setting.name: Field(setting, getattr(config, setting.name), (suggestions or {}).get(setting.name, ()))
+            setting.name: Field(
+                setting, getattr(config, setting.name), (suggestions or {}).get(setting.name, ())
+            )
             for setting in shown
         }
         self.message = W.HTML()

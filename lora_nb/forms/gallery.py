@@ -48,7 +48,9 @@ def _image(thumb: Thumb, side: int, frame: str) -> str:
             f'<div style="width:{side}px;height:{side}px;box-sizing:border-box;border:1px dashed #d32f2f;color:#d32f2f;'
             'display:flex;align-items:center;justify-content:center;font-size:12px">cannot be read</div>'
         )
-    style = f"width:{side}px;height:{side}px;object-fit:contain;box-sizing:border-box;background:#8882;{frame}"
+    style = (
+        f"width:{side}px;height:{side}px;object-fit:contain;box-sizing:border-box;background:#8882;{frame}"
+    )
     return f'<img alt="{escape(thumb.path.name)}" style="{style}" src="{_data(content, "jpeg")}">'
 
 
@@ -65,9 +67,13 @@ def large(path: Path, side: int = 1400) -> str:
 
 def tag_table(counts: Iterable[tuple[str, int]], pictures: int) -> str:
     """HTML of tags with their counts, and a bar for the share of the pictures."""
-    rows = "".join(_tag_row(number, tag, count, pictures) for number, (tag, count) in enumerate(counts, start=1))
+    rows = "".join(
+        _tag_row(number, tag, count, pictures) for number, (tag, count) in enumerate(counts, start=1)
+    )
     head = '<tr><th></th><th style="text-align:left">tag</th><th>pictures</th><th></th></tr>'
-    return f'<table class="lora-nb-tags" style="border-collapse:collapse;line-height:1.35">{head}{rows}</table>'
+    return (
+        f'<table class="lora-nb-tags" style="border-collapse:collapse;line-height:1.35">{head}{rows}</table>'
+    )
 
 
 def _tag_row(number: int, tag: str, count: int, pictures: int) -> str:

@@ -1,7 +1,5 @@
 """The first step of both notebooks: which project, and where its folders lie."""
 
-import asyncio
-from html import escape
 from pathlib import Path
 
 from lora_nb import colab, project
@@ -21,30 +19,24 @@ class ProjectStep(Step):
         self.form = Form(ProjectConfig())
         super().__init__(label, self._choose, [self.form.widget], icon="folder-open")
 
-    def show(self) -> None:
-        """Preset the newest project and put the step under the cell."""
-        if not self.shown:
-            self._preset()
-        super().show()
-
-    def _preset(self) -> None:
-        try:
-            names = existing_projects(colab.mount_drive())
-        except ValueError as error:
-            self.panel.say(str(error), "bad")
-            names = []
+    def preset(self) -> None:
+        """Offer the projects there are, the newest first; a new name where a dataset is to be made."""
+        names = existing_projects(colab.mount_drive())
         self.form = Form(ProjectConfig(), {"project": names} if names else None)
         self.form.write(project=FIRST_PROJECT if self.create or not names else names[0])
         self.widget.children = [self.form.widget, *self.widget.children[1:]]
 
     async def _choose(self) -> str:
         folders = self.folders()
-        if not self.create and not folders.dataset.is_dir():
-            raise ValueError(f"{folders.dataset} does not exist: make the dataset in Dataset Maker first")
         if self.create:
             folders.create()
-        await asyncio.sleep(0)
-        return f"Project {self.form.read().project}: everything lies in {folders.base}"
+        elif not folders.dataset.is_dir():
+            raise ValueError(f"{folders.dataset} does not exist: make the dataset in Dataset Maker first")
+        return f"{self.name()}: everything lies in {folders.base}"
+
+    def name(self) -> str:
+        """The project's name."""
+        return self.form.read().project
 
     def folders(self) -> Folders:
         """The chosen project's folders. Raises ValueError for an unusable name or a Drive that is not there."""
@@ -57,8 +49,3 @@ def existing_projects(root: Path) -> list[str]:
     """The names of the projects under `root`, the last one worked on first."""
     found = {path.parent: path.stat().st_mtime for path in root.glob("Loras/*/dataset")}
     return [folder.name for folder in sorted(found, key=found.get, reverse=True)]
-
-
-def link(text: str, address: str) -> str:
-    """HTML of a link that opens beside the notebook."""
-    return f'<a href="{escape(address)}" target="_blank">{escape(text)}</a>'

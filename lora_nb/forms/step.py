@@ -8,7 +8,7 @@ import ipywidgets as W
 from IPython.display import display
 
 from lora_nb import colab, jobs
-from lora_nb.events import Finished, OnEvent, silent
+from lora_nb.events import Finished
 from lora_nb.forms.follow import TICK, Panel, Stopped, follow, pause
 from lora_nb.project import Folders
 
@@ -28,18 +28,29 @@ class Step:
         self.panel = Panel()
         self.result = W.VBox(layout=W.Layout(width="100%"))
         self.button = W.Button(
-            description=label, icon=icon, button_style="primary", layout=W.Layout(width="auto", min_width="220px")
+            description=label,
+            icon=icon,
+            button_style="primary",
+            layout=W.Layout(width="auto", min_width="220px"),
         )
         self.cancel = W.Button(description="Stop", icon="stop", layout=W.Layout(display="none"))
         self.button.on_click(self.press)
         self.cancel.on_click(self.stop)
         self.widget = W.VBox([*parts, W.HBox([self.button, self.cancel]), self.panel.widget, self.result])
-        self.shown = self.done = False
+        self.shown = self.done = self.stopped = False
         self.job: jobs.Job | None = None
         self.task: asyncio.Task | None = None
 
+    def preset(self) -> None:
+        """Fill in what the project's folders already tell. Raises ValueError when there is no project yet."""
+
     def show(self) -> None:
         """Put the step under the cell that runs."""
+        if not self.shown:
+            try:
+                self.preset()
+            except (ValueError, OSError) as error:
+                self.panel.say(str(error), "bad")
         self.shown = True
         display(self.widget)
 
@@ -60,9 +71,15 @@ class Step:
             self.stop()
             raise Stopped(f"Stopped: {self.button.description}. What was finished stays.") from None
 
+    def hold(self, sentence: str) -> None:
+        """Leave the work to the button; say why."""
+        self.done = True
+        self.panel.say(sentence, "warning")
+
     def stop(self, _: Any = None) -> None:
         """End the work; what is finished stays."""
         if self.job is not None:
+            self.stopped = True
             jobs.stop(self.job)
             self.panel.say("Stopping ...")
 
@@ -81,21 +98,22 @@ class Step:
             self.button.disabled = False
             self.panel.rest()
 
-    async def run(self, verb: str, config: Any, folders: Folders, take: OnEvent = silent) -> Finished:
-        """What a child process said at its end. Raises ValueError with its sentence when it failed."""
+    async def run(self, verb: str, config: Any, folders: Folders, quiet: bool = False) -> Finished:
+        """What a child process said at its end; `quiet` keeps its notices out of the panel.
+
+        Raises ValueError with its sentence when it failed or was stopped.
+        """
+        self.stopped = False
         self.job = jobs.start(verb, config, folders, environment=hub_token())
         self.cancel.layout.display = ""
-
-        def note(event: Any) -> None:
-            self.panel.take(event)
-            take(event)
-
         try:
-            end = await follow(self.job, note, self.panel.redraw)
-            if error := jobs.last_error(self.job):
-                raise ValueError(error)
+            end = await follow(self.job, self.panel.quietly if quiet else self.panel.take, self.panel.redraw)
         finally:
             self.cancel.layout.display = "none"
+        if end is None and self.stopped:
+            raise ValueError("Stopped. What was finished stays; press the button to go on.")
+        if error := jobs.last_error(self.job):
+            raise ValueError(error)
         return end or Finished("done", "")
 
 

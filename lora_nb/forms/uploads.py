@@ -7,6 +7,7 @@ from typing import Any
 import ipywidgets as W
 
 ACCEPT = ".zip,.txt,.jpg,.jpeg,.png,.webp,.bmp,.avif"
+HINT = "a zip or pictures from this computer, up to some 10 MB; then press the button below"
 
 
 class Upload:
@@ -14,8 +15,10 @@ class Upload:
 
     def __init__(self) -> None:
         self.button = W.FileUpload(
-            accept=ACCEPT, multiple=True, description="or upload", layout=W.Layout(width="auto", min_width="160px")
+            accept=ACCEPT, multiple=True, description="Or upload", layout=W.Layout(width="160px")
         )
+        note = W.HTML(f'<span style="opacity:.7">{HINT}</span>')
+        self.widget = W.HBox([self.button, note], layout=W.Layout(margin="2px 0 2px 178px"))
 
     def source(self) -> Path | None:
         """Where the uploaded files now lie; None when nothing was uploaded."""

@@ -1,0 +1,161 @@
+"""The LoRA Trainer notebook: from a folder of pictures with captions to the checkpoint and strength to use."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import ipywidgets as W
+from IPython.display import display
+
+from lora_nb import colab, jobs, settings
+from lora_nb.events import Finished
+from lora_nb.forms import gallery
+from lora_nb.forms.follow import TICK, Stopped, follow, pause, sentence
+from lora_nb.forms.project_step import ProjectStep
+from lora_nb.forms.step import Step, hub_token
+from lora_nb.forms.train_panel import TrainPanel
+from lora_nb.forms.train_steps import GridStep, SettingsStep, TryStep
+
+SECONDS_TO_STOP = 60
+
+
+class LoraTrainer:
+    """The steps of the notebook. Each method shows one step, after finishing the steps shown before it."""
+
+    def __init__(self) -> None:
+        self.project = ProjectStep("Use this project", create=False)
+        self.settings = SettingsStep(self.project)
+        self.grid = GridStep(self.project, self.settings)
+        self.trying = TryStep(self.project, self.settings)
+        self.panel = TrainPanel()
+
+    def choose_project(self) -> None:
+        """Show the project form."""
+        self.project.show()
+        if not jobs.gpu_count():
+            display(W.HTML(sentence(_NO_GPU, "warning")))
+
+    async def choose_settings(self) -> None:
+        """Show the form of the run, preset from Dataset Maker or from the last run of the project."""
+        await self.project.settle()
+        self.settings.show()
+
+    async def train(self) -> None:
+        """Train with the form's settings, or follow the training that runs already; ends when it ends.
+
+        The buttons answer meanwhile. Interrupting the cell lets the training save its state first.
+        """
+        await self._settle(self.project, self.settings)
+        display(self.panel.widget)
+        try:
+            if not self.settings.shown:
+                self.settings.preset()
+            job = await self._job()
+            self.panel.begin(job, self.project.folders().metrics)
+        except (ValueError, OSError) as error:
+            self.panel.panel.say(str(error), "bad")
+            return
+        await self._follow(job)
+
+    async def _follow(self, job: jobs.Job) -> None:
+        try:
+            self._show_end(job, await follow(job, self.panel.take, self.panel.redraw))
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            self.panel.press_stop()
+            await asyncio.wait_for(follow(job, self.panel.take, self.panel.redraw), SECONDS_TO_STOP)
+            raise Stopped("Stopped, and what was learnt is kept: run this cell again to go on.") from None
+        finally:
+            self.panel.rest()
+
+    async def _job(self) -> jobs.Job:
+        """The training of this project that runs, or a new one."""
+        folders = self.project.folders()
+        running = jobs.latest(folders, "train")
+        while running is not None and jobs.is_running(running) and jobs.finished(running):
+            await pause(TICK)
+        if running is not None and jobs.is_running(running):
+            return running
+        config = self.settings.config()
+        settings.save(config, folders.run)
+        return jobs.start("train", config, folders, max(1, jobs.gpu_count()), hub_token())
+
+    def _show_end(self, job: jobs.Job, end: Finished | None) -> None:
+        self.panel.draw_curve()
+        if self.panel.stopping and (end is None or end.status == "stopped"):
+            self.panel.panel.say(_STOPPED if end is None else end.text, "warning")
+        elif error := jobs.last_error(job):
+            self.panel.panel.say(error, "bad")
+            return
+        else:
+            self.panel.panel.say(end.text if end else "Done.", "good")
+        self.panel.files.value = _results([Path(file) for file in end.files] if end else [])
+
+    async def draw_grid(self) -> None:
+        """Show the form of the X/Y grid, and the newest grid there is."""
+        await self._settle(self.project)
+        self.grid.show()
+        if self.panel.stopping:
+            self.grid.hold(
+                "The training was stopped: press the button to draw the grid of the files there are."
+            )
+
+    async def try_it(self) -> None:
+        """Show the form that draws pictures with the LoRA."""
+        await self._settle(self.project, self.grid)
+        self.trying.show()
+
+    async def download(self) -> None:
+        """Show the LoRA files with a button each."""
+        await self._settle(self.project, self.grid, self.trying)
+        try:
+            files = self.settings.lora_files()
+            display(_downloads(files))
+        except ValueError as error:
+            display(W.HTML(sentence(str(error), "bad")))
+
+    async def _settle(self, *steps: Step) -> None:
+        for step in steps:
+            await step.settle()
+
+
+_NO_GPU = (
+    "This machine shows no NVIDIA GPU: fine for the built-in demo base, days for a real one. "
+    "On Colab: Runtime > Change runtime type > T4 GPU."
+)
+_STOPPED = "Stopped. Run this cell again to go on."
+
+
+def _results(files: Sequence[Path]) -> str:
+    """HTML of the grid, if one was drawn, and the LoRA files."""
+    grids = [path for path in files if path.suffix == ".png"]
+    loras = [path for path in files if path.suffix == ".safetensors"]
+    rows = "".join(f"<li>{path}</li>" for path in loras)
+    listed = f'<b>LoRA files</b><ul style="margin:0;line-height:1.4">{rows}</ul>' if loras else ""
+    return (
+        "".join(f"<b>Which checkpoint, how strong?</b><br>{gallery.large(path)}" for path in grids) + listed
+    )
+
+
+def _downloads(files: Sequence[Path]) -> W.VBox:
+    if not files:
+        return W.VBox([W.HTML(sentence("There are no LoRA files yet: train first.", "warning"))])
+    said = W.HTML()
+    return W.VBox([*(_download(path, said) for path in files), said])
+
+
+def _download(path: Path, said: W.HTML) -> W.HBox:
+    button = W.Button(
+        description=path.name, icon="download", layout=W.Layout(width="auto", min_width="260px")
+    )
+    button.on_click(_offering(path, said))
+    return W.HBox([button, W.HTML(f"{path.stat().st_size / 1e6:.1f} MB")])
+
+
+def _offering(path: Path, said: W.HTML) -> Callable[[W.Button], None]:
+    def offer(_: W.Button) -> None:
+        try:
+            said.value = sentence(colab.offer_download(path), "good")
+        except ValueError as error:
+            said.value = sentence(str(error), "bad")
+
+    return offer

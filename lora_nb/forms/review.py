@@ -1,0 +1,107 @@
+"""What a project holds, read from its folders and put into words and HTML."""
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from lora_nb import captions as caption_files
+from lora_nb import config, images, settings
+from lora_nb.forms import gallery
+from lora_nb.forms.follow import sentence
+from lora_nb.images import ImageItem
+from lora_nb.project import Folders
+
+DEMO = Path(config.__file__).parent / "demo"
+EXAMPLE = DEMO / "examples" / "character.zip"
+DEMO_TAGGER = DEMO / "tagger"
+MOST_TAGS = 50
+
+
+def pictures(folders: Folders) -> tuple[ImageItem, ...]:
+    """The pictures of the dataset, none when there is no such folder yet."""
+    return images.scan(folders.dataset, verify=False).items if folders.dataset.is_dir() else ()
+
+
+def is_example(folders: Folders) -> bool:
+    """Whether every picture of the dataset came from the example that ships here."""
+    names = {item.path.name for item in pictures(folders)}
+    if not names or not EXAMPLE.is_file():
+        return False
+    with zipfile.ZipFile(EXAMPLE) as archive:
+        return names <= {Path(name).name for name in archive.namelist()}
+
+
+def handover(folders: Folders) -> config.Handover:
+    """What project.toml says; an empty one when it is not there or was damaged by hand."""
+    try:
+        return settings.load(config.Handover, folders.handover)
+    except ValueError:
+        return config.Handover()
+
+
+def remember(folders: Folders, name: str, **learnt: Any) -> config.Handover:
+    """Write what was learnt about the project, with fresh counts, into project.toml."""
+    found = pictures(folders)
+    counts = {"images": len(found), "captioned": sum(bool(item.caption) for item in found)}
+    known = replace(handover(folders), project=name, **counts, **learnt)
+    settings.save(known, folders.handover)
+    return known
+
+
+def broken(entries: Sequence[dict[str, str]]) -> str:
+    """HTML of the files that could not be read, with the reasons."""
+    lines = "".join(
+        f"<li><b>{escape(Path(entry['path']).name)}</b>: {escape(entry['reason'])}</li>" for entry in entries
+    )
+    return f'<b>Cannot be read</b><ul style="margin:0;line-height:1.4">{lines}</ul>'
+
+
+def tags(folders: Folders) -> str:
+    """HTML of the most frequent tags. Raises ValueError when no picture has a caption."""
+    found = pictures(folders)
+    counts = caption_files.count_tags(item.caption or "" for item in found).most_common(MOST_TAGS)
+    if not counts:
+        raise ValueError(f"no picture in {folders.dataset} has a caption yet: write them in step 4")
+    return gallery.tag_table(counts, len(found))
+
+
+def captions(folders: Folders, most: int = gallery.MOST) -> str:
+    """HTML of the pictures with their captions."""
+    thumbs = [gallery.Thumb(item.path, item.caption or "(no caption)") for item in pictures(folders)]
+    return gallery.thumbnails(thumbs, side=150, most=most)
+
+
+def hand_over(folders: Folders, name: str) -> str:
+    """HTML that sums the dataset up, after writing project.toml. Raises ValueError for an empty dataset."""
+    if not pictures(folders):
+        raise ValueError(f"{folders.dataset} holds no pictures: import some in step 2")
+    known = remember(folders, name, **_kind(folders))
+    lines = [sentence(f"{known.images} pictures are ready in {folders.dataset}", "good")]
+    if known.captioned < known.images:
+        lines.append(sentence(f"{known.images - known.captioned} of them have no caption", "warning"))
+    if not known.trigger_word:
+        lines.append(sentence("There is no trigger word: see step 5", "warning"))
+    lines.append(sentence(f'Next: open LoRA Trainer and choose the project "{name}". {summary(known)}'))
+    return "".join(lines)
+
+
+def summary(known: config.Handover) -> str:
+    """One sentence about a dataset that Dataset Maker made."""
+    kind = {"tags": "tags", "sentences": "sentences", "": "captions"}[known.caption_kind]
+    trigger = f'the trigger word "{known.trigger_word}"' if known.trigger_word else "no trigger word"
+    return f"It has {known.images} pictures, {known.captioned} of them with {kind}, and {trigger}."
+
+
+def _kind(folders: Folders) -> dict[str, str]:
+    """The kind of captions that were brought along: sentences have few commas and many words."""
+    if handover(folders).caption_kind:
+        return {}
+    texts = [item.caption for item in pictures(folders) if item.caption]
+    if not texts:
+        return {}
+    parts = [part for text in texts for part in caption_files.split_tags(text)]
+    words = sum(len(part.split()) for part in parts) / len(parts)
+    return {"caption_kind": "sentences" if words > 4 else "tags"}

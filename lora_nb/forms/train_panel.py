@@ -1,0 +1,144 @@
+"""A running training as the notebook shows it, and the buttons that reach it."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import ipywidgets as W
+
+from lora_nb import jobs
+from lora_nb.events import Drawn, EpochLog, Event, Finished, Notice, Progress, Saved, StepLog
+from lora_nb.forms import gallery
+from lora_nb.forms.curve import Losses
+from lora_nb.forms.follow import Panel
+
+STOP, SAVE, SAMPLE = "stop", "save", "sample"
+NEWEST_SAMPLES = 8
+SECONDS_BETWEEN_CURVES = 0.5
+
+
+class TrainPanel:
+    """Step math, bar, loss curve and newest samples of one training; stop, save now and sample now."""
+
+    def __init__(self) -> None:
+        self.panel = Panel()
+        self.numbers, self.curve, self.samples, self.files = W.HTML(), W.HTML(), W.HTML(), W.HTML()
+        self.stop = self._button("Stop", "stop", self.press_stop)
+        self.save = self._button("Save now", "save", lambda: self._ask(SAVE, "Saving after this step ..."))
+        self.sample = self._button(
+            "Sample now", "image", lambda: self._ask(SAMPLE, "Drawing after this step ...")
+        )
+        self.buttons = W.HBox([self.stop, self.save, self.sample])
+        self.widget = W.VBox(
+            [self.panel.widget, self.buttons, self.numbers, self.curve, self.samples, self.files],
+            layout=W.Layout(width="100%"),
+        )
+        self.job: jobs.Job | None = None
+        self.stopping = False
+        self.rest()
+
+    def _button(self, label: str, icon: str, act: Callable[[], None]) -> W.Button:
+        button = W.Button(description=label, icon=icon)
+        button.on_click(lambda _: act())
+        return button
+
+    def begin(self, job: jobs.Job, metrics: Path) -> None:
+        """Forget the last training and show this one; `metrics` holds the losses from before an interruption."""
+        self.job, self.metrics, self.stopping = job, metrics, False
+        self.losses, self.drawn, self.step = Losses(), {}, None
+        self.newest_drawn: tuple[str, ...] = ()
+        self._curve_at = 0.0
+        self.panel.clear()
+        self.numbers.value = self.curve.value = self.samples.value = self.files.value = ""
+        for button in self.buttons.children:
+            button.disabled = False
+        self.panel.say("Loading the base and reading the pictures ...")
+
+    def rest(self) -> None:
+        """Nothing runs: the buttons have nothing to reach."""
+        for button in self.buttons.children:
+            button.disabled = True
+        self.panel.rest()
+
+    def take(self, event: Event) -> None:
+        """Note an event; `redraw` shows it."""
+        if isinstance(event, StepLog):
+            if self.step is None and event.step > 1:
+                self.losses.read(self.metrics)
+            self.step = event
+            self.panel.take(Progress("Training", event.step, event.total_steps))
+        if isinstance(event, StepLog | EpochLog):
+            self.losses.add(event)
+        elif isinstance(event, Drawn):
+            self.newest_drawn = event.paths
+            self.drawn.update(dict.fromkeys(event.paths, event))
+        elif isinstance(event, Saved):
+            self.panel.take(
+                Notice(f"💾 {Path(event.path).name} is saved (epoch {event.epoch}, step {event.step})")
+            )
+        elif not isinstance(event, Finished):
+            self.panel.take(event)
+
+    def redraw(self) -> None:
+        """Show what was noted since."""
+        self.panel.redraw()
+        if self.step is not None:
+            self.numbers.value = in_numbers(self.step)
+            if not self.stopping:
+                self.panel.say("Training ...")
+        if time.monotonic() - self._curve_at > SECONDS_BETWEEN_CURVES:
+            self.draw_curve()
+        if self.newest_drawn:
+            self.newest_drawn = ()
+            self._draw_samples()
+
+    def draw_curve(self) -> None:
+        """Bring the loss curve up to date."""
+        self._curve_at = time.monotonic()
+        self.curve.value = self.losses.draw()
+
+    def _draw_samples(self) -> None:
+        newest = [item for item in self.drawn.items() if item[1].kind == "sample"][-NEWEST_SAMPLES:]
+        thumbs = [
+            gallery.Thumb(Path(path), f"epoch {event.epoch}, step {event.step}") for path, event in newest
+        ]
+        self.samples.value = "<b>Newest samples</b>" + gallery.thumbnails(thumbs, side=150) if thumbs else ""
+
+    def press_stop(self) -> None:
+        """Ask for a stop that loses nothing; before the first step, and while the grid is drawn, end at once."""
+        if self.job is None:
+            return
+        training = self.step is not None and self.step.step < self.step.total_steps
+        if training and not self.stopping:
+            jobs.request(self.job, STOP)
+            self.panel.say("Stopping after this step; what was learnt is kept ...")
+        else:
+            jobs.stop(self.job)
+            self.panel.say("Stopping ...")
+        self.stopping = True
+
+    def _ask(self, name: str, words: str) -> None:
+        if self.job is not None:
+            jobs.request(self.job, name)
+            self.panel.say(words)
+
+
+def in_numbers(step: StepLog) -> str:
+    """One line of HTML about where the training is."""
+    left = in_words(step.eta_seconds)
+    return (
+        f'<div class="lora-nb-numbers" style="line-height:1.5">step <b>{step.step}</b> of {step.total_steps} · '
+        f"epoch {step.epoch} · {step.steps_per_second:.2f} steps/s · {left} left · "
+        f"loss {step.loss:.4f}, average {step.loss_average:.4f}</div>"
+    )
+
+
+def in_words(seconds: float) -> str:
+    """`about 3 min 20 s`; `?` for a time not known yet."""
+    if not 0 <= seconds < float("inf"):
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"about {hours} h {minutes} min"
+    return f"about {minutes} min {rest} s" if minutes else f"about {rest} s"

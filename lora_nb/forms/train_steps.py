@@ -1,0 +1,140 @@
+"""The forms of LoRA Trainer: the run, the grid, a try."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import ipywidgets as W
+
+from lora_nb import bases, captions, config, plan, project, settings
+from lora_nb.events import Finished
+from lora_nb.forms import gallery, review
+from lora_nb.forms.follow import sentence
+from lora_nb.forms.form import Form
+from lora_nb.forms.project_step import ProjectStep
+from lora_nb.forms.step import Step
+from lora_nb.project import Folders
+
+BASE = "pretrained_model_name_or_path"
+DEMO_RUN = review.DEMO / "train.toml"
+BASES = (
+    bases.DEMO,
+    "stable-diffusion-v1-5/stable-diffusion-v1-5",
+    "Lykon/AnyLoRA",
+    "Lykon/dreamshaper-8",
+)
+
+
+class SettingsStep(Step):
+    """The settings of the run; the button counts its steps."""
+
+    def __init__(self, chosen: ProjectStep) -> None:
+        self.project = chosen
+        self.form = Form(config.TrainConfig(), {BASE: BASES})
+        super().__init__("Count the steps", self._count, [self.form.widget], icon="calculator")
+
+    def preset(self) -> None:
+        """Take over the last run of this project, or else what Dataset Maker learnt."""
+        folders = self.project.folders()
+        known = review.handover(folders)
+        if known.project:
+            self.result.children = [W.HTML(sentence(review.summary(known)))]
+        if folders.run.is_file():
+            self.form.config = settings.load(config.TrainConfig, folders.run)
+        else:
+            self.form.config = _first_run(folders, known)
+        self.form.write(**{name: getattr(self.form.config, name) for name in self.form.fields})
+
+    async def _count(self) -> str:
+        planned = plan.plan_run(self.config())
+        lines = [sentence(text) for text in planned.lines]
+        self.result.children = [
+            W.HTML("".join(lines + [sentence(text, "warning") for text in planned.warnings]))
+        ]
+        return "These settings can be trained."
+
+    def config(self) -> config.TrainConfig:
+        """The form's settings with the project's folders and name. Raises ValueError for a bad one."""
+        folders = self.project.folders()
+        wanted = self.form.read(train_data_dir=str(folders.dataset), output_dir=str(folders.output))
+        return replace(wanted, output_name=wanted.output_name.strip() or folders.base.name)
+
+    def lora_files(self) -> list[Path]:
+        """The numbered files of this run, the newest last. Raises ValueError for a bad setting."""
+        wanted = self.config()
+        return project.lora_files(Path(wanted.output_dir), wanted.output_name)
+
+
+def _first_run(folders: Folders, known: config.Handover) -> config.TrainConfig:
+    """The defaults, with what the dataset tells; the example on the demo base gets the demo's short run."""
+    start = config.TrainConfig()
+    if DEMO_RUN.is_file() and review.is_example(folders):
+        start = settings.load(config.TrainConfig, DEMO_RUN)
+    triggers = len(captions.split_tags(known.trigger_word))
+    kind = {"shuffle_caption": False, "keep_tokens": 0} if known.caption_kind == "sentences" else {}
+    return replace(
+        start, **{"trigger_word": known.trigger_word, "keep_tokens": triggers or start.keep_tokens, **kind}
+    )
+
+
+class GridStep(Step):
+    """The X/Y grid of checkpoints and strengths."""
+
+    def __init__(self, chosen: ProjectStep, run: SettingsStep) -> None:
+        self.project, self.run_settings = chosen, run
+        self.form = Form(config.GridConfig(), {BASE: BASES})
+        super().__init__("Draw the grid", self._draw, [self.form.widget], icon="th")
+
+    def preset(self) -> None:
+        """Take over the run's base, and show the grid that was drawn after the training."""
+        run = self.run_settings.config()
+        self.form.write(**{BASE: run.pretrained_model_name_or_path, "clip_skip": run.clip_skip})
+        drawn = sorted(
+            self.project.folders().samples.glob("grid*.png"), key=lambda path: path.stat().st_mtime
+        )
+        loras = self.run_settings.lora_files()
+        if drawn and loras and drawn[-1].stat().st_mtime >= loras[-1].stat().st_mtime:
+            self.done = True
+            self._show_grid(drawn[-1])
+
+    async def _draw(self) -> str:
+        folders, run = self.project.folders(), self.run_settings.config()
+        wanted = self.form.read(
+            lora_dir=run.output_dir, output_name=run.output_name, trigger_word=run.trigger_word,
+            output_dir=str(folders.samples),
+        )  # fmt: skip
+        end = await self.run("grid", wanted, folders)
+        for path in _pictures(end)[-1:]:
+            self._show_grid(path)
+        return end.text
+
+    def _show_grid(self, path: Path) -> None:
+        self.result.children = [W.HTML(gallery.large(path) + sentence(str(path)))]
+
+
+class TryStep(Step):
+    """Pictures with a prompt of one's own."""
+
+    def __init__(self, chosen: ProjectStep, run: SettingsStep) -> None:
+        self.project, self.run_settings = chosen, run
+        self.form = Form(config.SampleConfig(), {BASE: BASES})
+        super().__init__("Draw", self._draw, [self.form.widget], icon="image")
+
+    def preset(self) -> None:
+        """Take over the run's base, its newest file and the trigger word."""
+        run = self.run_settings.config()
+        self.form.write(
+            **{BASE: run.pretrained_model_name_or_path, "clip_skip": run.clip_skip},
+            lora=str(next(iter(self.run_settings.lora_files()[::-1]), "")),
+            prompts=(run.trigger_word,) if run.trigger_word else (),
+        )
+
+    async def _draw(self) -> str:
+        folders = self.project.folders()
+        end = await self.run("sample", self.form.read(output_dir=str(folders.samples)), folders)
+        thumbs = [gallery.Thumb(path, path.name) for path in _pictures(end)]
+        self.result.children = [W.HTML(gallery.thumbnails(thumbs, side=256))]
+        return end.text
+
+
+def _pictures(end: Finished) -> list[Path]:
+    return [Path(file) for file in end.files if file.endswith(".png")]

@@ -1,0 +1,154 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lora_nb import events, jobs
+from lora_nb.config import DatasetConfig, ImportConfig, TrainConfig
+from lora_nb.project import Folders
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    found = Folders(tmp_path / "Loras" / "cat")
+    found.create()
+    return found
+
+
+def wait(job: jobs.Job, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while jobs.is_running(job):
+        assert time.monotonic() < until, (job.folder / jobs.OUTPUT).read_text()
+        time.sleep(0.05)
+
+
+def sleeper(folders: Folders) -> jobs.Job:
+    """A process of this test's own, in a job's folder: for what only concerns the process."""
+    folder = folders.jobs / "20260101-000000-000-train"
+    folder.mkdir(parents=True)
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    job = jobs.Job(folder, "train", process.pid, jobs._creation_time(process.pid), process)
+    (folder / "job.json").write_text(json.dumps({"verb": "train", "pid": job.pid, "started": job.started}))
+    return job
+
+
+def test_a_job_runs_tells_and_is_found_again_by_another_kernel(folders, make_pictures):
+    source = make_pictures(folders.base.parent / "source", 3)[0].parent
+    config = ImportConfig(source=str(source), train_data_dir=str(folders.dataset))
+    job = jobs.start("import", config, folders)
+    found = jobs.latest(folders, "import")
+    assert (found, found.process) == (job, None)
+    assert os.getsid(job.pid) == job.pid != os.getsid(0)
+    wait(job)
+    told, offset = jobs.events(found)
+    assert isinstance(told[-1], events.Finished) and told[-1].status == "done"
+    assert jobs.finished(found) == told[-1]
+    assert jobs.events(found, offset) == ([], offset)
+    assert jobs.last_error(job) == ""
+    assert not jobs.is_running(found)
+    assert len(list(folders.dataset.glob("*.png"))) == 3
+
+
+def test_a_failure_is_one_sentence(folders):
+    job = jobs.start("scan", DatasetConfig(str(folders.base / "nothing")), folders)
+    wait(job)
+    error = jobs.last_error(job)
+    assert "nothing" in error and "\n" not in error and "Traceback" not in error
+
+
+def test_a_job_that_died_without_a_word_says_its_last_line(folders, make_pictures):
+    make_pictures(folders.dataset, 2)
+    job = jobs.start("scan", DatasetConfig(str(folders.dataset)), folders)
+    os.kill(job.pid, signal.SIGKILL)
+    wait(job)
+    for path in (job.folder / jobs.EVENTS, job.folder / jobs.ERROR):
+        path.unlink(missing_ok=True)
+    assert jobs.last_error(job).startswith("scan ended without finishing: ")
+
+
+def test_requests_are_taken_once(folders):
+    job = sleeper(folders)
+    assert jobs.take_requests(job.folder) == frozenset()
+    jobs.request(job, "stop")
+    jobs.request(job, "save")
+    assert jobs.take_requests(job.folder) == {"stop", "save"}
+    assert jobs.take_requests(job.folder) == frozenset()
+    jobs.stop(job)
+    wait(job)
+
+
+def test_stop_ends_the_process_and_its_like_is_not_mistaken_for_it(folders):
+    job = sleeper(folders)
+    other = jobs.latest(folders, "train")
+    assert jobs.is_running(job) and jobs.is_running(other)
+    later = jobs.Job(job.folder, "train", os.getpid(), job.started)
+    assert not jobs.is_running(later), "another process that got the same number"
+    jobs.stop(other)
+    wait(job)
+    assert not jobs.is_running(other)
+    jobs.stop(other)
+
+
+def test_a_half_written_line_waits_for_its_end(folders):
+    job = sleeper(folders)
+    line = events.to_line(events.Notice("über Nacht")).encode()
+    path = job.folder / jobs.EVENTS
+    path.write_bytes(line + b"\n" + line[:9])
+    told, offset = jobs.events(job)
+    assert told == [events.Notice("über Nacht")]
+    path.write_bytes(line + b"\n" + line + b"\n")
+    assert jobs.events(job, offset)[0] == told
+    jobs.stop(job)
+    wait(job)
+
+
+def test_latest_is_the_newest_of_its_verb(folders, make_pictures):
+    make_pictures(folders.dataset, 1)
+    assert jobs.latest(folders, "scan") is None
+    started = [jobs.start("scan", DatasetConfig(str(folders.dataset)), folders) for _ in range(2)]
+    for job in started:
+        wait(job)
+    assert jobs.latest(folders, "scan") == started[-1]
+    assert jobs.latest(folders, "tag") is None
+    (folders.jobs / "29990101-000000-000-scan").mkdir()
+    assert jobs.latest(folders, "scan") == started[-1], "a folder without a record is nobody's"
+
+
+def test_several_gpus_are_accelerates_business():
+    assert jobs._launcher(1)[1:] == ["-m", "lora_nb"]
+    line = jobs._launcher(2)
+    assert line[1:5] == ["-m", "accelerate.commands.launch", "--num_processes", "2"]
+    assert line[-2:] == ["-m", "lora_nb"]
+
+
+@pytest.mark.slow
+def test_a_training_is_stopped_by_request_and_goes_on(folders, tiny_base, make_pictures):
+    make_pictures(folders.dataset, 4)
+    config = TrainConfig(
+        pretrained_model_name_or_path=str(tiny_base), train_data_dir=str(folders.dataset), max_train_steps=400,
+        num_repeats=50, train_batch_size=1, sample_every_n_epochs=0, grid=False, rank=2,
+    )  # fmt: skip
+    job = jobs.start("train", config, folders)
+    while not any(isinstance(event, events.StepLog) for event in jobs.events(job)[0]):
+        assert jobs.is_running(job), jobs.last_error(job)
+        time.sleep(0.05)
+    jobs.request(job, "stop")
+    asked = time.monotonic()
+    while jobs.finished(job) is None:
+        assert time.monotonic() - asked < 2
+        time.sleep(0.05)
+    assert jobs.finished(job).status == "stopped"
+    wait(job)
+    again = jobs.start("train", config, folders)
+    told: list = []
+    while not any("Going on" in getattr(event, "text", "") for event in told):
+        assert jobs.is_running(again), jobs.last_error(again)
+        told = jobs.events(again)[0]
+        time.sleep(0.05)
+    jobs.request(again, "stop")
+    wait(again)
