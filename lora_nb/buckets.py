@@ -53,7 +53,9 @@ def place(size: Size, resolution: int, config: TrainConfig) -> Placement:
         return _cover(size, (side, side))
     if config.bucket_no_upscale:
         return _place_without_upscale(size, resolution, config.bucket_reso_steps)
-    buckets = make_buckets(resolution, config.min_bucket_reso, config.max_bucket_reso, config.bucket_reso_steps)
+    buckets = make_buckets(
+        resolution, config.min_bucket_reso, config.max_bucket_reso, config.bucket_reso_steps
+    )
     return _cover(size, _nearest(size, buckets))
 
 

@@ -18,8 +18,14 @@ def write_checkpoint(path: Path, file: LoraFile, dtype: torch.dtype, plan: RunPl
     """Write a LoRA file and the .json A1111 reads beside it."""
     write_lora(path, file, dtype)
     trigger = plan.config.trigger_word
-    sidecar = {"description": f"Trained with lora_nb on {len(plan.items)} pictures.", "sd version": "SD1",
-               "activation text": trigger, "preferred weight": 1.0, "negative text": "", "notes": ""}  # fmt: skip
+    sidecar = {
+        "description": f"Trained with lora_nb on {len(plan.items)} pictures.",
+        "sd version": "SD1",
+        "activation text": trigger,
+        "preferred weight": 1.0,
+        "negative text": "",
+        "notes": "",
+    }
     files.write_text(path.with_suffix(".json"), json.dumps(sidecar, ensure_ascii=False, indent=2))
 
 

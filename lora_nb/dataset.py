@@ -33,7 +33,7 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's worth of pictures. latents, noise (B, C, h, w), latents scaled as the U-Net expects; timesteps (B,)."""
+    """One step's worth of pictures: latents (scaled as the U-Net expects) and noise (B, C, h, w), timesteps (B,)."""
 
     latents: Tensor
     noise: Tensor
@@ -42,12 +42,18 @@ class Batch:
     samples: tuple[buckets.Sample, ...]
 
 
-def encode_pictures(plan: RunPlan, vae: AutoencoderKL, on_event: events.OnEvent) -> list[tuple[Posterior, ...]]:
+def encode_pictures(
+    plan: RunPlan, vae: AutoencoderKL, on_event: events.OnEvent
+) -> list[tuple[Posterior, ...]]:
     """The posterior of every picture, and of its mirror image after it when flip_aug is on."""
     encoded = []
     for number, (item, placement) in enumerate(zip(plan.items, plan.placements, strict=True), 1):
         picture = resize_crop(open_upright(item.path), placement.resized, placement.crop)
-        views = (picture, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) if plan.config.flip_aug else (picture,)
+        views = (
+            (picture, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+            if plan.config.flip_aug
+            else (picture,)
+        )
         encoded.append(tuple(_encode(view, vae) for view in views))
         on_event(events.Progress("Encoding pictures", number, len(plan.items)))
     return encoded
@@ -82,13 +88,20 @@ class EpochDataset(Dataset):
     """The batches of one epoch, by position."""
 
     def __init__(
-        self, plan: RunPlan, encoded: Sequence[tuple[Posterior, ...]], scaling_factor: float, num_timesteps: int, epoch: int
+        self,
+        plan: RunPlan,
+        encoded: Sequence[tuple[Posterior, ...]],
+        scaling_factor: float,
+        num_timesteps: int,
+        epoch: int,
     ):
-        """Take the plan, its encoded pictures, the VAE's scaling_factor and the schedule's length; epochs count from 1."""
+        """Take the plan, its encoded pictures, the VAE's factor and the schedule's length; epochs count from 1."""
         self.plan, self.encoded, self.epoch = plan, encoded, epoch
         self.scaling_factor, self.num_timesteps = scaling_factor, num_timesteps
         config = plan.config
-        self.batches = buckets.epoch_batches(plan.buckets, plan.repeats, config.train_batch_size, config.seed, epoch)
+        self.batches = buckets.epoch_batches(
+            plan.buckets, plan.repeats, config.train_batch_size, config.seed, epoch
+        )
 
     def __len__(self) -> int:
         """Batches in the epoch."""
@@ -101,7 +114,8 @@ class EpochDataset(Dataset):
         latents, noise, timesteps = (torch.stack(column) for column in zip(*parts, strict=True))
         config = self.plan.config
         captions = tuple(
-            vary_caption(self.plan.captions[s.image], config, dice(config.seed, self.epoch, s, "caption")) for s in samples
+            vary_caption(self.plan.captions[s.image], config, dice(config.seed, self.epoch, s, "caption"))
+            for s in samples
         )
         return Batch(latents, noise, timesteps, captions, samples)
 
@@ -111,7 +125,9 @@ class EpochDataset(Dataset):
         generator = torch.Generator().manual_seed(dice(config.seed, self.epoch, sample, "noise"))
         views = self.encoded[sample.image]
         posterior = views[int(torch.randint(len(views), (), generator=generator))]
-        latents = (posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=generator)) * self.scaling_factor
+        latents = (
+            posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=generator)
+        ) * self.scaling_factor
         noise = torch.randn(latents.shape, generator=generator)
         if config.noise_offset:
             noise = noise + config.noise_offset * torch.randn(noise.shape[0], 1, 1, generator=generator)

@@ -19,10 +19,11 @@ from torch import Tensor, nn
 
 from lora_nb import checkpoints, diffusion, events, lora, metadata, project, state
 from lora_nb.config import TrainConfig
-from lora_nb.dataset import Batch, EpochDataset, Posterior, dice, encode_pictures, load_batches
+from lora_nb.dataset import Batch, EpochDataset, Posterior, dice, load_batches
 from lora_nb.lora_file import DTYPES, LoraFile
 from lora_nb.models import BaseModel, encode_prompts
 from lora_nb.plan import RunPlan
+from lora_nb.prepare import encode_once, inject_lora, make_optimizer
 from lora_nb.preview import draw_previews
 from lora_nb.training_log import TrainingLog
 
@@ -48,21 +49,51 @@ class Run:
 
     @classmethod
     def begin(
-        cls, plan: RunPlan, base: BaseModel, accelerator: Accelerator, kept: state.RunState | None, tell: events.OnEvent
+        cls,
+        plan: RunPlan,
+        base: BaseModel,
+        accelerator: Accelerator,
+        kept: state.RunState | None,
+        tell: events.OnEvent,
     ) -> "Run":
         """Load the models onto the device, encode the pictures, take up `kept` if there is one."""
         config = plan.config
-        encoded = _encode(plan, base, accelerator.device, tell)
-        groups = _inject(config, base, accelerator.device)
+        encoded = encode_once(plan, base, accelerator.device, tell)
+        groups = inject_lora(config, base, accelerator.device)
         optimizer = accelerator.prepare(make_optimizer(config, groups))
         scheduler = get_scheduler(
-            config.lr_scheduler, optimizer.optimizer, num_warmup_steps=metadata.warmup_steps(plan),
-            num_training_steps=plan.total_steps, num_cycles=config.lr_scheduler_num_cycles, power=config.lr_scheduler_power,
-        )  # fmt: skip
-        fresh = state.RunState(state.identity_of(plan, base.fingerprint, accelerator.num_processes), 0, False, _now(config),
-                               [], [], {}, {}, {})  # fmt: skip
-        run = cls(plan, base, accelerator, tell, kept or fresh, [p for group in groups for p in group["params"]], optimizer,
-                  scheduler, encoded, diffusion.alphas_cumprod(base.scheduler_config).to(accelerator.device), {}, {})  # fmt: skip
+            config.lr_scheduler,
+            optimizer.optimizer,
+            num_warmup_steps=metadata.warmup_steps(plan),
+            num_training_steps=plan.total_steps,
+            num_cycles=config.lr_scheduler_num_cycles,
+            power=config.lr_scheduler_power,
+        )
+        fresh = state.RunState(
+            state.identity_of(plan, base.fingerprint, accelerator.num_processes),
+            0,
+            False,
+            _now(config),
+            [],
+            [],
+            {},
+            {},
+            {},
+        )
+        run = cls(
+            plan,
+            base,
+            accelerator,
+            tell,
+            kept or fresh,
+            [p for group in groups for p in group["params"]],
+            optimizer,
+            scheduler,
+            encoded,
+            diffusion.alphas_cumprod(base.scheduler_config).to(accelerator.device),
+            {},
+            {},
+        )
         run.about = metadata.of_run(plan, run._facts())
         if kept:
             run._take_up(kept)
@@ -72,9 +103,15 @@ class Run:
         session = json.dumps([asdict(self.state.identity), self.state.started_at], sort_keys=True)
         number = int.from_bytes(hashlib.sha256(session.encode()).digest()[:4], "little")
         return metadata.RunFacts(
-            self.state.started_at, str(number), self.accelerator.mixed_precision, self.base.prediction_type,
-            self.accelerator.num_processes, self.plan.config.pretrained_model_name_or_path, self.base.short_hash, self.base.sha256,
-        )  # fmt: skip
+            self.state.started_at,
+            str(number),
+            self.accelerator.mixed_precision,
+            self.base.prediction_type,
+            self.accelerator.num_processes,
+            self.plan.config.pretrained_model_name_or_path,
+            self.base.short_hash,
+            self.base.sha256,
+        )
 
     def _take_up(self, kept: state.RunState) -> None:
         for parameter, values in zip(self.parameters, kept.parameters, strict=True):
@@ -108,13 +145,21 @@ class Run:
     def _steps_of(self, epoch: int) -> Iterator[tuple[list[Batch], int]]:
         """What is left of an epoch: this process's batches of each step, and the pictures of all processes in it."""
         plan, accelerator = self.plan, self.accelerator
-        dataset = EpochDataset(plan, self.encoded, self.base.vae.config.scaling_factor, len(self.signal), epoch)
+        dataset = EpochDataset(
+            plan, self.encoded, self.base.vae.config.scaling_factor, len(self.signal), epoch
+        )
         width = accelerator.num_processes * plan.config.gradient_accumulation_steps
         first = self.state.step - (epoch - 1) * plan.steps_per_epoch
         last = min(plan.steps_per_epoch, plan.total_steps - (epoch - 1) * plan.steps_per_epoch)
         every = [range(len(dataset))[step * width : (step + 1) * width] for step in range(first, last)]
-        mine = [list(positions[accelerator.process_index :: accelerator.num_processes]) for positions in every]
-        loaded = iter(load_batches(dataset, [at for positions in mine for at in positions], plan.config.max_data_loader_n_workers))
+        mine = [
+            list(positions[accelerator.process_index :: accelerator.num_processes]) for positions in every
+        ]
+        loaded = iter(
+            load_batches(
+                dataset, [at for positions in mine for at in positions], plan.config.max_data_loader_n_workers
+            )
+        )
         for positions, own in zip(every, mine, strict=True):
             yield [next(loaded) for _ in own], sum(len(dataset.batches[at]) for at in positions)
 
@@ -144,14 +189,18 @@ class Run:
         noisy = diffusion.add_noise(latents, noise, signal).to(self.base.unet.dtype)
         prediction = self.base.unet(noisy, batch.timesteps.to(device), self.encode(batch.captions)).sample
         wanted = diffusion.target(latents, noise, signal, self.base.prediction_type)
-        return diffusion.losses(prediction, wanted, diffusion.snr_weights(signal, config.min_snr_gamma, self.base.prediction_type))
+        return diffusion.losses(
+            prediction, wanted, diffusion.snr_weights(signal, config.min_snr_gamma, self.base.prediction_type)
+        )
 
     def encode(self, captions: tuple[str, ...]) -> Tensor:
         """(B, T, D) the captions as the U-Net reads them; kept for reuse when neither they nor the encoder change."""
         config, dtype = self.plan.config, self.base.unet.dtype
         if config.text_encoder_lr or config.shuffle_caption:
             with torch.set_grad_enabled(config.text_encoder_lr > 0):
-                return encode_prompts(self.base, captions, config.clip_skip, config.max_token_length).to(dtype)
+                return encode_prompts(self.base, captions, config.clip_skip, config.max_token_length).to(
+                    dtype
+                )
         for caption in captions:
             if caption not in self.text_cache:
                 with torch.no_grad():
@@ -222,7 +271,9 @@ class Run:
             self.state.parameters = [parameter.detach().cpu() for parameter in self.parameters]
             self.state.optimizer = self.optimizer.state_dict()
             self.state.scheduler = self.scheduler.state_dict()
-            self.state.scaler = self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else {}
+            self.state.scaler = (
+                self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else {}
+            )
             state.save_state(self._state_path(), self.state)
         self.accelerator.wait_for_everyone()
 
@@ -247,54 +298,11 @@ class Run:
 
     def files(self) -> tuple[str, ...]:
         """The LoRA files that stand in the output folder."""
-        return tuple(str(path) for path in checkpoints.run_files(Path(self.plan.config.output_dir), self.plan.config.output_name))
+        return tuple(
+            str(path)
+            for path in checkpoints.run_files(Path(self.plan.config.output_dir), self.plan.config.output_name)
+        )
 
 
 def _now(config: TrainConfig) -> float:
     return float(config.source_date_epoch) if config.source_date_epoch is not None else time.time()
-
-
-def _encode(plan: RunPlan, base: BaseModel, device: torch.device, tell: events.OnEvent) -> list[tuple[Posterior, ...]]:
-    """Every picture's posterior; the VAE visits the device only for this."""
-    dtype = base.vae.dtype
-    nn.Module.to(base.vae, device, torch.float32)  # diffusers' own `to` warns of what does not concern a VAE
-    encoded = encode_pictures(plan, base.vae, tell)
-    nn.Module.to(base.vae, "cpu", dtype)
-    return encoded
-
-
-def _inject(config: TrainConfig, base: BaseModel, device: torch.device) -> list[dict]:
-    """Put the LoRA into what is trained, on the device; the optimizer's parameter groups."""
-    spec = lora.LoraSpec(config.rank, config.alpha, config.dropout)
-    groups = []
-    parts = (
-        ("unet", base.unet, lora.unet_targets, config.learning_rate),
-        ("text_encoder", base.text_encoder, lora.text_encoder_targets, config.text_encoder_lr),
-    )
-    for name, model, targets, rate in parts:
-        model.to(device)
-        if rate:
-            groups.append({"name": name, "lr": rate, "params": lora.inject(model, targets(model), spec, config.seed)})
-            model.train()
-    if config.gradient_checkpointing:
-        _checkpoint_gradients(base)
-    return groups
-
-
-def _checkpoint_gradients(base: BaseModel) -> None:
-    base.unet.enable_gradient_checkpointing()
-    base.unet.train()
-    old_name = base.text_encoder.gradient_checkpointing_enable
-    getattr(base.text_encoder, "activation_checkpointing_enable", old_name)({"use_reentrant": False})
-
-
-def make_optimizer(config: TrainConfig, groups: list[dict]) -> torch.optim.Optimizer:
-    """The optimizer over parameter groups with their own learning rates. Raises ValueError when bitsandbytes is missing."""
-    options = {"lr": max(config.learning_rate, config.text_encoder_lr), "weight_decay": config.weight_decay}
-    if config.optimizer == "AdamW":
-        return torch.optim.AdamW(groups, **options)
-    try:
-        from bitsandbytes.optim import AdamW8bit
-    except ImportError:
-        raise ValueError('optimizer = "AdamW8bit" needs bitsandbytes (pip install bitsandbytes); "AdamW" learns the same') from None
-    return AdamW8bit(groups, **options)

@@ -41,7 +41,9 @@ def _targets(model: nn.Module, containers: set[str]) -> list[str]:
     paths = {}
     for outer, block in model.named_modules():
         if type(block).__name__ in containers:
-            paths.update({f"{outer}.{inner}": None for inner, layer in block.named_modules() if _is_target(layer)})
+            paths.update(
+                {f"{outer}.{inner}": None for inner, layer in block.named_modules() if _is_target(layer)}
+            )
     return list(paths)
 
 
@@ -56,7 +58,9 @@ def inject(model: nn.Module, targets: Iterable[str], spec: LoraSpec, seed: int) 
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        config = LoraConfig(r=spec.rank, lora_alpha=spec.alpha, lora_dropout=spec.dropout, target_modules=list(targets))
+        config = LoraConfig(
+            r=spec.rank, lora_alpha=spec.alpha, lora_dropout=spec.dropout, target_modules=list(targets)
+        )
         inject_adapter_in_model(config, model, adapter_name=ADAPTER)
     parameters = [p for layer in _layers(model).values() for p in (_down(layer).weight, _up(layer).weight)]
     for parameter in parameters:
@@ -86,7 +90,9 @@ def _named_layers(unet: nn.Module, text_encoder: nn.Module) -> dict[str, LoraLay
 def modules(unet: nn.Module, text_encoder: nn.Module) -> dict[str, LoraModule]:
     """The update as it stands in both models, by kohya name."""
     return {
-        name: LoraModule(_down(layer).weight.detach(), _up(layer).weight.detach(), float(layer.lora_alpha[ADAPTER]))
+        name: LoraModule(
+            _down(layer).weight.detach(), _up(layer).weight.detach(), float(layer.lora_alpha[ADAPTER])
+        )
         for name, layer in _named_layers(unet, text_encoder).items()
     }
 
@@ -101,7 +107,8 @@ def apply(unet: nn.Module, text_encoder: nn.Module, file: LoraFile) -> None:
     strange = [name for name in file.modules if name not in paths]
     if strange:
         raise ValueError(
-            f"the LoRA does not fit this base: {len(strange)} of its {len(file.modules)} layers do not exist there, e.g. {strange[0]}"
+            f"the LoRA does not fit this base: {len(strange)} of its {len(file.modules)} layers "
+            f"do not exist there, e.g. {strange[0]}"
         )
     for model in (text_encoder, unet):
         own = {paths[name][1]: module for name, module in file.modules.items() if paths[name][0] is model}
@@ -129,12 +136,15 @@ def load(unet: nn.Module, text_encoder: nn.Module, file: LoraFile) -> None:
     """Replace the update in both models by the file's, which must have the same layers and ranks, at strength 1."""
     layers = _named_layers(unet, text_encoder)
     if set(layers) != set(file.modules):
-        raise ValueError(f"the LoRA has {len(file.modules)} layers, the one in the model {len(layers)}: they are not of one run")
+        raise ValueError(
+            f"the LoRA has {len(file.modules)} layers, the one in the model {len(layers)}: they are not of one run"
+        )
     for name, layer in layers.items():
         module = file.modules[name]
         if _down(layer).weight.shape != module.down.shape or _up(layer).weight.shape != module.up.shape:
             raise ValueError(
-                f"the LoRA does not fit this base: {name} has down {tuple(module.down.shape)} and up {tuple(module.up.shape)}, "
+                f"the LoRA does not fit this base: {name} has down {tuple(module.down.shape)} "
+                f"and up {tuple(module.up.shape)}, "
                 f"the model wants {tuple(_down(layer).weight.shape)} and {tuple(_up(layer).weight.shape)}"
             )
         _copy(_down(layer).weight, module.down)
@@ -148,9 +158,14 @@ def _copy(parameter: nn.Parameter, values: Tensor) -> None:
         parameter.copy_(values.to(parameter.dtype))
 
 
-def set_strength(unet: nn.Module, text_encoder: nn.Module, strength: float, text_encoder_strength: float | None = None) -> None:
+def set_strength(
+    unet: nn.Module, text_encoder: nn.Module, strength: float, text_encoder_strength: float | None = None
+) -> None:
     """Scale the update; at 0 the models are exactly the base. The text encoder follows unless given its own."""
-    both = ((unet, strength), (text_encoder, strength if text_encoder_strength is None else text_encoder_strength))
+    both = (
+        (unet, strength),
+        (text_encoder, strength if text_encoder_strength is None else text_encoder_strength),
+    )
     for model, value in both:
         for layer in _layers(model).values():
             layer.scaling[ADAPTER] = value * layer.lora_alpha[ADAPTER] / layer.r[ADAPTER]

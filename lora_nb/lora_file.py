@@ -80,7 +80,9 @@ def serialize(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> byt
 
 
 def _assemble(header: Mapping, metadata: Mapping[str, str], payload: bytes) -> bytes:
-    text = json.dumps({"__metadata__": dict(sorted(metadata.items())), **header}, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(
+        {"__metadata__": dict(sorted(metadata.items())), **header}, separators=(",", ":"), ensure_ascii=False
+    )
     encoded = text.encode("utf-8")
     encoded += b" " * (-len(encoded) % 8)
     return len(encoded).to_bytes(8, "little") + encoded + payload
@@ -99,7 +101,9 @@ def read_lora(path: Path) -> LoraFile:
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
             metadata = opened.metadata() or {}
     except SafetensorError:
-        raise ValueError(f"{path} is not a readable .safetensors file (a web page saved under that name, or half a download?)") from None
+        raise ValueError(
+            f"{path} is not a readable .safetensors file (a web page saved under that name, or half a download?)"
+        ) from None
     return LoraFile(_modules(path, tensors), metadata)
 
 

@@ -46,7 +46,9 @@ def resolve(config: TrainConfig) -> TrainConfig:
     output_dir = config.output_dir or str(folders.output)
     output_name = config.output_name or project.folders_of_output(Path(output_dir)).base.name
     if "/" in output_name or "\\" in output_name or output_name.startswith("."):
-        raise ValueError(f'output_name = "{output_name}" is not usable: it must be a file name without / or a leading dot')
+        raise ValueError(
+            f'output_name = "{output_name}" is not usable: it must be a file name without / or a leading dot'
+        )
     return replace(config, output_dir=output_dir, output_name=output_name)
 
 
@@ -58,10 +60,14 @@ def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent =
     captions, warnings = _captions(config, found.items)
     if found.broken:
         names = _some([broken.path.name for broken in found.broken])
-        warnings.append(f"{len(found.broken)} unreadable files are left out: {names}. Dataset Maker sets them aside.")
+        warnings.append(
+            f"{len(found.broken)} unreadable files are left out: {names}. Dataset Maker sets them aside."
+        )
     placements = tuple(place((item.width, item.height), resolution, config) for item in found.items)
     batches = count_batches(
-        [placement.bucket for placement in placements], [item.num_repeats for item in found.items], config.train_batch_size
+        [placement.bucket for placement in placements],
+        [item.num_repeats for item in found.items],
+        config.train_batch_size,
     )
     steps_per_epoch = -(-batches // (processes * config.gradient_accumulation_steps))
     total = config.max_train_steps or config.max_train_epochs * steps_per_epoch
@@ -69,9 +75,22 @@ def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent =
     lines = _step_math(config, found.items, steps_per_epoch, epochs, total)
     warnings += _without_effect(config)
     if total > MANY_STEPS:
-        warnings.append(f"{total} steps is a great deal: most LoRAs are done within 2000. Fewer epochs or repeats?")
-    return RunPlan(config, resolution, found.items, captions, placements, batches, steps_per_epoch, epochs, total,
-                   tuple(lines), tuple(warnings))  # fmt: skip
+        warnings.append(
+            f"{total} steps is a great deal: most LoRAs are done within 2000. Fewer epochs or repeats?"
+        )
+    return RunPlan(
+        config,
+        resolution,
+        found.items,
+        captions,
+        placements,
+        batches,
+        steps_per_epoch,
+        epochs,
+        total,
+        tuple(lines),
+        tuple(warnings),
+    )
 
 
 def _read_pictures(config: TrainConfig, on_event: events.OnEvent):
@@ -87,7 +106,9 @@ def _read_pictures(config: TrainConfig, on_event: events.OnEvent):
 def _captions(config: TrainConfig, items: Sequence[ImageItem]) -> tuple[tuple[str, ...], list[str]]:
     """One caption a picture; those without get the trigger word, or the name of their N_name folder."""
     lacking = [item.path.name for item in items if not (item.caption or "").strip()]
-    captions = tuple((item.caption or "").strip() or config.trigger_word or _class_words(item) for item in items)
+    captions = tuple(
+        (item.caption or "").strip() or config.trigger_word or _class_words(item) for item in items
+    )
     if len(lacking) == len(items) and not any(captions):
         raise ValueError(
             f"none of the {len(items)} pictures in {config.train_data_dir} has a caption "
@@ -96,7 +117,9 @@ def _captions(config: TrainConfig, items: Sequence[ImageItem]) -> tuple[tuple[st
     if not lacking:
         return captions, []
     instead = f'"{config.trigger_word}"' if config.trigger_word else "their folder's name"
-    return captions, [f"{len(lacking)} of {len(items)} pictures have no caption and are trained with {instead}: {_some(lacking)}"]
+    return captions, [
+        f"{len(lacking)} of {len(items)} pictures have no caption and are trained with {instead}: {_some(lacking)}"
+    ]
 
 
 def _class_words(item: ImageItem) -> str:
@@ -108,16 +131,22 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def _step_math(config: TrainConfig, items: Sequence[ImageItem], per_epoch: int, epochs: int, total: int) -> list[str]:
+def _step_math(
+    config: TrainConfig, items: Sequence[ImageItem], per_epoch: int, epochs: int, total: int
+) -> list[str]:
     """The sentences people know, then the exact count."""
     lines = []
     folders = Counter((item.subset, item.num_repeats) for item in items)
     for (subset, repeats), images in sorted(folders.items()):
         where = f" in {subset}" if len(folders) > 1 else ""
-        lines.append(f"📈 Found {images} images{where} with {repeats} repeats, equaling {images * repeats} steps.")
+        lines.append(
+            f"📈 Found {images} images{where} with {repeats} repeats, equaling {images * repeats} steps."
+        )
     appearances = sum(item.num_repeats for item in items)
     batch = config.train_batch_size * config.gradient_accumulation_steps
-    lines.append(f"📉 Divide {appearances} steps by {batch} batch size to get {_number(appearances / batch)} steps per epoch.")
+    lines.append(
+        f"📉 Divide {appearances} steps by {batch} batch size to get {_number(appearances / batch)} steps per epoch."
+    )
     around = int(appearances / batch * epochs)
     if config.max_train_steps:
         lines.append(f"🔮 There will be {total} steps, over {epochs} epochs.")
@@ -138,11 +167,21 @@ def _without_effect(config: TrainConfig) -> list[str]:
         for name in ("lr_warmup_steps", "lr_scheduler_num_cycles", "lr_scheduler_power", "keep_tokens")
     }
     cases = [
-        (changed["lr_warmup_steps"] and config.lr_warmup_steps and config.lr_scheduler == "constant",
-         "lr_warmup_steps has no effect with lr_scheduler = constant; constant_with_warmup has one"),
-        (changed["lr_scheduler_num_cycles"] and config.lr_scheduler != "cosine_with_restarts",
-         "lr_scheduler_num_cycles only works with cosine_with_restarts"),
-        (changed["lr_scheduler_power"] and config.lr_scheduler != "polynomial", "lr_scheduler_power only works with polynomial"),
-        (changed["keep_tokens"] and config.keep_tokens and not config.shuffle_caption, "keep_tokens has no effect without shuffle_caption"),
-    ]  # fmt: skip
+        (
+            changed["lr_warmup_steps"] and config.lr_warmup_steps and config.lr_scheduler == "constant",
+            "lr_warmup_steps has no effect with lr_scheduler = constant; constant_with_warmup has one",
+        ),
+        (
+            changed["lr_scheduler_num_cycles"] and config.lr_scheduler != "cosine_with_restarts",
+            "lr_scheduler_num_cycles only works with cosine_with_restarts",
+        ),
+        (
+            changed["lr_scheduler_power"] and config.lr_scheduler != "polynomial",
+            "lr_scheduler_power only works with polynomial",
+        ),
+        (
+            changed["keep_tokens"] and config.keep_tokens and not config.shuffle_caption,
+            "keep_tokens has no effect without shuffle_caption",
+        ),
+    ]
     return [sentence for holds, sentence in cases if holds]

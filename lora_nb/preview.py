@@ -11,7 +11,9 @@ from lora_nb.plan import RunPlan
 from lora_nb.sample import Prompt, parse_prompt, sample_images
 
 
-def draw_previews(plan: RunPlan, base: BaseModel, epoch: int, step: int, tell: events.OnEvent) -> list[Image.Image]:
+def draw_previews(
+    plan: RunPlan, base: BaseModel, epoch: int, step: int, tell: events.OnEvent
+) -> list[Image.Image]:
     """Draw the run's sample prompts with the models as they stand; the PNGs go to the project's samples folder.
 
     A picture that cannot be drawn is a warning and no reason to end the training: the list is then empty.

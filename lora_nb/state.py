@@ -16,9 +16,18 @@ from lora_nb.plan import RunPlan
 
 # Settings that change neither the weights nor the metadata of a file.
 WITHOUT_INFLUENCE = {
-    "train_data_dir", "output_dir", "output_name", "on_existing", "max_data_loader_n_workers", "sample_prompts",
-    "sample_every_n_epochs", "grid", "save_state_every_n_steps", "save_every_n_epochs", "save_last_n_epochs",
-}  # fmt: skip
+    "train_data_dir",
+    "output_dir",
+    "output_name",
+    "on_existing",
+    "max_data_loader_n_workers",
+    "sample_prompts",
+    "sample_every_n_epochs",
+    "grid",
+    "save_state_every_n_steps",
+    "save_every_n_epochs",
+    "save_last_n_epochs",
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,9 @@ class RunState:
 
 def identity_of(plan: RunPlan, base_fingerprint: str, processes: int) -> Identity:
     """The identity of a planned run. Reads every picture's bytes."""
-    kept = {name: value for name, value in settings.to_dict(plan.config).items() if name not in WITHOUT_INFLUENCE}
+    kept = {
+        name: value for name, value in settings.to_dict(plan.config).items() if name not in WITHOUT_INFLUENCE
+    }
     kept["resolution"] = plan.resolution
     return Identity(kept, _fingerprint(plan), base_fingerprint, processes)
 
@@ -98,4 +109,6 @@ def load_state(path: Path) -> RunState | None:
         values = torch.load(path, map_location="cpu", weights_only=True)
         return RunState(**{**values, "identity": Identity(**values["identity"])})
     except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read ({type(error).__name__}): move it away, or choose on_existing = restart") from None
+        raise ValueError(
+            f"{path} cannot be read ({type(error).__name__}): move it away, or choose on_existing = restart"
+        ) from None

@@ -21,7 +21,9 @@ def no_requests() -> frozenset[str]:
     return frozenset()
 
 
-def train(config: TrainConfig, on_event: events.OnEvent = events.silent, poll: Poll = no_requests) -> events.Finished:
+def train(
+    config: TrainConfig, on_event: events.OnEvent = events.silent, poll: Poll = no_requests
+) -> events.Finished:
     """Train, or go on with, the run that `config` describes; the result says which files stand and that they work.
 
     `poll` is asked after every step for any of "stop", "save" and "sample", each returned once. A stopped run
@@ -29,7 +31,9 @@ def train(config: TrainConfig, on_event: events.OnEvent = events.silent, poll: P
     file cannot be written; both leave every finished file and the newest state in place.
     """
     AcceleratorState._reset_state()  # a run before this one in the same process may have used another precision
-    accelerator = Accelerator(mixed_precision=choose_precision(config.mixed_precision), cpu=not torch.cuda.is_available())
+    accelerator = Accelerator(
+        mixed_precision=choose_precision(config.mixed_precision), cpu=not torch.cuda.is_available()
+    )
     tell = on_event if accelerator.is_main_process else events.silent
     plan = plan_run(config, accelerator.num_processes, tell)
     preview_prompts(plan)  # a mistyped prompt is to be told now, not after the first epoch
@@ -44,8 +48,11 @@ def train(config: TrainConfig, on_event: events.OnEvent = events.silent, poll: P
     run = Run.begin(plan, base, accelerator, kept, tell)
     status = run.go_on(poll)
     if status == "stopped":
-        return events.Finished("stopped", f"Stopped after step {run.state.step} of {plan.total_steps}. Start again to go on from there.",
-                               run.files())  # fmt: skip
+        return events.Finished(
+            "stopped",
+            f"Stopped after step {run.state.step} of {plan.total_steps}. Start again to go on from there.",
+            run.files(),
+        )
     return finish(run)
 
 
@@ -62,8 +69,10 @@ def _weights_dtype(accelerator: Accelerator) -> torch.dtype:
     return DTYPES.get(accelerator.mixed_precision, torch.float32)
 
 
-def find_state(plan: RunPlan, base: BaseModel, accelerator: Accelerator, tell: events.OnEvent) -> state.RunState | None:
-    """The state to go on from. Sets an earlier run's files aside when asked; raises ValueError when they are in the way."""
+def find_state(
+    plan: RunPlan, base: BaseModel, accelerator: Accelerator, tell: events.OnEvent
+) -> state.RunState | None:
+    """The state to go on from. Sets an earlier run's files aside if asked, else raises ValueError for them."""
     config = plan.config
     path = state.state_path(project.folders_of_output(Path(config.output_dir)).state, config.output_name)
     if accelerator.is_main_process:
@@ -80,19 +89,30 @@ def find_state(plan: RunPlan, base: BaseModel, accelerator: Accelerator, tell: e
         if old := checkpoints.run_files(Path(config.output_dir), config.output_name):
             raise ValueError(f"{config.output_dir} already holds {old[0].name} of another run: {mend}")
         return None
-    changed = state.differences(kept.identity, state.identity_of(plan, base.fingerprint, accelerator.num_processes))
+    changed = state.differences(
+        kept.identity, state.identity_of(plan, base.fingerprint, accelerator.num_processes)
+    )
     if changed:
-        raise ValueError(f"{config.output_dir} holds a run \"{config.output_name}\" with other settings ({'; '.join(changed)}): {mend}")
+        raise ValueError(
+            f'{config.output_dir} holds a run "{config.output_name}" with other settings ({"; ".join(changed)}): {mend}'
+        )
     if not kept.finished:
-        tell(events.Notice(f"⏩ Going on with the run that stopped after step {kept.step} of {plan.total_steps}."))
+        tell(
+            events.Notice(
+                f"⏩ Going on with the run that stopped after step {kept.step} of {plan.total_steps}."
+            )
+        )
     return kept
 
 
 def _already_done(plan: RunPlan) -> events.Finished:
-    found = tuple(str(path) for path in project.lora_files(Path(plan.config.output_dir), plan.config.output_name))
+    found = tuple(
+        str(path) for path in project.lora_files(Path(plan.config.output_dir), plan.config.output_name)
+    )
     if not found:
         raise ValueError(
-            f'this run was finished before, but its files are no longer in {plan.config.output_dir}: choose on_existing = "restart" to train again'
+            f"this run was finished before, but its files are no longer in {plan.config.output_dir}: "
+            'choose on_existing = "restart" to train again'
         )
     return events.Finished("done", "This very run is already finished; its files are here.", found)
 
@@ -111,4 +131,6 @@ def finish(run: Run) -> events.Finished:
         run.tell(events.Notice(prove(newest, fresh, prompt, clip_skip)))
     run.close()
     run.accelerator.wait_for_everyone()
-    return events.Finished("done", f"Done: {plan.total_steps} steps, {len(run.files())} LoRA files.", run.files())
+    return events.Finished(
+        "done", f"Done: {plan.total_steps} steps, {len(run.files())} LoRA files.", run.files()
+    )

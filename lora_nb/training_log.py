@@ -30,7 +30,9 @@ class TrainingLog:
         _forget_after(folders.metrics, step)
         folders.metrics.parent.mkdir(parents=True, exist_ok=True)
         self.file = open(folders.metrics, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed by __exit__
-        self.writer = SummaryWriter(str(folders.logs / "tensorboard" / plan.config.output_name), purge_step=step + 1)
+        self.writer = SummaryWriter(
+            str(folders.logs / "tensorboard" / plan.config.output_name), purge_step=step + 1
+        )
 
     def step(self, epoch: int, step: int, losses: Sequence[float], rates: tuple[float, float]) -> None:
         """Log a step; `losses` are those of the epoch so far, `rates` those of U-Net and text encoder."""
@@ -38,8 +40,18 @@ class TrainingLog:
         speed = (len(self.times) - 1) / max(self.times[-1] - self.times[0], 1e-9)
         left = (self.plan.total_steps - step) / speed
         average = sum(losses) / len(losses)
-        self._write(events.StepLog(step, self.plan.total_steps, epoch, losses[-1], average, *rates, speed, left))
-        self._scalars(step, {"loss/current": losses[-1], "loss/average": average, "lr/unet": rates[0], "lr/textencoder": rates[1]})
+        self._write(
+            events.StepLog(step, self.plan.total_steps, epoch, losses[-1], average, *rates, speed, left)
+        )
+        self._scalars(
+            step,
+            {
+                "loss/current": losses[-1],
+                "loss/average": average,
+                "lr/unet": rates[0],
+                "lr/textencoder": rates[1],
+            },
+        )
         if step == self.first_step + ESTIMATE_AFTER:
             self.tell(events.Notice(f"⏳ {speed:.1f} steps a second: about {_duration(left)} to go."))
 

@@ -12,20 +12,29 @@ from lora_nb.models import BaseModel, encode_prompts, quiet
 
 
 def prove(path: Path, base: BaseModel, prompt: str, clip_skip: int) -> str:
-    """One sentence on what the file does to `base`, which must hold no LoRA. Raises ValueError when it does not work."""
+    """One sentence on what the file does to `base`, which must hold no LoRA. Raises ValueError if it does not work."""
     if not checkpoints.has_changed_anything(path):
-        raise ValueError(f"{path.name} changes nothing: every update in it is zero (learning rate too low, or no step taken?)")
+        raise ValueError(
+            f"{path.name} changes nothing: every update in it is zero (learning rate too low, or no step taken?)"
+        )
     pipeline = StableDiffusionPipeline(
-        vae=base.vae, text_encoder=base.text_encoder, tokenizer=base.tokenizer, unet=base.unet,
-        scheduler=DDIMScheduler.from_config(base.scheduler_config, clip_sample=False), safety_checker=None, feature_extractor=None,
+        vae=base.vae,
+        text_encoder=base.text_encoder,
+        tokenizer=base.tokenizer,
+        unet=base.unet,
+        scheduler=DDIMScheduler.from_config(base.scheduler_config, clip_sample=False),
+        safety_checker=None,
+        feature_extractor=None,
         requires_safety_checker=False,
-    )  # fmt: skip
+    )
     without = _predict(base, prompt, clip_skip)
     with quiet():
         load_in_diffusers(pipeline, path)
     with_lora = _predict(base, prompt, clip_skip)
     if not with_lora.isfinite().all():
-        raise ValueError(f"{path.name} makes the model answer with NaN: the training has diverged; lower learning_rate")
+        raise ValueError(
+            f"{path.name} makes the model answer with NaN: the training has diverged; lower learning_rate"
+        )
     change = ((with_lora - without).norm() / without.norm()).item()
     if change == 0:
         raise ValueError(f"{path.name} loads in diffusers but changes nothing in the model's answer")
@@ -45,7 +54,9 @@ def load_in_diffusers(pipeline: StableDiffusionPipeline, path: Path) -> None:
     unet, text_encoder = pipeline.unet, pipeline.text_encoder
     pipeline.load_lora_into_unet(state, alphas, unet, _pipeline=pipeline)
     if any(key.startswith("text_encoder.") for key in state):
-        pipeline.load_lora_into_text_encoder(state, alphas, text_encoder, lora_scale=pipeline.lora_scale, _pipeline=pipeline)
+        pipeline.load_lora_into_text_encoder(
+            state, alphas, text_encoder, lora_scale=pipeline.lora_scale, _pipeline=pipeline
+        )
 
 
 @torch.no_grad()

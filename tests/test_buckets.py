@@ -13,8 +13,13 @@ CONFIG = TrainConfig()
 
 def test_buckets_of_sd15_are_kohyas():
     buckets = make_buckets(512, 256, 1024, 64)
-    assert (512, 512) in buckets and (256, 1024) in buckets and (448, 576) in buckets and (320, 768) in buckets
-    assert all(w * h <= 512 * 512 and w % 64 == 0 and h % 64 == 0 and 256 <= min(w, h) and max(w, h) <= 1024 for w, h in buckets)
+    assert (
+        (512, 512) in buckets and (256, 1024) in buckets and (448, 576) in buckets and (320, 768) in buckets
+    )
+    assert all(
+        w * h <= 512 * 512 and w % 64 == 0 and h % 64 == 0 and min(w, h) >= 256 and max(w, h) <= 1024
+        for w, h in buckets
+    )
     assert {(h, w) for w, h in buckets} == set(buckets)
 
 
@@ -28,7 +33,7 @@ def test_a_placed_picture_fills_its_bucket(size, options):
     placement = place(size, 512, replace(CONFIG, **options))
     left, top, right, bottom = placement.crop
     assert (right - left, bottom - top) == placement.bucket
-    assert 0 <= left and 0 <= top and right <= placement.resized[0] and bottom <= placement.resized[1]
+    assert left >= 0 and top >= 0 and right <= placement.resized[0] and bottom <= placement.resized[1]
     assert min(placement.bucket) > 0 and placement.bucket[0] % 8 == 0 and placement.bucket[1] % 8 == 0
 
 

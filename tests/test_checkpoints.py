@@ -28,6 +28,10 @@ def test_only_numbered_files_of_this_name_are_dropped(tmp_path):
     assert len(list(tmp_path.iterdir())) == 18
     checkpoints.drop_old(tmp_path, "cat", 2)
     assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == [
-        "cat-02.safetensors", "cat-03.safetensors", "cat-step000005.safetensors", "cat2-01.safetensors", "my-cat-01.safetensors",
-    ]  # fmt: skip
+        "cat-02.safetensors",
+        "cat-03.safetensors",
+        "cat-step000005.safetensors",
+        "cat2-01.safetensors",
+        "my-cat-01.safetensors",
+    ]
     assert not (tmp_path / "cat-01.json").exists() and not (tmp_path / "cat-01.png").exists()

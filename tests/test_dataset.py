@@ -22,9 +22,14 @@ def plan(tiny_base, make_pictures, tmp_path_factory):
     make_pictures(folder, 10)
     make_pictures(folder / "3_more", 3)
     config = TrainConfig(
-        pretrained_model_name_or_path=str(tiny_base), train_data_dir=str(folder), num_repeats=2, flip_aug=True,
-        caption_dropout_rate=0.3, noise_offset=0.1, train_batch_size=3,
-    )  # fmt: skip
+        pretrained_model_name_or_path=str(tiny_base),
+        train_data_dir=str(folder),
+        num_repeats=2,
+        flip_aug=True,
+        caption_dropout_rate=0.3,
+        noise_offset=0.1,
+        train_batch_size=3,
+    )
     return plan_run(config)
 
 
@@ -60,7 +65,13 @@ def test_repeats_and_epochs_differ_in_everything_drawn(plan, encoded):
     one, two = first._draw(Sample(0, 0)), first._draw(Sample(0, 1))
     other = second._draw(Sample(0, 0))
     assert not torch.equal(one[1], two[1]) and not torch.equal(one[1], other[1])
-    seeds = {dice(42, e, Sample(i, r), what) for e in (1, 2) for i in (0, 1) for r in (0, 1) for what in ("noise", "caption")}
+    seeds = {
+        dice(42, e, Sample(i, r), what)
+        for e in (1, 2)
+        for i in (0, 1)
+        for r in (0, 1)
+        for what in ("noise", "caption")
+    }
     assert len(seeds) == 16
 
 
@@ -82,11 +93,16 @@ def test_the_picture_reaches_the_vae_upright_and_in_range(tiny_base, make_pictur
     paths = make_pictures(folder, 1, size=(64, 64))
     plan = plan_run(TrainConfig(pretrained_model_name_or_path=str(tiny_base), train_data_dir=str(folder)))
     vae = load_base(str(tiny_base)).vae
-    pixels = torch.from_numpy(np.array(Image.open(paths[0]).convert("RGB"))).float().permute(2, 0, 1)[None] / 127.5 - 1
+    pixels = (
+        torch.from_numpy(np.array(Image.open(paths[0]).convert("RGB"))).float().permute(2, 0, 1)[None] / 127.5
+        - 1
+    )
     with torch.no_grad():
         wanted = vae.encode(pixels).latent_dist
     (posterior,) = encode_pictures(plan, vae, events.silent)[0]
-    assert torch.allclose(posterior.mean, wanted.mean[0], atol=1e-5) and torch.allclose(posterior.std, wanted.std[0], atol=1e-5)
+    assert torch.allclose(posterior.mean, wanted.mean[0], atol=1e-5) and torch.allclose(
+        posterior.std, wanted.std[0], atol=1e-5
+    )
 
 
 def test_captions_keep_their_first_tags_and_lose_none():
@@ -102,5 +118,7 @@ def test_captions_keep_their_first_tags_and_lose_none():
 
 def test_caption_dropout_has_its_rate():
     config = TrainConfig(caption_dropout_rate=0.3)
-    dropped = sum(vary_caption("a, b", config, dice(42, 1, Sample(i, 0), "caption")) == "" for i in range(2000))
+    dropped = sum(
+        vary_caption("a, b", config, dice(42, 1, Sample(i, 0), "caption")) == "" for i in range(2000)
+    )
     assert 520 < dropped < 680

@@ -6,21 +6,32 @@ from diffusers import DDPMScheduler
 
 from lora_nb import diffusion
 
-SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
+SCHEDULE = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+}
 
 
 @pytest.fixture
 def batch():
     generator = torch.Generator().manual_seed(0)
-    return [torch.randn(5, 4, 8, 8, generator=generator) for _ in range(2)], torch.tensor([0, 10, 500, 900, 999])
+    return [torch.randn(5, 4, 8, 8, generator=generator) for _ in range(2)], torch.tensor(
+        [0, 10, 500, 900, 999]
+    )
 
 
 def test_noise_and_velocity_are_those_of_diffusers(batch):
     (latents, noise), timesteps = batch
     scheduler, signal = DDPMScheduler(**SCHEDULE), diffusion.alphas_cumprod(SCHEDULE)[timesteps]
-    assert torch.allclose(diffusion.add_noise(latents, noise, signal), scheduler.add_noise(latents, noise, timesteps), atol=1e-6)
     assert torch.allclose(
-        diffusion.target(latents, noise, signal, "v_prediction"), scheduler.get_velocity(latents, noise, timesteps), atol=1e-6
+        diffusion.add_noise(latents, noise, signal), scheduler.add_noise(latents, noise, timesteps), atol=1e-6
+    )
+    assert torch.allclose(
+        diffusion.target(latents, noise, signal, "v_prediction"),
+        scheduler.get_velocity(latents, noise, timesteps),
+        atol=1e-6,
     )
     assert diffusion.target(latents, noise, signal, "epsilon") is noise
 

@@ -2,14 +2,14 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import build_tiny_base
 from PIL import Image
-from test_sample import make_lora, same
 
+from conftest import build_tiny_base
 from lora_nb import evaluate, sheet
 from lora_nb.config import GridConfig
 from lora_nb.evaluate import plan_grid
 from lora_nb.events import Drawn, Notice, Progress
+from test_sample import make_lora, same
 
 
 @pytest.fixture(scope="module")

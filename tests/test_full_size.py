@@ -1,4 +1,4 @@
-"""A real training on a Stable Diffusion 1.5 of full size (859.5 M U-Net, random weights): the file other programs expect."""
+"""A real training on a full-size Stable Diffusion 1.5 (random weights): the file other programs expect."""
 
 import hashlib
 import json
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import write_model_index, write_tokenizer
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from conftest import write_model_index, write_tokenizer
 from lora_nb import bases
 from lora_nb.config import TrainConfig
 from lora_nb.train import train
@@ -28,11 +28,17 @@ def full_size_base(tmp_path_factory):
     unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(layout, subfolder="unet"))
     assert sum(parameter.numel() for parameter in unet.parameters()) == 859_520_964
     unet.half().save_pretrained(folder / "unet")
-    AutoencoderKL.from_config(AutoencoderKL.load_config(layout, subfolder="vae")).half().save_pretrained(folder / "vae")
-    CLIPTextModel(CLIPTextConfig.from_pretrained(layout / "text_encoder")).half().save_pretrained(folder / "text_encoder")
+    AutoencoderKL.from_config(AutoencoderKL.load_config(layout, subfolder="vae")).half().save_pretrained(
+        folder / "vae"
+    )
+    CLIPTextModel(CLIPTextConfig.from_pretrained(layout / "text_encoder")).half().save_pretrained(
+        folder / "text_encoder"
+    )
     write_tokenizer(folder / "tokenizer")
     (folder / "scheduler").mkdir()
-    (folder / "scheduler" / "scheduler_config.json").write_text((layout / "scheduler" / "scheduler_config.json").read_text())
+    (folder / "scheduler" / "scheduler_config.json").write_text(
+        (layout / "scheduler" / "scheduler_config.json").read_text()
+    )
     write_model_index(folder)
     return folder
 
@@ -41,10 +47,21 @@ def full_size_base(tmp_path_factory):
 def test_rank_8_at_256_px(full_size_base, make_pictures, tmp_path):
     make_pictures(tmp_path / "dataset", 2, size=(300, 260))
     config = TrainConfig(
-        pretrained_model_name_or_path=str(full_size_base), train_data_dir=str(tmp_path / "dataset"), output_name="full",
-        resolution=256, num_repeats=1, train_batch_size=1, max_train_epochs=1, rank=8, alpha=4.0, save_precision="fp32",
-        max_token_length=75, lr_warmup_steps=0.0, sample_every_n_epochs=0, grid=False,
-    )  # fmt: skip
+        pretrained_model_name_or_path=str(full_size_base),
+        train_data_dir=str(tmp_path / "dataset"),
+        output_name="full",
+        resolution=256,
+        num_repeats=1,
+        train_batch_size=1,
+        max_train_epochs=1,
+        rank=8,
+        alpha=4.0,
+        save_precision="fp32",
+        max_token_length=75,
+        lr_warmup_steps=0.0,
+        sample_every_n_epochs=0,
+        grid=False,
+    )
     done = train(config)
     assert done.status == "done" and len(done.files) == 1
     path = Path(done.files[0])
@@ -58,7 +75,8 @@ def check_names_and_shapes(path):
     assert len(tensors) == 792 and all(value.is_floating_point() for value in tensors.values())
     names = [key.removesuffix(".alpha") for key in tensors if key.endswith(".alpha")]
     found = {
-        f"{name}\tdown{tuple(tensors[name + '.lora_down.weight'].shape)}\tup{tuple(tensors[name + '.lora_up.weight'].shape)}"
+        f"{name}\tdown{tuple(tensors[name + '.lora_down.weight'].shape)}"
+        f"\tup{tuple(tensors[name + '.lora_up.weight'].shape)}"
         f"\talpha={tensors[name + '.alpha'].item()}"
         for name in names
     }
@@ -76,5 +94,8 @@ def check_hash(path):
 def check_diffusers(path, base):
     pipeline = StableDiffusionPipeline.from_pretrained(base, safety_checker=None, torch_dtype=torch.float16)
     pipeline.load_lora_weights(path.parent, weight_name=path.name)
-    layers = [sum(isinstance(layer, LoraLayer) for layer in model.modules()) for model in (pipeline.unet, pipeline.text_encoder)]
+    layers = [
+        sum(isinstance(layer, LoraLayer) for layer in model.modules())
+        for model in (pipeline.unet, pipeline.text_encoder)
+    ]
     assert layers == [192, 72]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 HOME = Path(__file__).parents[1]
-HEAVY = "torch torchvision diffusers transformers peft accelerate onnxruntime imagededup fiftyone tensorboard".split()
+HEAVY = ["torch", "torchvision", "diffusers", "transformers", "peft", "accelerate", "onnxruntime", "imagededup", "fiftyone", "tensorboard"]
 
 
 def python(code: str, where: Path = HOME) -> str:

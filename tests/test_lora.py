@@ -29,7 +29,11 @@ def randomize_up(unet, text_encoder):
     generator = torch.Generator().manual_seed(5)
     named = lora.modules(unet, text_encoder)
     return LoraFile(
-        {name: LoraModule(m.down, torch.randn(m.up.shape, generator=generator) * 0.3, m.alpha) for name, m in named.items()}, {}
+        {
+            name: LoraModule(m.down, torch.randn(m.up.shape, generator=generator) * 0.3, m.alpha)
+            for name, m in named.items()
+        },
+        {},
     )
 
 
@@ -45,7 +49,13 @@ def test_modules_of_the_full_size_sd15_are_kohyas():
     with torch.device("meta"):
         unet = UNet2DConditionModel(cross_attention_dim=768, sample_size=64, attention_head_dim=8)
         text_encoder = CLIPTextModel(
-            CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, projection_dim=768)
+            CLIPTextConfig(
+                hidden_size=768,
+                intermediate_size=3072,
+                num_hidden_layers=12,
+                num_attention_heads=12,
+                projection_dim=768,
+            )
         )
         inject_both(unet, text_encoder, lora.LoraSpec(8, 4.0))
     ours = {
@@ -61,7 +71,9 @@ def test_a_fresh_update_changes_nothing_and_is_drawn_from_the_seed(pipeline, tin
     parameters = inject_both(pipeline.unet, pipeline.text_encoder)
     assert torch.equal(predict(pipeline.unet, pipeline.text_encoder), before)
     assert all(p.requires_grad and p.dtype == torch.float32 for p in parameters)
-    trained = [p for model in (pipeline.unet, pipeline.text_encoder) for p in model.parameters() if p.requires_grad]
+    trained = [
+        p for model in (pipeline.unet, pipeline.text_encoder) for p in model.parameters() if p.requires_grad
+    ]
     assert {id(p) for p in trained} == {id(p) for p in parameters}
     again = StableDiffusionPipeline.from_pretrained(tiny_base, safety_checker=None)
     torch.manual_seed(99)
@@ -105,7 +117,9 @@ def test_a_file_is_applied_with_its_own_ranks_and_layers(pipeline):
     down, up = torch.randn(3, layer.in_features), torch.randn(layer.out_features, 3)
     x = torch.randn(2, layer.in_features)
     wanted = layer(x) + x @ down.T @ up.T * 6.0 / 3
-    lora.apply(pipeline.unet, pipeline.text_encoder, LoraFile({unet_name(path): LoraModule(down, up, 6.0)}, {}))
+    lora.apply(
+        pipeline.unet, pipeline.text_encoder, LoraFile({unet_name(path): LoraModule(down, up, 6.0)}, {})
+    )
     assert torch.allclose(pipeline.unet.get_submodule(path)(x), wanted, atol=1e-4)
 
 
@@ -116,4 +130,8 @@ def test_a_lora_of_another_base_is_refused(pipeline):
         lora.apply(pipeline.unet, pipeline.text_encoder, strange)
     name = text_encoder_name(lora.text_encoder_targets(pipeline.text_encoder)[0])
     with pytest.raises(ValueError, match="does not fit this base"):
-        lora.apply(pipeline.unet, pipeline.text_encoder, LoraFile({name: LoraModule(torch.ones(4, 999), torch.ones(32, 4), 4.0)}, {}))
+        lora.apply(
+            pipeline.unet,
+            pipeline.text_encoder,
+            LoraFile({name: LoraModule(torch.ones(4, 999), torch.ones(32, 4), 4.0)}, {}),
+        )

@@ -7,7 +7,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lora_nb.lora_file import LoraFile, LoraModule, read_lora, serialize, text_encoder_name, unet_name, write_lora
+from lora_nb.lora_file import (
+    LoraFile,
+    LoraModule,
+    read_lora,
+    serialize,
+    text_encoder_name,
+    unet_name,
+    write_lora,
+)
 
 METADATA = {"ss_output_name": "cat", "ss_epoch": "3", "modelspec.title": "Kätzchen"}
 
@@ -20,7 +28,9 @@ def file():
         down = torch.randn(rank, into, *tail, generator=generator)
         return LoraModule(down, torch.randn(out, rank, *tail, generator=generator), 4.0)
 
-    return LoraFile({"lora_te_text_model_x": module(6, 8, 5), "lora_unet_proj_in": module(320, 8, 320, 1, 1)}, METADATA)
+    return LoraFile(
+        {"lora_te_text_model_x": module(6, 8, 5), "lora_unet_proj_in": module(320, 8, 320, 1, 1)}, METADATA
+    )
 
 
 def header_and_payload(content):
@@ -35,11 +45,15 @@ def test_round_trip(file, dtype, tmp_path):
     back = read_lora(path)
     assert list(back.modules) == list(file.modules) or set(back.modules) == set(file.modules)
     for name, module in file.modules.items():
-        assert torch.equal(back.modules[name].down, module.down.to(dtype)) and torch.equal(back.modules[name].up, module.up.to(dtype))
+        assert torch.equal(back.modules[name].down, module.down.to(dtype)) and torch.equal(
+            back.modules[name].up, module.up.to(dtype)
+        )
         assert back.modules[name].alpha == 4.0
     tensors = load_file(path)
     assert tensors["lora_unet_proj_in.lora_down.weight"].shape == (8, 320, 1, 1)
-    assert tensors["lora_unet_proj_in.alpha"].shape == () and tensors["lora_unet_proj_in.alpha"].dtype == dtype
+    assert (
+        tensors["lora_unet_proj_in.alpha"].shape == () and tensors["lora_unet_proj_in.alpha"].dtype == dtype
+    )
 
 
 def test_hashes_are_kohyas(file, tmp_path):
@@ -80,11 +94,18 @@ def test_kohyas_whole_number_alpha_and_files_without_alpha_are_read(tmp_path):
 
 
 def test_files_that_are_no_lora(tmp_path):
-    html, other, half = (tmp_path / name for name in ("page.safetensors", "other.safetensors", "half.safetensors"))
+    html, other, half = (
+        tmp_path / name for name in ("page.safetensors", "other.safetensors", "half.safetensors")
+    )
     html.write_text("<!DOCTYPE html><html>404</html>")
     save_file({"weight": torch.ones(2)}, other)
     save_file({"x.lora_down.weight": torch.ones(4, 3)}, half)
-    for path, words in ((html, "not a readable"), (other, "no kohya-format"), (half, "no lora_up"), (tmp_path / "gone", "does not exist")):
+    for path, words in (
+        (html, "not a readable"),
+        (other, "no kohya-format"),
+        (half, "no lora_up"),
+        (tmp_path / "gone", "does not exist"),
+    ):
         with pytest.raises(ValueError, match=words) as caught:
             read_lora(path)
         assert str(path) in str(caught.value)

@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 import torch
-from conftest import build_tiny_base
-from ldm_layout import read_as_ldm, write_ldm
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
 
+from conftest import build_tiny_base
+from ldm_layout import read_as_ldm, write_ldm
 from lora_nb import hub, models, single_file
 from lora_nb.models import encode_images, encode_prompts, load_base
 

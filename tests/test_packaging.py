@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import colab_leg
 import lora_nb
 
 HOME = Path(__file__).parents[1]
@@ -15,11 +16,7 @@ PROJECT = tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))["
 ADDRESS = PROJECT["urls"]["Repository"].removeprefix("https://github.com/")
 BADGE = re.compile(r"https://colab\.research\.google\.com/github/([^)\"\s\\]+)")
 PAGES = [HOME / "README.md", HOME / "colab_badges.md", *sorted(HOME.glob("notebooks/*.ipynb"))]
-OF_COLAB = {  # what Colab's GPU image held on 2026-11-21
-    line.partition("==")[0]: line.partition("==")[2]
-    for line in (HOME / "tests" / "colab_pins.txt").read_text(encoding="utf-8").splitlines()
-    if "==" in line and not line.startswith("#")
-}
+OF_COLAB = colab_leg.pinned(HOME / "tests" / "colab_pins.txt")
 
 
 def names_and_ranges(lines: list[str]) -> dict[str, str]:
@@ -32,16 +29,28 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0]))
 
 
+RANGES = names_and_ranges(PROJECT["dependencies"])
+
+
+def test_the_colab_leg_sees_a_version_that_changed():
+    before = colab_leg.pinned(HOME / "tests" / "colab_pins.txt")
+    assert before["torch"] == "2.11.0" and before["huggingface-hub"] == "1.27.0"
+    after = {**before, "pillow": "13.0.0", "more": "1.0"}
+    del after["tornado"]
+    assert colab_leg.changes(before, before) == []
+    assert colab_leg.changes(before, after) == ["  pillow 11.3.0 -> 13.0.0", "  tornado 6.5.7 -> gone"]
+
+
 def test_requirements_and_pyproject_agree():
     requirements = names_and_ranges((HOME / "requirements.txt").read_text(encoding="utf-8").splitlines())
     extras = PROJECT["optional-dependencies"]
     assert requirements == names_and_ranges(PROJECT["dependencies"] + extras["bitsandbytes"] + extras["fiftyone"])
 
 
-@pytest.mark.parametrize("name", sorted(names_and_ranges(PROJECT["dependencies"]).keys() & OF_COLAB.keys()))
+@pytest.mark.parametrize("name", [name for name in RANGES if colab_leg.plain(name) in OF_COLAB])
 def test_what_colab_has_is_within_the_ranges(name):
-    lowest, highest = re.fullmatch(r">=([\d.]+),<([\d.]+)", names_and_ranges(PROJECT["dependencies"])[name]).groups()
-    assert numbers(lowest) <= numbers(OF_COLAB[name]) < numbers(highest)
+    lowest, highest = re.fullmatch(r">=([\d.]+),<([\d.]+)", RANGES[name]).groups()
+    assert numbers(lowest) <= numbers(OF_COLAB[colab_leg.plain(name)]) < numbers(highest)
 
 
 def test_fiftyone_is_left_out_where_colab_would_have_to_change_for_it():

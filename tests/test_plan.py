@@ -12,7 +12,9 @@ from lora_nb.plan import plan_run, resolve
 def config(tiny_base, make_pictures, tmp_path):
     folder = tmp_path / "Loras" / "cat" / "dataset"
     make_pictures(folder, 6)
-    return TrainConfig(pretrained_model_name_or_path=str(tiny_base), train_data_dir=str(folder), trigger_word="ohwx")
+    return TrainConfig(
+        pretrained_model_name_or_path=str(tiny_base), train_data_dir=str(folder), trigger_word="ohwx"
+    )
 
 
 def test_the_sentences_people_know(config):
@@ -78,8 +80,21 @@ def test_what_makes_a_run_impossible(config, tmp_path):
 
 def test_warnings_say_what_has_no_effect(config, tmp_path):
     (tmp_path / "Loras" / "cat" / "dataset" / "broken.jpg").write_bytes(b"no picture")
-    plan = plan_run(replace(config, lr_scheduler="linear", lr_scheduler_num_cycles=5, shuffle_caption=False, keep_tokens=2, num_repeats=900))
+    plan = plan_run(
+        replace(
+            config,
+            lr_scheduler="linear",
+            lr_scheduler_num_cycles=5,
+            shuffle_caption=False,
+            keep_tokens=2,
+            num_repeats=900,
+        )
+    )
     text = " ".join(plan.warnings)
-    assert "broken.jpg" in text and "lr_scheduler_num_cycles only" in text and "keep_tokens has no effect" in text
+    assert (
+        "broken.jpg" in text
+        and "lr_scheduler_num_cycles only" in text
+        and "keep_tokens has no effect" in text
+    )
     assert "is a great deal" in text
     assert plan_run(replace(config, lr_scheduler="constant")).warnings[1:] == ()

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import build_tiny_base
 from diffusers import StableDiffusionPipeline
 from PIL import Image, ImageChops
 
+from conftest import build_tiny_base
 from lora_nb import lora, lora_file, sample
 from lora_nb.config import SampleConfig
 from lora_nb.events import Drawn, Notice, Progress

@@ -14,12 +14,29 @@ from lora_nb.state import Identity, RunState, differences, identity_of, load_sta
 @pytest.fixture
 def config(tiny_base, make_pictures, tmp_path):
     make_pictures(tmp_path / "dataset", 3)
-    return TrainConfig(pretrained_model_name_or_path=str(tiny_base), train_data_dir=str(tmp_path / "dataset"), output_name="cat")
+    return TrainConfig(
+        pretrained_model_name_or_path=str(tiny_base),
+        train_data_dir=str(tmp_path / "dataset"),
+        output_name="cat",
+    )
 
 
 def make_state(step=3):
-    optimizer = {"state": {0: {"step": torch.tensor(3.0), "exp_avg": torch.randn(2)}}, "param_groups": [{"lr": 1e-3, "name": "unet"}]}
-    return RunState(Identity({"rank": 8}, "d", "b", 1), step, False, 12.5, [0.1, 0.2], [torch.randn(3, 2)], optimizer, {"last_epoch": 3}, {})
+    optimizer = {
+        "state": {0: {"step": torch.tensor(3.0), "exp_avg": torch.randn(2)}},
+        "param_groups": [{"lr": 1e-3, "name": "unet"}],
+    }
+    return RunState(
+        Identity({"rank": 8}, "d", "b", 1),
+        step,
+        False,
+        12.5,
+        [0.1, 0.2],
+        [torch.randn(3, 2)],
+        optimizer,
+        {"last_epoch": 3},
+        {},
+    )
 
 
 def test_round_trip(tmp_path):
@@ -27,7 +44,12 @@ def test_round_trip(tmp_path):
     assert load_state(path) is None
     save_state(path, state)
     back = load_state(path)
-    assert back.identity == state.identity and back.step == 3 and back.losses == [0.1, 0.2] and back.started_at == 12.5
+    assert (
+        back.identity == state.identity
+        and back.step == 3
+        and back.losses == [0.1, 0.2]
+        and back.started_at == 12.5
+    )
     assert torch.equal(back.parameters[0], state.parameters[0])
     assert torch.equal(back.optimizer["state"][0]["exp_avg"], state.optimizer["state"][0]["exp_avg"])
     assert os.listdir(path.parent) == ["cat.state"]
@@ -55,7 +77,12 @@ def test_a_damaged_state_is_one_sentence(tmp_path):
 
 def test_identity_tells_runs_apart(config, tmp_path):
     same = identity_of(plan_run(config), "b", 1)
-    assert differences(same, identity_of(plan_run(replace(config, grid=False, max_data_loader_n_workers=2)), "b", 1)) == []
+    assert (
+        differences(
+            same, identity_of(plan_run(replace(config, grid=False, max_data_loader_n_workers=2)), "b", 1)
+        )
+        == []
+    )
     assert differences(same, identity_of(plan_run(replace(config, rank=8)), "b", 1)) == ["rank 16 -> 8"]
     assert differences(same, identity_of(plan_run(config), "c", 2)) == ["another base model", "1 -> 2 GPUs"]
     (tmp_path / "dataset" / "00.txt").write_text("other words")

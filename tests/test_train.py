@@ -26,15 +26,29 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 def config(tiny_base, make_pictures, tmp_path):
     make_pictures(tmp_path / "Loras" / "cat" / "dataset", 5)
     return TrainConfig(
-        pretrained_model_name_or_path=str(tiny_base), train_data_dir=str(tmp_path / "Loras" / "cat" / "dataset"), num_repeats=3,
-        max_train_epochs=3, rank=4, alpha=2.0, trigger_word="ohwx", source_date_epoch=1_700_000_000, save_precision="fp32",
-        dropout=0.1, flip_aug=True, caption_dropout_rate=0.1, save_state_every_n_steps=2, sample_every_n_epochs=0, grid=False,
-    )  # fmt: skip
+        pretrained_model_name_or_path=str(tiny_base),
+        train_data_dir=str(tmp_path / "Loras" / "cat" / "dataset"),
+        num_repeats=3,
+        max_train_epochs=3,
+        rank=4,
+        alpha=2.0,
+        trigger_word="ohwx",
+        source_date_epoch=1_700_000_000,
+        save_precision="fp32",
+        dropout=0.1,
+        flip_aug=True,
+        caption_dropout_rate=0.1,
+        save_state_every_n_steps=2,
+        sample_every_n_epochs=0,
+        grid=False,
+    )
 
 
 def elsewhere(config, name):
     """The same run with its own output."""
-    return replace(config, output_dir=str(Path(config.train_data_dir).parent.parent / name / "output"), output_name="cat")
+    return replace(
+        config, output_dir=str(Path(config.train_data_dir).parent.parent / name / "output"), output_name="cat"
+    )
 
 
 def output(config):
@@ -58,11 +72,20 @@ class StopAt:
 
 def test_a_run_leaves_numbered_files_that_say_what_they_are(config):
     told = []
-    done = train(replace(config, sample_every_n_epochs=1, sample_prompts=("ohwx --s 2", "cat --s 2 --d 7")), told.append)
-    assert done.status == "done" and [Path(path).name for path in done.files] == [f"cat-0{n}.safetensors" for n in (1, 2, 3)]
+    done = train(
+        replace(config, sample_every_n_epochs=1, sample_prompts=("ohwx --s 2", "cat --s 2 --d 7")),
+        told.append,
+    )
+    assert done.status == "done" and [Path(path).name for path in done.files] == [
+        f"cat-0{n}.safetensors" for n in (1, 2, 3)
+    ]
     steps = [event for event in told if isinstance(event, events.StepLog)]
-    assert [event.step for event in steps] == list(range(1, 25)) and {event.total_steps for event in steps} == {24}
-    assert any("changes the model's answer" in event.text for event in told if isinstance(event, events.Notice))
+    assert [event.step for event in steps] == list(range(1, 25)) and {
+        event.total_steps for event in steps
+    } == {24}
+    assert any(
+        "changes the model's answer" in event.text for event in told if isinstance(event, events.Notice)
+    )
     with safe_open(done.files[1], "pt") as opened:
         about = opened.metadata()
     assert (about["ss_epoch"], about["ss_steps"], about["ss_output_name"]) == ("2", "16", "cat")
@@ -70,7 +93,9 @@ def test_a_run_leaves_numbered_files_that_say_what_they_are(config):
     assert json.loads((folder / "cat-03.json").read_text())["activation text"] == "ohwx"
     assert (folder / "cat-03.png").read_bytes()[:4] == b"\x89PNG"
     assert len(list((folder.parent / "samples").glob("*.png"))) == 6
-    lines = [events.from_line(line) for line in (folder.parent / "logs" / "metrics.jsonl").read_text().splitlines()]
+    lines = [
+        events.from_line(line) for line in (folder.parent / "logs" / "metrics.jsonl").read_text().splitlines()
+    ]
     assert [line for line in lines if isinstance(line, events.StepLog)] == steps
     assert list((folder.parent / "logs" / "tensorboard" / "cat").iterdir())
 
@@ -108,7 +133,9 @@ def steps_done(config):
 def wait_for(condition, process, seconds=120):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end and process.poll() is None, "the process ended or hung before the moment came"
+        assert time.monotonic() < end and process.poll() is None, (
+            "the process ended or hung before the moment came"
+        )
         time.sleep(0.0005)
 
 
@@ -127,7 +154,9 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(config, tmp_path):
     process = launch(config, tmp_path / "job")
     assert process.wait() == 0, (tmp_path / "job" / "run.log").read_text()[-2000:]
     assert last_file(config) == last_file(whole)
-    assert not list((output(config).parent / "state").glob(".*.tmp")) and not list(output(config).glob(".*.tmp"))
+    assert not list((output(config).parent / "state").glob(".*.tmp")) and not list(
+        output(config).glob(".*.tmp")
+    )
 
 
 def kill_in_the_middle_of_a_save(config, tmp_path):
@@ -135,7 +164,12 @@ def kill_in_the_middle_of_a_save(config, tmp_path):
     folder = output(config).parent / "state"
     for _ in range(8):
         process = launch(config, tmp_path / "job")
-        wait_for(lambda: not list(folder.glob(".*.tmp")) and "Going on" in (tmp_path / "job" / "run.log").read_text(), process)
+        wait_for(
+            lambda: (
+                not list(folder.glob(".*.tmp")) and "Going on" in (tmp_path / "job" / "run.log").read_text()
+            ),
+            process,
+        )
         wait_for(lambda: any(folder.glob(".*.tmp")), process)
         process.kill()
         process.wait()
@@ -180,12 +214,14 @@ def test_two_processes_do_the_steps_of_one(config, tmp_path):
     assert steps_done(config) == 3 * 4
     one, two = (read_lora(output(c) / "cat-03.safetensors").modules for c in (alone, config))
     for name in one:
-        assert torch.allclose(one[name].up, two[name].up, atol=1e-5) and torch.allclose(one[name].down, two[name].down, atol=1e-4)
+        assert torch.allclose(one[name].up, two[name].up, atol=1e-5) and torch.allclose(
+            one[name].down, two[name].down, atol=1e-4
+        )
 
 
 @pytest.mark.slow
 def test_accelerate_launch_on_cpus(config, tmp_path):
-    """Without mpirun accelerate starts one process for --num_processes 2 --cpu: the steps are those of the processes there are."""
+    """Without mpirun accelerate starts one process for --num_processes 2 --cpu: the steps are that one's."""
     run_launcher(config, tmp_path, "accelerate.commands.launch", "--num_processes", "2", "--cpu")
     with safe_open(output(config) / "cat-03.safetensors", "pt") as opened:
         about = opened.metadata()
@@ -198,7 +234,11 @@ def test_save_now_and_sample_now(config):
     train(replace(config, sample_prompts=("ohwx --s 2",)), told.append, StopAt(save=5, sample=6, stop=7))
     (saved,) = [event for event in told if isinstance(event, events.Saved)]
     (drawn,) = [event for event in told if isinstance(event, events.Drawn)]
-    assert Path(saved.path).name == "cat-step000005.safetensors" and saved.step == 5 and Path(saved.path).exists()
+    assert (
+        Path(saved.path).name == "cat-step000005.safetensors"
+        and saved.step == 5
+        and Path(saved.path).exists()
+    )
     assert drawn.step == 6 and Path(drawn.paths[0]).exists()
     assert train(config).status == "done"
 
@@ -212,7 +252,9 @@ def test_drawing_samples_does_not_change_what_is_learnt(config):
 
 def read_bytes_of_weights(config):
     modules = read_lora(output(config) / "cat-03.safetensors").modules
-    return {name: (module.down.numpy().tobytes(), module.up.numpy().tobytes()) for name, module in modules.items()}
+    return {
+        name: (module.down.numpy().tobytes(), module.up.numpy().tobytes()) for name, module in modules.items()
+    }
 
 
 def test_a_finished_run_is_not_trained_again(config):
@@ -237,7 +279,12 @@ def test_the_output_of_another_run_is_left_alone(config):
     train(replace(other, on_existing="restart"))
     (earlier,) = (output(config) / "earlier").iterdir()
     assert (earlier / "cat-03.safetensors").read_bytes() == before and (earlier / "cat.state").exists()
-    assert read_lora(output(config) / "cat-03.safetensors").modules["lora_unet_down_blocks_0_attentions_0_proj_in"].rank == 8
+    assert (
+        read_lora(output(config) / "cat-03.safetensors")
+        .modules["lora_unet_down_blocks_0_attentions_0_proj_in"]
+        .rank
+        == 8
+    )
 
 
 def test_files_without_a_state_are_not_overwritten(config):
@@ -252,10 +299,14 @@ def test_files_without_a_state_are_not_overwritten(config):
 def test_only_the_newest_files_are_kept_and_every_second_is_saved(config):
     done = train(replace(config, max_train_epochs=6, save_every_n_epochs=2, save_last_n_epochs=2))
     assert [Path(path).name for path in done.files] == ["cat-04.safetensors", "cat-06.safetensors"]
-    assert sorted(path.name for path in output(config).iterdir()) == [f"cat-0{n}.{e}" for n in (4, 6) for e in ("json", "safetensors")]
+    assert sorted(path.name for path in output(config).iterdir()) == [
+        f"cat-0{n}.{e}" for n in (4, 6) for e in ("json", "safetensors")
+    ]
 
 
-@pytest.mark.parametrize(("rates", "kept"), [({"text_encoder_lr": 0.0}, "lora_unet"), ({"learning_rate": 0.0}, "lora_te")])
+@pytest.mark.parametrize(
+    ("rates", "kept"), [({"text_encoder_lr": 0.0}, "lora_unet"), ({"learning_rate": 0.0}, "lora_te")]
+)
 def test_what_is_not_trained_is_not_stored(config, rates, kept):
     done = train(replace(config, **rates))
     assert {"_".join(name.split("_")[:2]) for name in read_lora(done.files[-1]).modules} == {kept}
@@ -305,7 +356,9 @@ def test_the_loss_falls(config):
     folder = Path(config.train_data_dir)
     for path in sorted(folder.iterdir())[2:]:
         path.unlink()
-    config = replace(config, num_repeats=60, learning_rate=5e-3, dropout=0.0, lr_scheduler="constant", min_snr_gamma=None)
+    config = replace(
+        config, num_repeats=60, learning_rate=5e-3, dropout=0.0, lr_scheduler="constant", min_snr_gamma=None
+    )
     told = []
     train(config, told.append)
     first, *_, last = [event.loss for event in told if isinstance(event, events.EpochLog)]
@@ -314,20 +367,29 @@ def test_the_loss_falls(config):
 
 def test_learning_rates_follow_the_schedule(config):
     told = []
-    train(replace(config, lr_scheduler="linear", lr_warmup_steps=4.0, learning_rate=1e-3, text_encoder_lr=1e-4), told.append)
+    train(
+        replace(config, lr_scheduler="linear", lr_warmup_steps=4.0, learning_rate=1e-3, text_encoder_lr=1e-4),
+        told.append,
+    )
     steps = [event for event in told if isinstance(event, events.StepLog)]
     assert [round(event.lr_unet / 2.5e-4, 6) for event in steps[:4]] == [1, 2, 3, 4]
-    assert steps[-1].lr_unet == 0 and all(event.lr_text_encoder == pytest.approx(event.lr_unet / 10) for event in steps)
+    assert steps[-1].lr_unet == 0 and all(
+        event.lr_text_encoder == pytest.approx(event.lr_unet / 10) for event in steps
+    )
 
 
 def test_a_full_disk_is_told_and_loses_nothing(config, tmp_path):
     """A real full file system, where this machine lets us make one."""
     small = tmp_path / "small"
     small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(small)], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(small)], capture_output=True
+    ).returncode:
         pytest.skip("this user may not mount a small file system")
     try:
-        full = replace(config, output_dir=str(small / "output"), output_name="cat", rank=16, save_state_every_n_steps=0)
+        full = replace(
+            config, output_dir=str(small / "output"), output_name="cat", rank=16, save_state_every_n_steps=0
+        )
         with pytest.raises(OSError, match="No space left") as caught:
             train(full)
         assert caught.value.errno == 28

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import ipywidgets as W
@@ -62,7 +64,8 @@ class LoraTrainer:
             self._show_end(job, await follow(job, self.panel.take, self.panel.redraw))
         except (asyncio.CancelledError, KeyboardInterrupt):
             self.panel.press_stop()
-            await asyncio.wait_for(follow(job, self.panel.take, self.panel.redraw), SECONDS_TO_STOP)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(follow(job, self.panel.take, self.panel.redraw), SECONDS_TO_STOP)
             raise Stopped("Stopped, and what was learnt is kept: run this cell again to go on.") from None
         finally:
             self.panel.rest()
@@ -76,13 +79,16 @@ class LoraTrainer:
         if running is not None and jobs.is_running(running):
             return running
         config = self.settings.config()
-        settings.save(config, folders.run)
+        self.settings.form.write(on_existing="resume")
+        settings.save(replace(config, on_existing="resume"), folders.run)
         return jobs.start("train", config, folders, max(1, jobs.gpu_count()), hub_token())
 
     def _show_end(self, job: jobs.Job, end: Finished | None) -> None:
         self.panel.draw_curve()
-        if self.panel.stopping and (end is None or end.status == "stopped"):
-            self.panel.panel.say(_STOPPED if end is None else end.text, "warning")
+        if end is not None and end.status == "stopped":
+            self.panel.panel.say(end.text, "warning")
+        elif end is None and self.panel.stopping:
+            self.panel.panel.say(_STOPPED, "warning")
         elif error := jobs.last_error(job):
             self.panel.panel.say(error, "bad")
             return
@@ -108,8 +114,8 @@ class LoraTrainer:
         """Show the LoRA files with a button each."""
         await self._settle(self.project, self.grid, self.trying)
         try:
-            files = self.settings.lora_files()
-            display(_downloads(files))
+            run = self.settings.config()
+            display(_downloads(sorted(Path(run.output_dir).glob(f"{run.output_name}-*.safetensors"))))
         except ValueError as error:
             display(W.HTML(sentence(str(error), "bad")))
 

@@ -1,0 +1,257 @@
+"""LoRA Trainer's steps with real widgets, pressed, and real trainings of a tiny base."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from test_dataset_maker import buttons, press, words
+
+from lora_nb import config, events, jobs, settings
+from lora_nb.forms import LoraTrainer
+from lora_nb.forms.curve import Losses
+from lora_nb.forms.follow import Stopped
+from lora_nb.forms.train_panel import TrainPanel, in_words
+
+SHORT = {
+    "num_repeats": 1, "train_batch_size": 2, "max_train_epochs": 2, "rank": 2, "alpha": 1.0,
+    "sample_prompts": ("ohwx --s 2",),
+}  # fmt: skip
+LONG = {
+    **SHORT,
+    "max_train_epochs": 500,
+    "sample_every_n_epochs": 0,
+    "save_every_n_epochs": 500,
+    "grid": False,
+}
+
+
+@pytest.fixture
+def trainer(tmp_path: Path, monkeypatch, make_pictures) -> LoraTrainer:
+    """The notebook opened on a project that Dataset Maker left."""
+    monkeypatch.chdir(tmp_path)
+    base = tmp_path / "Loras" / "cat"
+    make_pictures(base / "dataset", 4)
+    settings.save(config.Handover("cat", "ohwx, cat", "tags", 4, 4), base / "project.toml")
+    made = LoraTrainer()
+    made.choose_project()
+    return made
+
+
+async def begin(trainer: LoraTrainer, base: Path, **changes) -> None:
+    await trainer.choose_settings()
+    trainer.settings.form.write(pretrained_model_name_or_path=str(base), **changes)
+
+
+async def first_step(trainer: LoraTrainer) -> None:
+    until = time.monotonic() + 120
+    while trainer.panel.job is None or trainer.panel.step is None:
+        assert time.monotonic() < until, words(trainer.panel.widget)
+        await asyncio.sleep(0.05)
+
+
+def test_the_forms_are_preset_by_dataset_maker(trainer):
+    asyncio.run(trainer.choose_settings())
+    assert trainer.project.name() == "cat"
+    run = trainer.settings.config()
+    assert (run.trigger_word, run.keep_tokens, run.shuffle_caption) == ("ohwx, cat", 2, True)
+    assert (run.output_name, Path(run.train_data_dir).name, Path(run.output_dir).name) == (
+        "cat",
+        "dataset",
+        "output",
+    )
+    assert 'the trigger word "ohwx, cat"' in words(trainer.settings.result)
+
+
+def test_sentences_are_not_shuffled(trainer):
+    folders = trainer.project.folders()
+    settings.save(config.Handover("cat", "ohwx", "sentences", 4, 4), folders.handover)
+    asyncio.run(trainer.choose_settings())
+    run = trainer.settings.config()
+    assert (run.shuffle_caption, run.keep_tokens) == (False, 1)
+
+
+def test_the_last_run_is_preset_before_anything_else(trainer):
+    folders = trainer.project.folders()
+    settings.save(config.TrainConfig(rank=7, min_snr_gamma=None, trigger_word="kitty"), folders.run)
+    asyncio.run(trainer.choose_settings())
+    run = trainer.settings.config()
+    assert (run.rank, run.min_snr_gamma, run.trigger_word) == (7, None, "kitty")
+
+
+def test_the_steps_are_counted_in_the_words_people_know(trainer, tiny_base):
+    async def person():
+        await begin(trainer, tiny_base, num_repeats=10, train_batch_size=2, max_train_epochs=3)
+        return await press(trainer.settings)
+
+    assert "can be trained" in asyncio.run(person())
+    shown = words(trainer.settings.result)
+    assert "📈 Found 4 images with 10 repeats, equaling 40 steps." in shown
+    assert "20 steps per epoch, 60 in all" in shown
+
+
+def test_a_wrong_setting_is_said_before_anything_starts(trainer, tiny_base):
+    async def person():
+        await begin(trainer, tiny_base)
+        trainer.settings.form.fields["rank"].control.value = 0
+        await trainer.train()
+
+    asyncio.run(person())
+    assert "rank = 0 is not usable" in words(trainer.panel.widget)
+    assert jobs.latest(trainer.project.folders(), "train") is None
+
+
+def test_a_failure_of_the_training_is_one_sentence(trainer):
+    async def person():
+        await begin(trainer, Path("nobody_has_this"))
+        await trainer.train()
+
+    asyncio.run(person())
+    shown = words(trainer.panel.panel.state)
+    assert 'base model "nobody_has_this" was not found' in shown and "Traceback" not in shown
+
+
+@pytest.mark.slow
+def test_run_all_trains_draws_and_offers_the_files(trainer, tiny_base):
+    async def run_all():
+        await begin(trainer, tiny_base, **SHORT)
+        await trainer.train()
+        await trainer.draw_grid()
+        assert trainer.grid.done, "the grid was drawn by the training"
+        trainer.grid.form.write(y_values=("STRENGTH", "1"), steps=2)
+        assert "❌" not in await press(trainer.grid)
+        await trainer.try_it()
+        trainer.trying.form.write(steps=2)
+        await trainer.download()
+
+    asyncio.run(run_all())
+    folders, shown = trainer.project.folders(), words(trainer.panel.widget)
+    files = sorted(path.name for path in folders.output.glob("*.safetensors"))
+    assert files == ["cat-01.safetensors", "cat-02.safetensors"]
+    assert "✅ Done: 4 steps, 2 LoRA files." in shown and "cat-02.safetensors" in shown
+    assert "📈 Found 4 images" in shown and "step 4 of 4" in shown
+    assert "<svg" in trainer.panel.curve.value and trainer.panel.samples.value.count("<img") >= 2
+    assert "<img" in trainer.panel.files.value, "the grid stands in the training cell"
+    assert all(button.disabled for button in trainer.panel.buttons.children)
+    assert len(list(folders.samples.glob("grid*.png"))) == 2
+    assert trainer.trying.form.fields["lora"].control.value.endswith("cat-02.safetensors")
+    assert "✅" in words(trainer.trying.panel.state)
+    assert settings.load(config.TrainConfig, folders.run).rank == 2
+
+
+@pytest.mark.slow
+def test_stop_is_answered_within_two_seconds_and_the_next_run_goes_on(trainer, tiny_base):
+    async def person():
+        await begin(trainer, tiny_base, **LONG)
+        training = asyncio.ensure_future(trainer.train())
+        await first_step(trainer)
+        trainer.panel.save.click()
+        trainer.panel.stop.click()
+        pressed = time.monotonic()
+        assert "Stopping after this step" in words(trainer.panel.widget)
+        await training
+        took = time.monotonic() - pressed
+        assert "Stopped after step" in words(trainer.panel.widget)
+        reached = trainer.panel.step.step
+        again = asyncio.ensure_future(trainer.train())
+        await asyncio.sleep(0)
+        while trainer.panel.step is None or trainer.panel.step.step <= reached:
+            await asyncio.sleep(0.05)
+        assert "Going on with the run" in words(trainer.panel.widget)
+        assert min(trainer.panel.losses.steps) == 1, "the curve begins where the training did"
+        trainer.panel.stop.click()
+        await again
+        await trainer.draw_grid()
+        assert trainer.grid.done and "was stopped" in words(trainer.grid.panel.state)
+        return took
+
+    assert asyncio.run(person()) < 2
+
+
+@pytest.mark.slow
+def test_interrupting_the_cell_stops_cleanly_and_another_kernel_finds_the_job(trainer, tiny_base):
+    async def person():
+        await begin(trainer, tiny_base, **LONG)
+        training = asyncio.ensure_future(trainer.train())
+        await first_step(trainer)
+        other = LoraTrainer()
+        other.choose_project()
+        watching = asyncio.ensure_future(other.train())
+        await first_step(other)
+        assert other.panel.job == trainer.panel.job
+        training.cancel()
+        with pytest.raises(Stopped, match="run this cell again"):
+            await training
+        await watching
+        assert "Stopped after step" in words(other.panel.widget)
+
+    asyncio.run(person())
+    assert jobs.finished(trainer.panel.job).status == "stopped"
+    assert Stopped("Stopped.")._render_traceback_() == ["Stopped."]
+
+
+def test_a_restart_is_asked_for_once(trainer, tiny_base):
+    async def person():
+        await begin(trainer, tiny_base, **LONG, on_existing="restart")
+        job = await trainer._job()
+        jobs.stop(job)
+        while jobs.is_running(job):
+            await asyncio.sleep(0.05)
+        return settings.load(config.TrainConfig, job.folder / "job.toml")
+
+    assert asyncio.run(person()).on_existing == "restart"
+    assert trainer.settings.config().on_existing == "resume"
+    assert settings.load(config.TrainConfig, trainer.project.folders().run).on_existing == "resume"
+
+
+def test_without_files_the_last_cells_say_what_is_missing(trainer, capsys):
+    async def run_all():
+        await trainer.choose_settings()
+        await trainer.draw_grid()
+        await trainer.try_it()
+        await trainer.download()
+
+    asyncio.run(run_all())
+    assert "train first" in words(trainer.grid.panel.state)
+    assert "There are no LoRA files yet" in capsys.readouterr().out
+
+
+def test_a_project_without_a_dataset_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trainer = LoraTrainer()
+    trainer.choose_project()
+    assert "make the dataset in Dataset Maker first" in asyncio.run(press(trainer.project))
+
+
+def test_losses_are_drawn_small_however_many_there_are():
+    losses = Losses()
+    assert losses.draw() == ""
+    for step in range(1, 5001):
+        losses.add(events.StepLog(step, 5000, 1, 0.1 + step % 7 / 100, 0.12, 1e-4, 1e-5, 9.0, 10.0))
+    losses.add(events.EpochLog(1, 5000, 0.13))
+    drawing = losses.draw()
+    assert drawing.count("<polyline") == 2 and drawing.count("<circle") == 1
+    assert "step 5000" in drawing and len(drawing) < 12_000
+
+
+def test_notices_samples_and_progress_reach_the_panel(tmp_path, make_pictures):
+    panel = TrainPanel()
+    panel.begin(jobs.Job(tmp_path, "train", 0, 0.0), tmp_path / "metrics.jsonl")
+    picture = make_pictures(tmp_path / "samples", 1)[0]
+    for event in (
+        events.Notice("Something <b>odd</b>", "warning"), events.Progress("Encoding", 2, 4),
+        events.Drawn((str(picture),), 1, 3), events.Saved(str(tmp_path / "cat-01.safetensors"), 1, 3),
+    ):  # fmt: skip
+        panel.take(event)
+    panel.redraw()
+    shown = words(panel.widget)
+    assert "⚠️ Something <b>odd</b>" in shown and "Encoding: 2 of 4" in shown
+    assert "epoch 1, step 3" in shown and "cat-01.safetensors is saved" in shown
+    assert (panel.panel.bar.value, panel.panel.bar.max) == (2, 4)
+    assert len(buttons(panel.widget)) == 3
+
+
+def test_times_are_said_in_words():
+    assert [in_words(seconds) for seconds in (5, 200, 4000, float("inf"))] == [
+        "about 5 s", "about 3 min 20 s", "about 1 h 6 min", "?",
+    ]  # fmt: skip
