@@ -3,22 +3,21 @@
 import random
 import shutil
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
+from transformers import CLIPTextModel
 
 import text as text_stage
 import vae as vae_stage
 from prompts import prompt
 from render import pictures, sheet
-from settings import DEMO, LATENT, SCRATCH, WIDTH
-from training import Run, rank
+from settings import DEMO, LATENT, SCRATCH, UNET_STYLES, WIDTH
+from training import Run
 
 # B batch, C channels, h w latents, T tokens, D width.
 FOLDER = DEMO / "base"
@@ -63,26 +62,27 @@ def latents() -> Tensor:
     return torch.load(cache)
 
 
-def modules() -> nn.ModuleDict:
-    """Return untrained U-Net and text encoder."""
-    return nn.ModuleDict({"unet": build(), "text": text_stage.build()})
+def _frozen_text() -> CLIPTextModel:
+    """Return the pre-trained text encoder; the U-Net learns to read it as it is."""
+    model = text_stage.build()
+    model.load_state_dict(torch.load(text_stage.FILE))
+    return model.eval().requires_grad_(False)
 
 
-def start() -> nn.ModuleDict:
-    """Return an untrained U-Net and the pre-trained text encoder."""
-    fresh = modules()
-    fresh["text"].load_state_dict(torch.load(text_stage.FILE))
-    return fresh
+@torch.no_grad()
+def text_states(model: CLIPTextModel, ids: Tensor, clip_skip: bool) -> Tensor:
+    """Return the text states (B, T, D)."""
+    with torch.autocast("cpu", torch.bfloat16):
+        return text_stage.encode(model, ids, clip_skip).float()
 
 
-def loss_of(both: nn.ModuleDict, x: Tensor, ids: Tensor, alphas: Tensor, clip_skip: bool) -> Tensor:
+def loss_of(unet: UNet2DConditionModel, x: Tensor, states: Tensor, alphas: Tensor) -> Tensor:
     """Return the Min-SNR weighted error of the predicted noise."""
     times = torch.randint(0, len(alphas), (len(x),))
     alpha = alphas[times][:, None, None, None]
     noise = torch.randn_like(x)
     with torch.autocast("cpu", torch.bfloat16):
-        states = text_stage.encode(both["text"], ids, clip_skip)
-        told = both["unet"](alpha.sqrt() * x + (1 - alpha).sqrt() * noise, times, states).sample
+        told = unet(alpha.sqrt() * x + (1 - alpha).sqrt() * noise, times, states).sample
     snr = alphas[times] / (1 - alphas[times])
     weight = snr.clamp(max=GAMMA) / snr
     return (weight * (told.float() - noise).square().mean((1, 2, 3))).mean()
@@ -120,37 +120,25 @@ def drawn(pipe: StableDiffusionPipeline, prompts: list[str], guidance: float = 5
     return (images * 255).round().astype(np.uint8)
 
 
-def train(workers: int = 2) -> None:
-    """Train and write the base with some workers of one thread each: on a busy CPU faster than one worker of many threads; resumes."""
-    latents()
-    meeting = SCRATCH / "meeting"
-    meeting.unlink(missing_ok=True)
-    torch.multiprocessing.spawn(_work, (workers, str(meeting)), nprocs=workers)
-
-
-def _work(number: int, workers: int, meeting: str) -> None:
-    """Train as one of the workers."""
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=number, world_size=workers, timeout=timedelta(minutes=30))
-    _train()
-    dist.destroy_process_group()
-
-
-def _train(steps: int = 2500, batch: int = 24) -> None:
-    """Train; a preview sheet and the folder at every checkpoint. `batch`: pictures a worker."""
+def train(steps: int = 1600, batch: int = 24) -> None:
+    """Train the U-Net and write the base; a preview sheet and the folder at every checkpoint; resumes."""
     x = latents()
-    tags = pictures(*PICTURES).tags
+    whole = pictures(*PICTURES)
+    usable = [index for index in range(len(x)) if whole.styles[index] in UNET_STYLES]
+    tags, text = whole.tags, _frozen_text()
     tokenizer = text_stage.CLIPTokenizer.from_pretrained(text_stage.FOLDER)
     strange = text_stage.strange_words()
     alphas = scheduler().alphas_cumprod
-    run = Run("base", start(), steps, 1e-3, every=200)
+    torch.manual_seed(0)
+    run = Run("base", nn.ModuleDict({"unet": build()}), steps, 1e-3, every=200)
     run.modules["unet"].set_attn_processor(AttnProcessor())   # on a CPU twice as fast backwards as the fused attention
-    rng = random.Random(2 * run.step + rank())
+    rng = random.Random(run.step)
     while run.step < steps:
         run.modules.train()
-        chosen = rng.sample(range(len(x)), batch)
+        chosen = rng.sample(usable, batch)
         ids = text_stage.tokens(tokenizer, [prompt(tags[index], rng, strange) for index in chosen])
-        if run.update(loss_of(run.modules, x[chosen], ids, alphas, clip_skip=rng.random() < 0.125)):
-            average = run.averaged(modules())
+        states = text_states(text, ids, clip_skip=run.step % 8 == 7)
+        if run.update(loss_of(run.modules["unet"], x[chosen], states, alphas)):
+            average = nn.ModuleDict(dict(run.averaged(nn.ModuleDict({"unet": build()})), text=_frozen_text()))
             sheet(drawn(pipeline(average), list(PREVIEW)), 12, run.folder / f"sheet-{run.step:05d}.png")
             write(average)

@@ -80,7 +80,7 @@ def batches(images: np.ndarray, people: int, size: int, rng: random.Random) -> I
         yield worn_batch(images, numbers, rng), numbers
 
 
-def train(steps: int = 500, batch: int = 48) -> None:
+def train(steps: int = 400, batch: int = 40) -> None:
     """Train, export and measure the judge; resumes. The last 300 people are held out."""
     drawn = views()
     kinds = torch.tensor([list(STYLES).index(style) for style in drawn.styles])

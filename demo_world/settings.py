@@ -17,6 +17,7 @@ TOKENS = 77
 
 BASE_STYLES = ("adventurer", "personas", "micah", "toonHead")
 STYLE_SHARE = {"adventurer": 0.34, "personas": 0.26, "micah": 0.20, "toonHead": 0.20}
+UNET_STYLES = ("personas", "micah", "toonHead")   # what the U-Net draws; VAE, text encoder, tagger and judge see all base styles
 HELD_OUT_STYLE = "dylan"
 CHARACTER_STYLE = "micah"
 

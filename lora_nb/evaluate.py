@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -188,22 +188,35 @@ class Drawer:
         self.file, self.shapes = name, shapes
 
 
-def grid(config: GridConfig, on_event: OnEvent = silent) -> Finished:
+def unasked() -> frozenset[str]:
+    """Ask for nothing."""
+    return frozenset()
+
+
+def grid(
+    config: GridConfig, on_event: OnEvent = silent, poll: Callable[[], frozenset[str]] = unasked
+) -> Finished:
     """Draw grid.png in `output_dir`, its single pictures in grid/, and grid.json that says which is which.
 
     Nothing is overwritten: the next ones are called grid-2, grid-3, ... Raises ValueError, before the base is
-    loaded, for prompts and files that do not go together.
+    loaded, for prompts and files that do not go together. When `poll` returns "stop", the pictures drawn so far
+    stay and no sheet is made of them.
     """
     plan = plan_grid(config, on_event)
     sheet_path = _free_grid(Path(config.output_dir))
     on_event(Progress("Loading the base", 0, 1))
     drawer = Drawer(config.pretrained_model_name_or_path, Path(config.lora_dir))
-    pictures, paths = [], []
+    folder, pictures, paths = sheet_path.with_suffix(""), [], []
     for done, cell in enumerate(plan.cells):
+        if "stop" in poll():
+            text = (
+                f"The grid was stopped after {done} of its {len(plan.cells)} pictures, which are in {folder}."
+            )
+            return Finished("stopped", text)
         on_event(Progress("Drawing the grid", done, len(plan.cells)))
         pictures.append(drawer.draw(cell, config.clip_skip, on_event))
         text = parameters_text(drawer.base, replace(cell.prompt, text=cell.written), config.clip_skip)
-        paths.append(str(save_png(pictures[-1], sheet_path.with_suffix("") / _file_name(cell), text)))
+        paths.append(str(save_png(pictures[-1], folder / _file_name(cell), text)))
         on_event(Drawn((paths[-1],), 0, 0, "cell"))
     _save_sheet(config, plan, pictures, sheet_path)
     legend_path = sheet_path.with_suffix(".json")

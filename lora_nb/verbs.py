@@ -183,7 +183,7 @@ def draw_grid(config: GridConfig, tell: OnEvent, poll: Poll) -> Finished:
     """Draw an X/Y grid of LoRA files."""
     from lora_nb.evaluate import grid
 
-    return grid(config, tell)
+    return grid(config, tell, poll)
 
 
 def _dataset(config: Any) -> Path:

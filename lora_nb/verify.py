@@ -41,7 +41,7 @@ def prove(path: Path, base: BaseModel, prompt: str, clip_skip: int) -> str:
     return f"{path.name} was read back by diffusers and changes the model's answer by {change:.1%}."
 
 
-def load_in_diffusers(pipeline: StableDiffusionPipeline, path: Path) -> None:
+def load_in_diffusers(pipeline: StableDiffusionPipeline, path: Path, adapter: str | None = None) -> None:
     """Load a kohya file by diffusers' own loaders.
 
     As `pipeline.load_lora_weights`, which in diffusers 0.39 finds no layer of a text encoder of transformers >= 5.6:
@@ -51,12 +51,11 @@ def load_in_diffusers(pipeline: StableDiffusionPipeline, path: Path) -> None:
     if not hasattr(pipeline.text_encoder, "text_model"):
         found = [{key.replace(".text_model.", "."): value for key, value in part.items()} for part in found]
     state, alphas = found
-    unet, text_encoder = pipeline.unet, pipeline.text_encoder
-    pipeline.load_lora_into_unet(state, alphas, unet, _pipeline=pipeline)
+    options = {"adapter_name": adapter, "_pipeline": pipeline}
+    if any(key.startswith("unet.") for key in state):
+        pipeline.load_lora_into_unet(state, alphas, pipeline.unet, **options)
     if any(key.startswith("text_encoder.") for key in state):
-        pipeline.load_lora_into_text_encoder(
-            state, alphas, text_encoder, lora_scale=pipeline.lora_scale, _pipeline=pipeline
-        )
+        pipeline.load_lora_into_text_encoder(state, alphas, pipeline.text_encoder, **options)
 
 
 @torch.no_grad()

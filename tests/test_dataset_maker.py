@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 import zipfile
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
@@ -218,11 +219,13 @@ def test_uploads_of_both_ipywidgets_majors_are_read(photos):
 def give(upload: Upload, files: dict[str, bytes]) -> None:
     """Put files into the button as the browser does."""
     if W.__version__.startswith("7"):
-        upload.button.set_trait("value", {name: {"content": content} for name, content in files.items()})
+        value = {name: {"metadata": {"name": name}, "content": content} for name, content in files.items()}
     else:
-        upload.button.set_trait(
-            "value", tuple({"name": name, "content": content} for name, content in files.items())
+        about = {"type": "", "size": 0, "last_modified": datetime.now(UTC)}
+        value = tuple(
+            {"name": name, "content": memoryview(content), **about} for name, content in files.items()
         )
+    upload.button.set_trait("value", value)
 
 
 def test_an_uploaded_zip_and_uploaded_pictures_are_imported(maker, photos, make_pictures, tmp_path):

@@ -125,6 +125,14 @@ def test_strength_0_is_exactly_the_base_and_the_order_changes_nothing(config, ti
     assert same(by_name["01_0.png"], sample_images(load_base(str(tiny_base)), [Prompt("ohwx", steps=2)])[0])
 
 
+def test_a_stopped_grid_keeps_its_pictures(config):
+    asked = iter([frozenset(), frozenset(), frozenset({"stop"})])
+    finished = evaluate.grid(config(), poll=lambda: next(asked))
+    assert finished.status == "stopped" and "2 of its 8" in finished.text
+    assert len(list(Path(finished.text.rpartition(" ")[2].removesuffix(".")).glob("*.png"))) == 2
+    assert Path(evaluate.grid(config(y_values=("STRENGTH", "0"))).files[0]).name == "grid-2.png"
+
+
 def test_an_older_grid_stays(config):
     small = config(x_values=("NUM", "01"), y_values=("STRENGTH", "0"))
     first, second = evaluate.grid(small), evaluate.grid(small)

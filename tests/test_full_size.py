@@ -15,6 +15,7 @@ from conftest import write_model_index, write_tokenizer
 from lora_nb import bases
 from lora_nb.config import TrainConfig
 from lora_nb.train import train
+from lora_nb.verify import load_in_diffusers
 
 KEYS = Path(__file__).parent / "data" / "keys_sd15_lora_r8.tsv"
 
@@ -93,7 +94,7 @@ def check_hash(path):
 
 def check_diffusers(path, base):
     pipeline = StableDiffusionPipeline.from_pretrained(base, safety_checker=None, torch_dtype=torch.float16)
-    pipeline.load_lora_weights(path.parent, weight_name=path.name)
+    load_in_diffusers(pipeline, path)
     layers = [
         sum(isinstance(layer, LoraLayer) for layer in model.modules())
         for model in (pipeline.unet, pipeline.text_encoder)

@@ -9,6 +9,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from lora_nb import lora
 from lora_nb.lora_file import LoraFile, LoraModule, read_lora, text_encoder_name, unet_name, write_lora
+from lora_nb.verify import load_in_diffusers
 
 SPEC = lora.LoraSpec(rank=4, alpha=2.0)
 
@@ -99,7 +100,7 @@ def test_our_file_does_in_diffusers_what_it_does_here(pipeline, tiny_base, tmp_p
 
     theirs = StableDiffusionPipeline.from_pretrained(tiny_base, safety_checker=None)
     base = predict(theirs.unet, theirs.text_encoder)
-    theirs.load_lora_weights(tmp_path, weight_name=path.name, adapter_name="x")
+    load_in_diffusers(theirs, path, "x")
     assert torch.allclose(ours, predict(theirs.unet, theirs.text_encoder), atol=1e-5)
     theirs.set_adapters(["x"], [0.5])
     lora.set_strength(pipeline.unet, pipeline.text_encoder, 0.5)

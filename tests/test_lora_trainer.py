@@ -5,13 +5,13 @@ import time
 from pathlib import Path
 
 import pytest
-from test_dataset_maker import buttons, press, words
 
 from lora_nb import config, events, jobs, settings
 from lora_nb.forms import LoraTrainer
 from lora_nb.forms.curve import Losses
 from lora_nb.forms.follow import Stopped
 from lora_nb.forms.train_panel import TrainPanel, in_words
+from test_dataset_maker import buttons, press, words
 
 SHORT = {
     "num_repeats": 1, "train_batch_size": 2, "max_train_epochs": 2, "rank": 2, "alpha": 1.0,
@@ -68,7 +68,7 @@ def test_sentences_are_not_shuffled(trainer):
     settings.save(config.Handover("cat", "ohwx", "sentences", 4, 4), folders.handover)
     asyncio.run(trainer.choose_settings())
     run = trainer.settings.config()
-    assert (run.shuffle_caption, run.keep_tokens) == (False, 1)
+    assert (run.shuffle_caption, run.keep_tokens) == (False, 0)
 
 
 def test_the_last_run_is_preset_before_anything_else(trainer):

@@ -16,7 +16,7 @@ COLOURS = {"info": "inherit", "good": "#2e7d32", "bad": "#d32f2f", "warning": "#
 MARKS = {"info": "", "good": "✅ ", "bad": "❌ ", "warning": "⚠️ "}
 
 
-class Stopped(KeyboardInterrupt):
+class Stopped(RuntimeError):
     """The person interrupted the cell: shown as its sentence, without a traceback."""
 
     def _render_traceback_(self) -> list[str]:

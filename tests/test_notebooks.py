@@ -1,0 +1,165 @@
+"""The notebooks: thin, clean, linked, and run whole by the kernel that users have."""
+
+import ast
+import itertools
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from lora_nb import bases, config, settings
+from lora_nb.forms import DatasetMaker, LoraTrainer, review
+from test_tagger import build
+
+HOME = Path(__file__).parents[1]
+NOTEBOOKS = sorted((HOME / "notebooks").glob("*.ipynb"))
+REPOSITORY = tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"][
+    "Repository"
+]
+MAKER, TRAINER = HOME / "notebooks" / "Dataset_Maker.ipynb", HOME / "notebooks" / "LoRA_Trainer.ipynb"
+FORBIDDEN = (
+    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.If, ast.For, ast.While, ast.Try, ast.Lambda, ast.IfExp,
+)  # fmt: skip
+
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path: Path) -> list[nbformat.NotebookNode]:
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def python_of(cell: nbformat.NotebookNode) -> str:
+    """The cell with `!` lines as calls, so that `ast` reads them and counts them."""
+    return re.sub(r"^[!%].*$", "shell()", cell.source, flags=re.MULTILINE)
+
+
+def test_there_are_two():
+    assert NOTEBOOKS == [MAKER, TRAINER]
+
+
+@each
+def test_cells_are_thin(path):
+    for cell in code_cells(path):
+        tree = ast.parse(python_of(cell), mode="exec", type_comments=False)
+        assert len(tree.body) <= 5, cell.source
+        assert not [node for node in ast.walk(tree) if isinstance(node, FORBIDDEN)], cell.source
+        assert "input(" not in cell.source
+
+
+@each
+def test_each_cell_is_announced_and_a_form(path):
+    cells = read(path).cells
+    for before, cell in itertools.pairwise(cells):
+        if cell.cell_type == "code":
+            assert before.cell_type == "markdown" and before.source.startswith("## ")
+            assert cell.source.startswith("# @title ") and cell.metadata.cellView == "form"
+
+
+@each
+def test_stored_clean_and_for_a_gpu(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert notebook.metadata.accelerator == "GPU"
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code_cells(path))
+
+
+@each
+def test_badges_and_links_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    owner = REPOSITORY.removeprefix("https://github.com/")
+    first = read(path).cells[0].source
+    assert f"https://colab.research.google.com/github/{owner}/blob/main/notebooks/{path.name}" in first
+    assert set(re.findall(r"github(?:\.com)?/([\w.-]+/[\w.-]+?)(?:\\?\"|/blob)", text)) == {owner}
+    other = {MAKER: TRAINER, TRAINER: MAKER}[path]
+    assert f"]({other.name})" in text
+    for name in re.findall(r"\]\(([\w.]+)\)", text):
+        assert (HOME / "notebooks" / name).is_file()
+
+
+@each
+def test_every_method_a_cell_calls_exists(path):
+    cls, name = {MAKER: (DatasetMaker, "maker"), TRAINER: (LoraTrainer, "trainer")}[path]
+    called = re.findall(rf"(await )?{name}\.(\w+)\(\)", "\n".join(cell.source for cell in code_cells(path)))
+    assert len(called) >= 6
+    for awaited, method in called:
+        import inspect
+
+        assert inspect.iscoroutinefunction(getattr(cls, method)) == bool(awaited), method
+
+
+def execute(path: Path, folder: Path, after: dict[str, str]) -> list[str]:
+    """Run the notebook whole in `folder`, with a line of code after the cells that `after` names; what was shown.
+
+    What is shown is each cell's text, with the values of the widgets in it at the end.
+    """
+    notebook = read(path)
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        cells += [
+            nbformat.v4.new_code_cell(line) for call, line in after.items() if f".{call}()" in cell.source
+        ]
+    notebook.cells = cells
+    client = NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH")]))
+    client.execute()
+    return [shown(cell, client.widget_state) for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def shown(cell: nbformat.NotebookNode, widgets: dict) -> str:
+    texts = []
+    for output in cell.outputs:
+        assert output.output_type != "error", output
+        assert output.get("name") != "stderr", output.text
+        model = output.get("data", {}).get("application/vnd.jupyter.widget-view+json")
+        texts.append(text_of(model["model_id"], widgets) if model else output.get("text", ""))
+    return " ".join(texts)
+
+
+def text_of(model_id: str, widgets: dict) -> str:
+    state = widgets[model_id]
+    value = state.get("value", "")
+    inside = [text_of(child.removeprefix("IPY_MODEL_"), widgets) for child in state.get("children", ())]
+    own = re.sub(r"<[^>]+>", " ", value) if isinstance(value, str) else ""
+    return re.sub(r"\s+", " ", " ".join([own, *inside]))
+
+
+@pytest.mark.slow
+def test_both_run_whole_from_the_example_to_the_grid(tmp_path, tiny_base, monkeypatch):
+    """Run all, in order, in one folder: nothing is pressed, and nothing is filled in but sizes for a test."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    tagger = "demo" if review.DEMO_TAGGER.is_dir() else str(build(tmp_path / "tagger"))
+    base = bases.DEMO if bases.DEMO_FOLDER.is_dir() else str(tiny_base)
+    said = execute(MAKER, tmp_path, {"caption": f"maker.captioning.forms['tags'].write(tagger={tagger!r})"})
+    text = " ".join(said)
+    assert "❌" not in text, text
+    assert "Imported 24 pictures" in text and "4 pictures set aside" in text
+    assert "20 pictures tagged" in text and "20 of 20 captions changed" in text
+    assert "20 pictures are ready" in said[-1]
+    small = f"pretrained_model_name_or_path={base!r}, num_repeats=1, max_train_epochs=2, sample_prompts=('ohwx --s 2',)"
+    said = execute(TRAINER, tmp_path, {
+        "choose_settings": f"trainer.settings.form.write({small})",
+        "draw_grid": "trainer.grid.form.write(steps=2)",
+        "try_it": "trainer.trying.form.write(steps=2)",
+    })  # fmt: skip
+    text = " ".join(said)
+    assert "❌" not in text, text
+    assert "📈 Found 20 images with 1 repeats, equaling 20 steps." in text
+    assert "✅ Done: " in text and "step 10 of 10" in text
+    folders = tmp_path / "Loras" / "my_character"
+    assert sorted(path.name for path in (folders / "output").glob("*.safetensors")) == [
+        "my_character-01.safetensors", "my_character-02.safetensors",
+    ]  # fmt: skip
+    assert list((folders / "samples").glob("grid*.png"))
+    assert settings.load(config.Handover, folders / "project.toml").captioned == 20
