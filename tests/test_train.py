@@ -164,12 +164,8 @@ def kill_in_the_middle_of_a_save(config, tmp_path):
     folder = output(config).parent / "state"
     for _ in range(8):
         process = launch(config, tmp_path / "job")
-        wait_for(
-            lambda: (
-                not list(folder.glob(".*.tmp")) and "Going on" in (tmp_path / "job" / "run.log").read_text()
-            ),
-            process,
-        )
+        done = steps_done(config)
+        wait_for(lambda done=done: steps_done(config) > done, process)
         wait_for(lambda: any(folder.glob(".*.tmp")), process)
         process.kill()
         process.wait()
