@@ -21,6 +21,7 @@ DONE, FAULT, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 a fault of the program, 2 something a person can mend, 130 interrupted."""
     speak_utf8()
+    wait_patiently()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["--version"]:
         print(f"lora_nb {__version__}")
@@ -49,6 +50,11 @@ def speak_utf8() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def wait_patiently() -> None:
+    """Let torch's CPU threads sleep while they wait: spinning, they make a busy machine ten times slower."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def overview() -> str:

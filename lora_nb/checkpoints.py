@@ -1,5 +1,6 @@
 """The files a run leaves in its output folder: LoRA, sidecar and preview of each saved epoch."""
 
+import glob
 import json
 import time
 from pathlib import Path
@@ -64,7 +65,7 @@ def set_earlier_aside(plan: RunPlan, state_file: Path) -> Path | None:
 
 def run_files(output_dir: Path, output_name: str) -> list[Path]:
     """Every LoRA file of `output_name`: numbered epochs, then those saved by hand at a step."""
-    by_hand = sorted(Path(output_dir).glob(f"{output_name}-step*.safetensors"))
+    by_hand = sorted(Path(output_dir).glob(f"{glob.escape(output_name)}-step*.safetensors"))
     return project.lora_files(output_dir, output_name) + by_hand
 
 

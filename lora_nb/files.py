@@ -1,5 +1,6 @@
 """Files written whole: a reader sees the old content or the new one, never a part."""
 
+import glob
 import os
 import uuid
 from collections.abc import Iterator
@@ -48,5 +49,5 @@ def free_name(path: Path) -> Path:
 
 def sweep(folder: Path, stem: str) -> None:
     """Remove what a killed process left of its unfinished writes to files whose names begin with `stem`."""
-    for path in Path(folder).glob(f".{stem}*.tmp"):
+    for path in Path(folder).glob(f".{glob.escape(stem)}*.tmp"):
         path.unlink(missing_ok=True)
