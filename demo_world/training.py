@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from settings import SCRATCH
@@ -16,6 +17,23 @@ def course(step: int, steps: int, warmup: int = 150) -> float:
         return (step + 1) / warmup
     late = max(0.0, (step / steps - 0.5) * 2)
     return 1 - 0.98 * min(late, 1.0)
+
+
+def share_gradients(weights: list[nn.Parameter]) -> None:
+    """Replace each worker's gradients by their mean; nothing happens in a run of one worker."""
+    if not dist.is_initialized():
+        return
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def rank() -> int:
+    """Return this worker's number; 0 writes the files."""
+    return dist.get_rank() if dist.is_initialized() else 0
 
 
 class Average:
@@ -55,7 +73,7 @@ class Run:
         self.recent: dict[str, list[float]] = {}
         if self.checkpoint.exists():
             self._load()
-        torch.manual_seed(1000 + self.step)
+        torch.manual_seed(1000 + self.step + 7919 * rank())
 
     @property
     def checkpoint(self) -> Path:
@@ -83,13 +101,14 @@ class Run:
             group["lr"] = self.rate * course(self.step, self.steps)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        share_gradients(self.weights)
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.optimizer.step()
         self.average.update(self.modules)
         self.step += 1
         for key, value in ({"loss": float(loss.detach())} | watched).items():
             self.recent.setdefault(key, []).append(value)
-        due = self.step % self.every == 0 or self.step == self.steps
+        due = rank() == 0 and (self.step % self.every == 0 or self.step == self.steps)
         if due:
             self._log()
             self.save()

@@ -1,11 +1,10 @@
 """Command-line flags generated from a config class."""
 
 import argparse
-import difflib
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from lora_nb.settings import Setting, from_dict, load, parse, settings_of, show, to_dict
+from lora_nb.settings import Setting, from_dict, load, nearest, parse, settings_of, show, to_dict
 
 Config = TypeVar("Config")
 
@@ -69,6 +68,6 @@ def _unknown(argument: str, cls: type, prog: str) -> str:
             f'"{argument}" is one argument too many: one .toml file, then --setting value (see {prog} --help)'
         )
     name = argument.lstrip("-").partition("=")[0].replace("-", "_")
-    near = difflib.get_close_matches(name, [setting.name for setting in settings_of(cls)], n=1, cutoff=0.5)
-    hint = f"did you mean --{near[0]}?" if near else f"see {prog} --help"
+    near = nearest(cls, name)
+    hint = f"did you mean --{near}?" if near else f"see {prog} --help"
     return f'unknown flag "{argument}"; {hint}'

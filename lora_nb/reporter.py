@@ -49,7 +49,7 @@ class Reporter:
             self.log.flush()
         if isinstance(event, Progress | StepLog):
             self._advance(event)
-        else:
+        elif not (isinstance(event, Drawn) and event.kind == "cell"):
             self._end_line()
             print(in_words(event), file=self.stream, flush=True)
 

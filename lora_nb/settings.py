@@ -28,11 +28,12 @@ def setting(
     group: str = "",
     advanced: bool = False,
     internal: bool = False,
+    kohya: str = "",
 ) -> Any:
     """A dataclass field whose help, bounds and place in the form travel with it.
 
     `group` is the heading it stands under; `advanced` folds it away in the form; `internal` keeps it
-    out of the form (paths a form fills in by itself).
+    out of the form (paths a form fills in by itself); `kohya` is what sd-scripts calls it, where that differs.
     """
     return dataclasses.field(
         default=default,
@@ -43,6 +44,7 @@ def setting(
             "group": group,
             "advanced": advanced,
             "internal": internal,
+            "kohya": kohya,
         },
     )
 
@@ -167,13 +169,21 @@ def _check_one(setting: Setting, value: Any) -> Any:
     return value
 
 
+def nearest(cls: type, name: str) -> str:
+    """The setting of `cls` that a misspelt `name`, or sd-scripts' name for it, most likely means; "" for none."""
+    names = {field.metadata.get("kohya"): field.name for field in dataclasses.fields(cls)}
+    names |= {field.name: field.name for field in dataclasses.fields(cls)}
+    near = difflib.get_close_matches(name, filter(None, names), n=1, cutoff=0.5)
+    return names[near[0]] if near else ""
+
+
 def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
     """A checked config. Raises ValueError for an unknown key (with the nearest right one) or an unusable value."""
     known = {setting.name: setting for setting in settings_of(cls)}
     for name in values:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(known)}"
+            near = nearest(cls, name)
+            hint = f'; did you mean "{near}"?' if near else f"; known are {', '.join(known)}"
             raise ValueError(f'unknown setting "{name}"{hint}')
     return cls(**{name: check(known[name], value) for name, value in values.items()})
 

@@ -74,6 +74,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_file())
 
 
+@pytest.mark.slow
 def test_from_a_zip_to_the_hand_over_by_buttons(maker, photos, tmp_path):
     async def person():
         assert "everything lies in" in await press(maker.project)
@@ -127,6 +128,7 @@ def test_duplicates_are_shown_with_score_and_reason_and_come_back(maker, photos)
     assert buttons(maker.cleaning.result) == []
 
 
+@pytest.mark.slow
 def test_steps_whose_buttons_nobody_presses_are_done_as_they_stand(maker, tmp_path):
     """Run all, on the example that ships: nothing is filled in but the tagger, which is the test's."""
 
@@ -146,6 +148,7 @@ def test_steps_whose_buttons_nobody_presses_are_done_as_they_stand(maker, tmp_pa
     assert [step.done for step in maker.steps] == [True] * 5
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_one_sentence_and_the_notebook_goes_on(maker, tmp_path):
     async def run_all():
         maker.project.form.write(project="my cat")
@@ -234,6 +237,7 @@ def test_an_uploaded_zip_and_uploaded_pictures_are_imported(maker, photos, make_
         await maker.import_pictures()
         give(maker.importing.upload, {"photos.zip": photos.read_bytes()})
         assert "Imported 5 pictures" in await press(maker.importing)
+        assert maker.importing.upload.take() is None, "what was uploaded is imported once"
         loose = make_pictures(tmp_path / "loose", 2)
         files = [*loose, *(path.with_suffix(".txt") for path in loose)]
         give(maker.importing.upload, {path.name: path.read_bytes() for path in files})

@@ -1,7 +1,9 @@
 """LoRA Trainer's steps with real widgets, pressed, and real trainings of a tiny base."""
 
 import asyncio
+import os
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from lora_nb.forms import LoraTrainer
 from lora_nb.forms.curve import Losses
 from lora_nb.forms.follow import Stopped
 from lora_nb.forms.train_panel import TrainPanel, in_words
+from lora_nb.forms.train_steps import DEMO_RUN
 from test_dataset_maker import buttons, press, words
 
 SHORT = {
@@ -77,6 +80,37 @@ def test_the_last_run_is_preset_before_anything_else(trainer):
     asyncio.run(trainer.choose_settings())
     run = trainer.settings.config()
     assert (run.rank, run.min_snr_gamma, run.trigger_word) == (7, None, "kitty")
+
+
+def test_what_dataset_maker_learnt_since_the_last_run_wins(trainer):
+    folders = trainer.project.folders()
+    settings.save(config.TrainConfig(rank=7, trigger_word="kitty"), folders.run)
+    os.utime(folders.run, (1, 1))
+    asyncio.run(trainer.choose_settings())
+    run = trainer.settings.config()
+    assert (run.rank, run.trigger_word, run.keep_tokens) == (7, "ohwx, cat", 2)
+
+
+def test_another_project_makes_the_forms_forget(trainer, make_pictures):
+    make_pictures(Path("Loras/dog/dataset"), 2)
+
+    async def person():
+        await press(trainer.project)
+        await trainer.choose_settings()
+        trainer.settings.form.write(rank=3)
+        trainer.project.form.write(project="dog")
+        await press(trainer.project)
+        await trainer.choose_settings()
+
+    asyncio.run(person())
+    run = trainer.settings.config()
+    assert (run.rank, run.trigger_word, run.output_name) == (16, "", "dog")
+
+
+def test_the_demos_run_is_the_one_of_the_command_line():
+    shipped = tomllib.loads(DEMO_RUN.read_text(encoding="utf-8"))
+    configs = Path(__file__).parents[1] / "configs" / "demo" / "train.toml"
+    assert shipped.items() <= tomllib.loads(configs.read_text(encoding="utf-8")).items()
 
 
 def test_the_steps_are_counted_in_the_words_people_know(trainer, tiny_base):
@@ -204,6 +238,7 @@ def test_a_restart_is_asked_for_once(trainer, tiny_base):
     assert settings.load(config.TrainConfig, trainer.project.folders().run).on_existing == "resume"
 
 
+@pytest.mark.slow
 def test_without_files_the_last_cells_say_what_is_missing(trainer, capsys):
     async def run_all():
         await trainer.choose_settings()

@@ -286,6 +286,13 @@ class TestReporter:
             "Drew b",
         ]
 
+    def test_the_pictures_of_a_grid_are_not_named_one_by_one(self):
+        stream = io.StringIO()
+        with Reporter(stream) as reporter:
+            reporter.tell(Drawn(("grid/01_1.png",), 0, 0, "cell"))
+            reporter.tell(Drawn(("grid.png",), 0, 0, "grid"))
+        assert stream.getvalue() == "Drew grid.png\n"
+
     def test_of_several_processes_one_speaks(self, tmp_path: Path):
         stream = io.StringIO()
         with Reporter(stream, tmp_path / "job", quiet=True) as reporter:

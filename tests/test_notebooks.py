@@ -4,14 +4,16 @@ import ast
 import itertools
 import os
 import re
+import time
 import tomllib
 from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
-from lora_nb import bases, config, settings
+from lora_nb import bases, config, events, jobs, project, settings
 from lora_nb.forms import DatasetMaker, LoraTrainer, review
 from test_tagger import build
 
@@ -163,3 +165,99 @@ def test_both_run_whole_from_the_example_to_the_grid(tmp_path, tiny_base, monkey
     ]  # fmt: skip
     assert list((folders / "samples").glob("grid*.png"))
     assert settings.load(config.Handover, folders / "project.toml").captioned == 20
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    """A kernel of this Python, as a notebook starts one; `kernel[1]` sends and receives its messages."""
+    manager = KernelManager(kernel_name="python3")
+    path = os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH")]))
+    manager.start_kernel(cwd=str(tmp_path), env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"})
+    client = manager.blocking_client()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    yield manager, client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def click(client, model_id: str) -> None:
+    """What the browser sends when a button is pressed."""
+    data = {"method": "custom", "content": {"event": "click"}}
+    client.shell_channel.send(client.session.msg("comm_msg", {"comm_id": model_id, "data": data}))
+
+
+def printed(client, message_id: str) -> str:
+    text = ""
+    while True:
+        message = client.get_iopub_msg(timeout=60)
+        if message["parent_header"].get("msg_id") != message_id:
+            continue
+        if message["msg_type"] == "stream":
+            text += message["content"]["text"]
+        assert message["msg_type"] != "error", message["content"]
+        if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+            return text
+
+
+BUTTON = """
+import time
+import ipywidgets as W
+from lora_nb.forms.follow import pause
+pressed, order, button = [], [], W.Button()
+button.on_click(lambda _: pressed.append(time.time()))
+print(button.model_id)
+"""
+WAITING = """
+begin = time.time()
+while not pressed and time.time() - begin < 30: await pause(0.1)
+order.append("waiting cell")
+"""
+
+
+def test_a_button_is_answered_while_a_cell_runs_and_later_cells_wait_their_turn(kernel):
+    client = kernel[1]
+    model_id = printed(client, client.execute(BUTTON)).strip()
+    client.execute(WAITING)
+    after = client.execute("order.append('next cell'); print(order, pressed)")
+    time.sleep(1)
+    sent = time.time()
+    click(client, model_id)
+    order, pressed = re.fullmatch(r"(\[.*\]) \[(.*)\]\s*", printed(client, after)).groups()
+    assert order == "['waiting cell', 'next cell']"
+    assert float(pressed) - sent < 1
+
+
+@pytest.mark.slow
+def test_interrupting_the_kernel_stops_the_training_cleanly(kernel, tmp_path, tiny_base, make_pictures):
+    manager, client = kernel
+    folders = project.project_folders(tmp_path, "cat")
+    make_pictures(folders.dataset, 4)
+    run = config.TrainConfig(
+        pretrained_model_name_or_path=str(tiny_base), max_train_epochs=500, sample_every_n_epochs=0,
+        save_every_n_epochs=500, rank=2, grid=False,
+    )  # fmt: skip
+    settings.save(run, folders.run)
+    start = "from lora_nb.forms import LoraTrainer; trainer = LoraTrainer(); trainer.choose_project()"
+    printed(client, client.execute(start))
+    training = client.execute("await trainer.train()")
+    waiting = client.execute("print('the next cell ran')")
+    until = time.monotonic() + 120
+    while not (job := jobs.latest(folders, "train")) or not any(
+        isinstance(event, events.StepLog) for event in jobs.events(job)[0]
+    ):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    manager.interrupt_kernel()
+    reply = next(
+        r
+        for r in iter(lambda: client.get_shell_msg(timeout=60), None)
+        if r["parent_header"]["msg_id"] == training
+    )
+    assert reply["content"]["status"] == "error"
+    assert reply["content"]["traceback"] == [
+        "Stopped, and what was learnt is kept: run this cell again to go on."
+    ]
+    assert jobs.finished(job).status == "stopped"
+    reply = client.get_shell_msg(timeout=60)
+    assert (reply["parent_header"]["msg_id"], reply["content"]["status"]) == (waiting, "aborted")

@@ -150,3 +150,11 @@ def test_an_unusable_file_is_named(tmp_path: Path, content, says):
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(ValueError, match="nowhere.toml does not exist"):
         load(Cake, tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("network_dim", "rank"), ("unet_lr", "learning_rate"), ("leraning_rate", "learning_rate")]
+)
+def test_a_name_of_sd_scripts_or_a_misspelt_one_leads_to_ours(typed, meant):
+    with pytest.raises(ValueError, match=f'unknown setting "{typed}"; did you mean "{meant}"'):
+        from_dict(config.TrainConfig, {typed: 1})

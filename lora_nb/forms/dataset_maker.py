@@ -24,6 +24,7 @@ class DatasetMaker:
         self.steps: tuple[Step, ...] = (
             self.project, self.importing, self.cleaning, self.captioning, self.trigger,
         )  # fmt: skip
+        self.project.followers = self.steps[1:]
 
     def choose_project(self) -> None:
         """Show the project form."""
@@ -48,7 +49,13 @@ class DatasetMaker:
     async def look_at_tags(self) -> None:
         """Show the 50 most frequent tags, and every picture with its caption."""
         await self._finish(self.steps)
-        display(_shown(lambda: review.tags(self.project.folders()) + review.captions(self.project.folders())))
+        display(
+            _shown(
+                lambda: (
+                    review.tags(self.project.folders()) + review.captions(self.project.folders(), lines=20)
+                )
+            )
+        )
 
     async def hand_over(self) -> None:
         """Write project.toml, from which LoRA Trainer presets its forms, and say what the dataset is."""

@@ -34,7 +34,7 @@ class ImportStep(Step):
 
     async def _import(self) -> str:
         folders = self.project.folders()
-        given = self.upload.source()
+        given = self.upload.take()
         if given is not None:
             self.form.write(source=str(given))
         wanted = self.form.read(train_data_dir=str(folders.dataset))
@@ -54,7 +54,7 @@ class CleanStep(Step):
         self.project = project
         self.form = Form(config.CurateConfig())
         self.all_back = W.Button(
-            description="Bring everything back", icon="undo", layout=W.Layout(width="auto")
+            description="Bring everything back", icon="undo", layout=W.Layout(width="220px")
         )
         self.all_back.on_click(lambda _: self.bring_back(None))
         super().__init__("Find and set aside", self._clean, [self.form.widget], icon="search")

@@ -28,7 +28,7 @@ class Panel:
 
     def __init__(self) -> None:
         self.state = W.HTML()
-        self.bar = W.IntProgress(0, 0, 1, layout=W.Layout(width="430px", display="none"))
+        self.bar = W.IntProgress(0, 0, 1, layout=W.Layout(width="470px", display="none"))
         self.stage = W.HTML()
         self.notices = W.HTML()
         self._sentences: dict[str, str] = {}

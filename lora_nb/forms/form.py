@@ -12,8 +12,8 @@ from lora_nb.settings import Setting
 
 Config = TypeVar("Config")
 
-LABEL_WIDTH = "170px"
-CONTROL_WIDTH = "430px"
+LABEL_WIDTH = "205px"
+CONTROL_WIDTH = "470px"
 ERROR = '<span class="lora-nb-error" style="color:#d32f2f">{}</span>'
 HELP = '<span style="opacity:.7">{}</span>'
 

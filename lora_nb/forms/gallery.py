@@ -23,20 +23,20 @@ class Thumb:
     frame: str = ""
 
 
-def thumbnails(thumbs: Sequence[Thumb], side: int = SIDE, most: int = MOST) -> str:
-    """HTML of the first `most` pictures side by side."""
-    tiles = "".join(_tile(thumb, side) for thumb in thumbs[:most])
+def thumbnails(thumbs: Sequence[Thumb], side: int = SIDE, most: int = MOST, lines: int = 4) -> str:
+    """HTML of the first `most` pictures side by side, under each its text in at most so many lines."""
+    tiles = "".join(_tile(thumb, side, lines) for thumb in thumbs[:most])
     rest = len(thumbs) - most
     more = f'<div style="opacity:.7">and {rest} more</div>' if rest > 0 else ""
     return f'<div style="display:flex;flex-wrap:wrap;gap:8px;padding:4px 0">{tiles}</div>{more}'
 
 
-def _tile(thumb: Thumb, side: int) -> str:
+def _tile(thumb: Thumb, side: int, lines: int) -> str:
     frame = f"border:3px solid {thumb.frame};" if thumb.frame else ""
     return (
         f'<figure style="margin:0;width:{side}px">{_image(thumb, side, frame)}'
-        f'<figcaption title="{escape(thumb.text)}" style="font-size:11px;line-height:1.25;max-height:5em;'
-        f'overflow:hidden;overflow-wrap:anywhere">{escape(thumb.text)}</figcaption></figure>'
+        f'<figcaption title="{escape(thumb.text)}" style="font-size:11px;line-height:1.25;overflow:hidden;'
+        f'display:-webkit-box;-webkit-line-clamp:{lines};-webkit-box-orient:vertical;overflow-wrap:anywhere">{escape(thumb.text)}</figcaption></figure>'
     )
 
 

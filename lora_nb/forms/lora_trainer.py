@@ -29,6 +29,7 @@ class LoraTrainer:
         self.settings = SettingsStep(self.project)
         self.grid = GridStep(self.project, self.settings)
         self.trying = TryStep(self.project, self.settings)
+        self.project.followers = (self.settings, self.grid, self.trying)
         self.panel = TrainPanel()
 
     def choose_project(self) -> None:
@@ -138,7 +139,7 @@ def _results(files: Sequence[Path]) -> str:
     rows = "".join(f"<li>{path}</li>" for path in loras)
     listed = f'<b>LoRA files</b><ul style="margin:0;line-height:1.4">{rows}</ul>' if loras else ""
     return (
-        "".join(f"<b>Which checkpoint, how strong?</b><br>{gallery.large(path)}" for path in grids) + listed
+        "".join(f"<b>Which epoch, how strong?</b><div>{gallery.large(path)}</div>" for path in grids) + listed
     )
 
 

@@ -12,10 +12,15 @@ FIRST_PROJECT = "my_character"
 
 
 class ProjectStep(Step):
-    """The project form. `folders()` is the project the form names, made on disk when `create` is set."""
+    """The project form. `folders()` is the project the form names, made on disk when `create` is set.
+
+    Choosing another project later makes the `followers` forget what they showed.
+    """
 
     def __init__(self, label: str, create: bool) -> None:
         self.create = create
+        self.chosen: Path | None = None
+        self.followers: tuple[Step, ...] = ()
         self.form = Form(ProjectConfig())
         super().__init__(label, self._choose, [self.form.widget], icon="folder-open")
 
@@ -32,6 +37,10 @@ class ProjectStep(Step):
             folders.create()
         elif not folders.dataset.is_dir():
             raise ValueError(f"{folders.dataset} does not exist: make the dataset in Dataset Maker first")
+        if self.chosen not in (None, folders.base):
+            for step in self.followers:
+                step.forget()
+        self.chosen = folders.base
         return f"{self.name()}: everything lies in {folders.base}"
 
     def name(self) -> str:

@@ -68,10 +68,10 @@ def tags(folders: Folders) -> str:
     return gallery.tag_table(counts, len(found))
 
 
-def captions(folders: Folders, most: int = gallery.MOST) -> str:
+def captions(folders: Folders, most: int = gallery.MOST, lines: int = 4) -> str:
     """HTML of the pictures with their captions."""
     thumbs = [gallery.Thumb(item.path, item.caption or "(no caption)") for item in pictures(folders)]
-    return gallery.thumbnails(thumbs, side=150, most=most)
+    return gallery.thumbnails(thumbs, side=150, most=most, lines=lines)
 
 
 def hand_over(folders: Folders, name: str) -> str:

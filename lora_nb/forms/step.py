@@ -71,6 +71,14 @@ class Step:
             self.stop()
             raise Stopped(f"Stopped: {self.button.description}. What was finished stays.") from None
 
+    def forget(self) -> None:
+        """Be as new: the project is another one."""
+        if self.task is None or self.task.done():
+            self.shown = self.done = False
+            self.task = None
+            self.result.children = ()
+            self.panel.clear()
+
     def hold(self, sentence: str) -> None:
         """Leave the work to the button; say why."""
         self.done = True

@@ -38,10 +38,7 @@ class SettingsStep(Step):
         known = review.handover(folders)
         if known.project:
             self.result.children = [W.HTML(sentence(review.summary(known)))]
-        if folders.run.is_file():
-            self.form.config = settings.load(config.TrainConfig, folders.run)
-        else:
-            self.form.config = _first_run(folders, known)
+        self.form.config = _start(folders, known)
         self.form.write(**{name: getattr(self.form.config, name) for name in self.form.fields})
 
     async def _count(self) -> str:
@@ -64,16 +61,28 @@ class SettingsStep(Step):
         return project.lora_files(Path(wanted.output_dir), wanted.output_name)
 
 
-def _first_run(folders: Folders, known: config.Handover) -> config.TrainConfig:
-    """The defaults, with what the dataset tells; the example on the demo base gets the demo's short run."""
-    start = config.TrainConfig()
+def _start(folders: Folders, known: config.Handover) -> config.TrainConfig:
+    """The last run, or the defaults, with what Dataset Maker learnt since."""
+    if not folders.run.is_file():
+        return _with_dataset(_first_run(folders), known)
+    run = settings.load(config.TrainConfig, folders.run)
+    learnt = folders.handover.is_file() and folders.handover.stat().st_mtime > folders.run.stat().st_mtime
+    return _with_dataset(run, known) if learnt else run
+
+
+def _first_run(folders: Folders) -> config.TrainConfig:
+    """The defaults; for the example that ships here the demo's short run."""
     if DEMO_RUN.is_file() and review.is_example(folders):
-        start = settings.load(config.TrainConfig, DEMO_RUN)
+        return settings.load(config.TrainConfig, DEMO_RUN)
+    return config.TrainConfig()
+
+
+def _with_dataset(run: config.TrainConfig, known: config.Handover) -> config.TrainConfig:
+    """The run with the trigger word of the dataset, and with the order of its captions kept if they are sentences."""
     triggers = len(captions.split_tags(known.trigger_word))
-    kind = {"shuffle_caption": False, "keep_tokens": 0} if known.caption_kind == "sentences" else {}
-    return replace(
-        start, **{"trigger_word": known.trigger_word, "keep_tokens": triggers or start.keep_tokens, **kind}
-    )
+    if known.caption_kind == "sentences":
+        return replace(run, trigger_word=known.trigger_word, shuffle_caption=False, keep_tokens=0)
+    return replace(run, trigger_word=known.trigger_word, keep_tokens=triggers or run.keep_tokens)
 
 
 class GridStep(Step):
@@ -108,7 +117,7 @@ class GridStep(Step):
         return end.text
 
     def _show_grid(self, path: Path) -> None:
-        self.result.children = [W.HTML(gallery.large(path) + sentence(str(path)))]
+        self.result.children = [W.HTML(f"<div>{gallery.large(path)}</div>{sentence(str(path))}")]
 
 
 class TryStep(Step):

@@ -11,18 +11,19 @@ HINT = "a zip or pictures from this computer, up to some 10 MB; then press the b
 
 
 class Upload:
-    """The upload button. `source()` is a zip or a folder with what was given, on the machine's own disk."""
+    """The upload button. `take()` gives a zip or a folder with what was uploaded, on the machine's own disk."""
 
     def __init__(self) -> None:
         self.button = W.FileUpload(
             accept=ACCEPT, multiple=True, description="Or upload", layout=W.Layout(width="160px")
         )
         note = W.HTML(f'<span style="opacity:.7">{HINT}</span>')
-        self.widget = W.HBox([self.button, note], layout=W.Layout(margin="2px 0 2px 178px"))
+        self.widget = W.HBox([self.button, note], layout=W.Layout(margin="2px 0 2px 213px"))
 
-    def source(self) -> Path | None:
-        """Where the uploaded files now lie; None when nothing was uploaded."""
+    def take(self) -> Path | None:
+        """Where the uploaded files now lie; None when nothing was uploaded since the last time."""
         given = uploaded(self.button.value)
+        self._empty()
         if not given:
             return None
         folder = Path(tempfile.mkdtemp(prefix="lora_nb-upload-"))
@@ -32,6 +33,11 @@ class Upload:
         if archives and len(given) > 1:
             raise ValueError("give one .zip file, or pictures, but not both at once")
         return folder / archives[0] if archives else folder
+
+    def _empty(self) -> None:
+        self.button.set_trait("value", type(self.button.value)())
+        if hasattr(self.button, "_counter"):  # ipywidgets 7 shows it on the button
+            self.button._counter = 0
 
 
 def uploaded(value: Any) -> list[tuple[str, bytes]]:

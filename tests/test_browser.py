@@ -1,0 +1,267 @@
+"""Both notebooks in JupyterLab and headless Chromium: the buttons a person presses, from import to grid."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lora_nb import bases
+from lora_nb.forms import review
+from test_tagger import build
+
+HOME = Path(__file__).parents[1]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SECONDS_TO_STOP = 2
+BADGE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="117" height="20"><rect width="117" height="20" rx="3" fill="#555"/>'
+    '<text x="58" y="14" text-anchor="middle" font-family="sans-serif" font-size="11" fill="#fff">Open in Colab</text></svg>'
+)  # the tests have no network
+SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none", "autoStartDefaultKernel": True},
+    "apputils-extension/notification": {"fetchNews": "false"},
+}
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM and not os.environ.get("CI"), reason="no Chromium on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory) -> Iterator[tuple[str, Path]]:
+    """A JupyterLab on copies of the notebooks: its address and its folder."""
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(HOME / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns("Loras", ".*"))
+    for plugin, wanted in SETTINGS.items():
+        path = folder / "settings" / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(wanted))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    line = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=",
+        f"--ServerApp.root_dir={folder}", f"--LabApp.user_settings_dir={folder / 'settings'}",
+        f"--LabApp.workspaces_dir={folder / 'workspaces'}",
+    ]  # fmt: skip
+    path = os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH")]))
+    own = {
+        **os.environ,
+        "PYTHONPATH": path,
+        "HF_HUB_OFFLINE": "1",
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+    }
+    with open(folder / "lab.log", "wb") as log:
+        server = subprocess.Popen(line, cwd=folder, env=own, stdout=log, stderr=log)
+    try:
+        yield _wait_for(f"http://127.0.0.1:{port}", server, folder / "lab.log"), folder
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _wait_for(address: str, server: subprocess.Popen, log: Path) -> str:
+    until = time.monotonic() + 90
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            urllib.request.urlopen(f"{address}/api/status", timeout=2).close()
+            return address
+        except OSError:
+            time.sleep(0.3)
+    raise AssertionError(log.read_text(errors="replace")[-3000:])
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+class Notebook:
+    """A notebook in the browser, as a person uses it."""
+
+    def __init__(self, browser, address: str, name: str) -> None:
+        self.page = browser.new_page(viewport={"width": 1180, "height": 1000})
+        self.page.set_default_timeout(90_000)
+        self.page.route(
+            "**/colab-badge.svg", lambda route: route.fulfill(body=BADGE, content_type="image/svg+xml")
+        )
+        self.page.goto(f"{address}/lab/workspaces/{Path(name).stem}/tree/notebooks/{name}")
+        self.page.wait_for_selector(".jp-CodeCell")
+        self.cells = self.page.locator(".jp-CodeCell")
+        self._have_kernel()
+        self.page.keyboard.press("Control+b")
+
+    def _have_kernel(self) -> None:
+        """Wait for the kernel; JupyterLab may ask for it, or start it by itself."""
+        ready = self.page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+        asked = self.page.locator(".jp-Dialog button", has_text="Select")
+        ready.or_(asked).first.wait_for()
+        self.page.wait_for_timeout(1000)
+        if asked.is_visible():
+            asked.click()
+        ready.wait_for()
+        self.page.locator(".jp-Toolbar-kernelName", has_text="Python 3").first.wait_for()
+
+    def run(self, title: str) -> "Cell":
+        """Choose the cell and run it; the cell."""
+        found = self.cells.filter(has_text=f"@title {title}").first
+        found.locator(".jp-InputPrompt").click()
+        self.page.locator(
+            ".jp-NotebookPanel-toolbar [data-command='notebook:run-cell-and-select-next']"
+        ).click()
+        found.locator(".jp-InputPrompt").get_by_text(re.compile(r"\[(\d+|\*)\]")).wait_for()
+        return Cell(self, found)
+
+
+class Cell:
+    """A code cell with what it shows."""
+
+    def __init__(self, notebook: Notebook, found) -> None:
+        self.notebook, self.found = notebook, found
+
+    def press(self, label: str) -> float:
+        """Click a button; when."""
+        self.button(label).click()
+        return time.monotonic()
+
+    def button(self, label: str):
+        """A button by the words on it (its name for screen readers holds an icon too)."""
+        return self.found.locator("button").filter(has_text=re.compile(rf"^\s*{re.escape(label)}\s*$"))
+
+    def fill(self, label: str, value: str) -> None:
+        """Type into a field of a form and leave it."""
+        box = self.found.locator(".widget-inline-hbox", has=self.notebook.page.get_by_text(label, exact=True))
+        field = box.locator("input:visible, textarea:visible").first
+        field.fill(value)
+        field.blur()
+
+    def see(self, words: str, seconds: float = 90) -> float:
+        """Wait for words under the cell; when they were there."""
+        outputs = self.found.locator(".jp-Cell-outputArea")
+        outputs.get_by_text(words).first.wait_for(timeout=seconds * 1000)
+        return time.monotonic()
+
+    def done(self, seconds: float = 90) -> None:
+        """Wait until the cell has a number instead of a star."""
+        self.found.locator(".jp-InputPrompt").get_by_text(re.compile(r"\[\d+\]")).wait_for(
+            timeout=seconds * 1000
+        )
+
+
+@pytest.fixture(scope="module")
+def made(lab, browser, tmp_path_factory) -> Path:
+    """The project that a person made in Dataset Maker by pressing its buttons."""
+    address, folder = lab
+    notebook = Notebook(browser, address, "Dataset_Maker.ipynb")
+    notebook.run("Set up").done()
+    step = notebook.run("1. Your project")
+    step.press("Use this project")
+    step.see("everything lies in")
+    step = notebook.run("2. Pictures in")
+    step.press("Import the pictures")
+    step.see("Imported 24 pictures")
+    step = notebook.run("3. Look and clean")
+    step.press("Find and set aside")
+    step.see("4 pictures set aside")
+    step.see("bits differ")
+    step = notebook.run("4. Captions")
+    if not review.DEMO_TAGGER.is_dir():
+        step.fill("tagger", str(build(tmp_path_factory.mktemp("tagger"))))
+    step.press("Write the captions")
+    step.see("20 pictures tagged")
+    step = notebook.run("5. The trigger word")
+    step.press("Put it first")
+    step.see("20 of 20 captions changed")
+    step = notebook.run("6. Look at the tags")
+    step.done()
+    assert step.found.locator("table.lora-nb-tags tr").count() > 3
+    notebook.run("7. Hand over").see("20 pictures are ready")
+    keep_picture(notebook, "dataset_maker")
+    notebook.page.close()
+    return folder / "notebooks" / "Loras" / "my_character"
+
+
+def keep_picture(notebook: Notebook, name: str) -> None:
+    """A screenshot of the whole notebook, where LORA_NB_SCREENSHOTS names a folder."""
+    place = os.environ.get("LORA_NB_SCREENSHOTS")
+    if place:
+        outer = notebook.page.locator(".jp-WindowedPanel-outer").first
+        tall = outer.evaluate("element => element.scrollHeight")
+        notebook.page.set_viewport_size({"width": 1180, "height": tall + 200})
+        outer.evaluate("element => element.scrollTo(0, 0)")
+        notebook.page.wait_for_timeout(1000)
+        outer.screenshot(path=str(Path(place) / f"{name}.png"))
+
+
+def test_dataset_maker_is_pressed_through(made):
+    captions = sorted((made / "dataset").glob("*.txt"))
+    assert len(captions) == 20
+    assert all(path.read_text(encoding="utf-8").startswith("ohwx") for path in captions)
+    assert (made / "project.toml").is_file()
+
+
+def test_training_is_stopped_resumed_and_compared(lab, browser, made, tiny_base):
+    notebook = Notebook(browser, lab[0], "LoRA_Trainer.ipynb")
+    notebook.run("Set up").done()
+    step = notebook.run("1. Your project")
+    step.press("Use this project")
+    step.see("everything lies in")
+    step = notebook.run("2. Settings")
+    if not bases.DEMO_FOLDER.is_dir():
+        step.fill("pretrained model name or path", str(tiny_base))
+    step.fill("num repeats", "4")
+    step.fill("max train epochs", "2")
+    step.fill("sample prompts", "ohwx --s 4")
+    step.press("Count the steps")
+    step.see("Found 20 images with 4 repeats, equaling 80 steps.")
+    step = notebook.run("3. Train")
+    step.see(re.compile(r"^step$|steps/s"))
+    pressed = step.press("Stop")
+    took = step.see("Stopped after step", SECONDS_TO_STOP + 1) - pressed
+    print(f"Stop was answered after {took:.2f} s")
+    assert took < SECONDS_TO_STOP, f"Stop was answered after {took:.1f} s"
+    step.done(10)
+    assert not list((made / "output").glob("*-02.safetensors"))
+    step = notebook.run("3. Train")
+    step.see("Going on with the run")
+    step.press("Save now")
+    step.press("Sample now")
+    step.see("Done: ", 240)
+    step.found.get_by_alt_text("grid.png").wait_for()
+    step.done()
+    step = notebook.run("4. The grid")
+    step.fill("steps", "4")
+    step.press("Draw the grid")
+    step.found.get_by_alt_text("grid-2.png").wait_for()
+    step = notebook.run("5. Try it")
+    step.fill("steps", "4")
+    step.press("Draw")
+    step.see(re.compile("Drew 1 picture"))
+    notebook.run("6. Your files").button("my_character-02.safetensors").wait_for()
+    keep_picture(notebook, "lora_trainer")
+    assert len(list((made / "output").glob("my_character-0?.safetensors"))) == 2
