@@ -138,7 +138,7 @@ def _work(number: int, workers: int, meeting: str) -> None:
     dist.destroy_process_group()
 
 
-def _train(steps: int = 2400, batch: int = 24) -> None:
+def _train(steps: int = 1900, batch: int = 24) -> None:
     """Train; a preview sheet and the folder at every checkpoint. `batch`: pictures a worker."""
     x = latents()
     whole = pictures(*PICTURES)

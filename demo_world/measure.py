@@ -13,7 +13,7 @@ import tagger as tagger_stage
 from base import FOLDER, drawn
 from palette import BACKGROUND, HAIR
 from render import draw, sample, sheet
-from settings import SCRATCH
+from settings import SCRATCH, UNET_STYLES
 from styles import STYLES
 
 COMBINATIONS = 200
@@ -42,7 +42,8 @@ def group_scores(told: np.ndarray, wanted: np.ndarray, names: list[str]) -> dict
 def combinations() -> list:
     """Return the avatars whose tags are asked for: COMBINATIONS of them, none of them in the training set."""
     trained = {frozenset(avatar.tags) for avatar in sample("base", 24000)}
-    fresh = [avatar for avatar in sample("measure", 3 * COMBINATIONS) if frozenset(avatar.tags) not in trained]
+    drawable = [avatar for avatar in sample("measure", 3 * COMBINATIONS) if avatar.style in UNET_STYLES]
+    fresh = [avatar for avatar in drawable if frozenset(avatar.tags) not in trained]
     return fresh[:COMBINATIONS]
 
 
