@@ -105,6 +105,8 @@ def write(both: nn.ModuleDict, folder: Path = FOLDER) -> None:
     pipeline(both).to(dtype=torch.float16).save_pretrained(fresh, safe_serialization=True)
     config = fresh / "text_encoder" / "config.json"   # transformers would otherwise load 16 bits into a 32 bit pipeline
     config.write_text(config.read_text().replace('"float16"', '"float32"'))
+    for weights in fresh.rglob("*.safetensors"):
+        weights.chmod(0o644)
     shutil.rmtree(fresh / "tokenizer")
     shutil.copytree(text_stage.FOLDER, fresh / "tokenizer")
     if folder.exists():

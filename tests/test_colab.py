@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,13 +43,15 @@ def stand_in_colab(tmp_path: Path, monkeypatch):
         "    raise (NotebookAccessError if name == 'LOCKED' else SecretNotFoundError)(name)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    import sys
-
-    for name in [name for name in sys.modules if name == "google" or name.startswith("google.")]:
-        monkeypatch.delitem(sys.modules, name)
+    before = {name: sys.modules.pop(name) for name in google_modules()}
     yield tmp_path
-    for name in [name for name in sys.modules if name.startswith("google.colab")]:
-        monkeypatch.delitem(sys.modules, name)
+    for name in google_modules():
+        del sys.modules[name]
+    sys.modules.update(before)
+
+
+def google_modules() -> list[str]:
+    return [name for name in sys.modules if name == "google" or name.startswith("google.")]
 
 
 def test_on_colab_the_drive_is_mounted_once(stand_in_colab, tmp_path, monkeypatch):
@@ -68,3 +71,7 @@ def test_on_colab_secrets_and_downloads(stand_in_colab, tmp_path):
     from google.colab import files
 
     assert files.given == [str(path)]
+
+
+def test_the_stand_in_is_gone_again():
+    assert not colab.is_colab()

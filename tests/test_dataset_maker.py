@@ -91,6 +91,9 @@ def test_from_a_zip_to_the_hand_over_by_buttons(maker, photos, tmp_path):
         assert maker.trigger.form.fields["trigger_word"].control.value == "cat"
         maker.trigger.form.write(trigger_word="ohwx cat", remove_tags=("always there",))
         assert "3 of 3 captions changed" in await press(maker.trigger)
+        maker.trigger.suggest.click()
+        suggested = maker.trigger.form.read().remove_tags
+        assert suggested and "ohwx cat" not in suggested
         await maker.look_at_tags()
         await maker.hand_over()
 

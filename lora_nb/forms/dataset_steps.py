@@ -148,13 +148,28 @@ class TriggerStep(Step):
     def __init__(self, project: ProjectStep) -> None:
         self.project = project
         self.form = Form(config.TriggerConfig())
-        super().__init__("Put it first", self._apply, [self.form.widget], icon="magic")
+        self.suggest = W.Button(
+            description="Remove the tags that every picture has",
+            layout=W.Layout(width="300px", margin="2px 0 2px 213px"),
+        )
+        self.suggest.on_click(lambda _: self._suggest())
+        super().__init__("Put it first", self._apply, [self.form.widget, self.suggest], icon="magic")
 
     def preset(self) -> None:
         """Offer the word used before, or the project's name."""
         folders = self.project.folders()
         fresh = EXAMPLE_TRIGGER if review.is_example(folders) else folders.base.name
         self.form.write(trigger_word=review.handover(folders).trigger_word or fresh)
+        if review.is_example(folders):
+            self._suggest()
+
+    def _suggest(self) -> None:
+        """Fill in the tags that are the subject itself, if the captions are tags."""
+        try:
+            folders = self.project.folders()
+            self.form.write(remove_tags=review.constant_tags(folders, self.form.read().trigger_word))
+        except ValueError as error:
+            self.panel.say(str(error), "bad")
 
     async def _apply(self) -> str:
         folders = self.project.folders()

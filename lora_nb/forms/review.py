@@ -68,6 +68,17 @@ def tags(folders: Folders) -> str:
     return gallery.tag_table(counts, len(found))
 
 
+def constant_tags(folders: Folders, trigger: str = "") -> tuple[str, ...]:
+    """The tags that every picture has, without the trigger words."""
+    found = [item.caption or "" for item in pictures(folders)]
+    own = caption_files.split_tags(trigger)
+    return tuple(
+        tag
+        for tag, count in caption_files.count_tags(found).items()
+        if count == len(found) and tag not in own
+    )
+
+
 def captions(folders: Folders, most: int = gallery.MOST, lines: int = 4) -> str:
     """HTML of the pictures with their captions."""
     thumbs = [gallery.Thumb(item.path, item.caption or "(no caption)") for item in pictures(folders)]
