@@ -115,11 +115,11 @@ def write(both: nn.ModuleDict, folder: Path = FOLDER) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def drawn(pipe: StableDiffusionPipeline, prompts: list[str], guidance: float = 5.0, seed: int = 0, **settings: object) -> np.ndarray:
-    """Return one uint8 picture a prompt, each with its own seed."""
+def drawn(pipe: StableDiffusionPipeline, prompts: list[str | None], guidance: float = 5.0, seed: int = 0, **settings: object) -> np.ndarray:
+    """Return one uint8 picture a prompt, each with its own seed; prompts of None where `settings` has embeddings."""
     pipe.set_progress_bar_config(disable=True)
     generators = [torch.Generator().manual_seed(seed + index) for index in range(len(prompts))]
-    images = pipe(prompts, num_inference_steps=16, guidance_scale=guidance, generator=generators, output_type="np",
+    images = pipe(prompts if prompts[0] is not None else None, num_inference_steps=16, guidance_scale=guidance, generator=generators, output_type="np",
                   height=4 * LATENT, width=4 * LATENT, **settings).images
     return (images * 255).round().astype(np.uint8)
 
