@@ -29,7 +29,7 @@ from lora_nb.train import train
 from settings import DEMO
 
 TRIGGER = "ohwx"
-PROMPTS = 16
+PROMPTS = 12
 STRENGTHS = (0.0, 0.5, 1.0)
 # What every picture of the set shows: without these tags the trigger word comes to mean it.
 ABSORBED = {
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--long", action="store_true", help="also a run of ten times the steps, with the first seed")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     chosen = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         for name in chosen.sets:
             truth, dataset, all_figures = read_truth(name), prepare(name, Path(folder)), []

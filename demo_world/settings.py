@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
-SCRATCH = Path(os.environ.get("DEMO_WORLD_SCRATCH", "/work/tmp/world"))
+SCRATCH = Path(os.environ.get("DEMO_WORLD_SCRATCH", Path.home() / ".cache" / "lora_nb" / "world"))
 DEMO = Path(os.environ.get("DEMO_WORLD_OUT", REPO / "lora_nb" / "demo"))
 NPM = SCRATCH / "npm"
 
