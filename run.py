@@ -44,7 +44,9 @@ def main(arguments):
     try:
         check_python(sys.version_info[:2])
         if arguments[:2] == ["test", "--colab"]:
-            return subprocess.run([sys.executable, "tests/colab_leg.py", *arguments[2:]], cwd=str(HOME)).returncode
+            return subprocess.run(
+                [sys.executable, "tests/colab_leg.py", *arguments[2:]], cwd=str(HOME)
+            ).returncode
         python = ensure_environment(EXTRAS[arguments[0]])
         return verbs[arguments[0]](python, arguments[1:])
     except Trouble as trouble:
@@ -67,9 +69,13 @@ def check_python(version):
     if version >= OLDEST:
         return
     newer = [name for name in ("python3.13", "python3.12", "python3.11", "python3.14") if shutil.which(name)]
-    instead = "run it with " + newer[0] if newer else "install a newer one from https://www.python.org/downloads"
+    instead = (
+        "run it with " + newer[0] if newer else "install a newer one from https://www.python.org/downloads"
+    )
     raise Trouble(
-        "This is Python {}.{}, and {}.{} or newer is needed: {}.".format(version[0], version[1], *OLDEST, instead)
+        "This is Python {}.{}, and {}.{} or newer is needed: {}.".format(
+            version[0], version[1], *OLDEST, instead
+        )
     )
 
 
@@ -113,7 +119,9 @@ def works(python, program):
 def make_venv():
     """A fresh .venv in the place of a missing or broken one."""
     say("Making .venv")
-    made = subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], capture_output=True, text=True)
+    made = subprocess.run(
+        [sys.executable, "-m", "venv", "--clear", str(VENV)], capture_output=True, text=True
+    )
     if made.returncode:
         said = (made.stdout + made.stderr).strip()
         if "ensurepip" in said or "No module named venv" in said:
@@ -159,7 +167,9 @@ def results(project):
     grids = sorted((project / "samples").glob("grid*.png"), key=lambda path: path.stat().st_mtime)
     report = project / "report"
     if not loras or not grids:
-        raise Trouble("The demo ended without {} in {}.".format("LoRA files" if not loras else "a grid", project))
+        raise Trouble(
+            "The demo ended without {} in {}.".format("LoRA files" if not loras else "a grid", project)
+        )
     return [
         "LoRA files  {} (and {} more beside it)".format(loras[-1], len(loras) - 1),
         "Grid        {}".format(grids[-1]),

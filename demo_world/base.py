@@ -24,29 +24,51 @@ from training import Run, rank
 # B batch, C channels, h w latents, T tokens, D width.
 FOLDER = DEMO / "base"
 PICTURES = ("base", 24000)
-USED = 12000   # the pictures that the U-Net sees; all train the VAE
-GAMMA = 5.0   # Min-SNR weighting, arXiv 2303.09556
+USED = 12000  # the pictures that the U-Net sees; all train the VAE
+GAMMA = 5.0  # Min-SNR weighting, arXiv 2303.09556
 PREVIEW = (
-    "1girl, red hair, long hair, smile, blue background", "1boy, green hair, spiked hair, sunglasses, yellow background",
-    "1girl, pink hair, twintails, white background", "1girl, black hair, bob cut, glasses, red shirt, pink background",
-    "1boy, bald, beard, grey background", "1girl, blue hair, hair bun, closed eyes, orange background",
-    "1boy, blonde hair, short hair, frown, green background", "1girl, purple hair, long hair, wavy hair, open mouth, aqua background",
-    "a girl with white hair and glasses on a purple background", "cartoon, orange hair, afro, glasses",
-    "no lineart, 1girl, blonde hair, long hair, green shirt, red background", "")
+    "1girl, red hair, long hair, smile, blue background",
+    "1boy, green hair, spiked hair, sunglasses, yellow background",
+    "1girl, pink hair, twintails, white background",
+    "1girl, black hair, bob cut, glasses, red shirt, pink background",
+    "1boy, bald, beard, grey background",
+    "1girl, blue hair, hair bun, closed eyes, orange background",
+    "1boy, blonde hair, short hair, frown, green background",
+    "1girl, purple hair, long hair, wavy hair, open mouth, aqua background",
+    "a girl with white hair and glasses on a purple background",
+    "cartoon, orange hair, afro, glasses",
+    "no lineart, 1girl, blonde hair, long hair, green shirt, red background",
+    "",
+)
 
 
 def build() -> UNet2DConditionModel:
     """Return an untrained U-Net: the blocks of Stable Diffusion 1.5, three levels of them, one layer each."""
     return UNet2DConditionModel(
-        sample_size=LATENT, in_channels=4, out_channels=4, block_out_channels=(64, 128, 176), layers_per_block=1, norm_num_groups=16,
+        sample_size=LATENT,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(64, 128, 176),
+        layers_per_block=1,
+        norm_num_groups=16,
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"), cross_attention_dim=WIDTH, attention_head_dim=4)
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,
+    )
 
 
 def scheduler() -> DPMSolverMultistepScheduler:
     """Return the noise schedule of Stable Diffusion 1.5, with a sampler that is good at 16 steps."""
-    return DPMSolverMultistepScheduler(num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
-                                       prediction_type="epsilon", steps_offset=1, use_karras_sigmas=False)
+    return DPMSolverMultistepScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="epsilon",
+        steps_offset=1,
+        use_karras_sigmas=False,
+    )
 
 
 @torch.no_grad()
@@ -58,7 +80,10 @@ def latents() -> Tensor:
         drawn = pictures(*PICTURES)
         images = vae_stage.small(replace(drawn, images=drawn.images[:USED]), 3)
         with torch.autocast("cpu", torch.bfloat16):
-            parts = [model.encode(vae_stage.to_tensor(part)).latent_dist.mean.float() for part in np.array_split(images, len(images) // 64)]
+            parts = [
+                model.encode(vae_stage.to_tensor(part)).latent_dist.mean.float()
+                for part in np.array_split(images, len(images) // 64)
+            ]
         torch.save(torch.cat(parts) * model.config.scaling_factor, cache.with_suffix(".tmp"))
         cache.with_suffix(".tmp").rename(cache)
     return torch.load(cache)
@@ -93,8 +118,15 @@ def loss_of(unet: UNet2DConditionModel, x: Tensor, states: Tensor, alphas: Tenso
 def pipeline(both: nn.ModuleDict) -> StableDiffusionPipeline:
     """Return the whole pipeline around trained modules."""
     return StableDiffusionPipeline(
-        vae=vae_stage.load(), text_encoder=both["text"], tokenizer=text_stage.CLIPTokenizer.from_pretrained(text_stage.FOLDER),
-        unet=both["unet"], scheduler=scheduler(), safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+        vae=vae_stage.load(),
+        text_encoder=both["text"],
+        tokenizer=text_stage.CLIPTokenizer.from_pretrained(text_stage.FOLDER),
+        unet=both["unet"],
+        scheduler=scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
 
 
 def write(both: nn.ModuleDict, folder: Path = FOLDER) -> None:
@@ -103,7 +135,9 @@ def write(both: nn.ModuleDict, folder: Path = FOLDER) -> None:
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
     pipeline(both).to(dtype=torch.float16).save_pretrained(fresh, safe_serialization=True)
-    config = fresh / "text_encoder" / "config.json"   # transformers would otherwise load 16 bits into a 32 bit pipeline
+    config = (
+        fresh / "text_encoder" / "config.json"
+    )  # transformers would otherwise load 16 bits into a 32 bit pipeline
     config.write_text(config.read_text().replace('"float16"', '"float32"'))
     for weights in fresh.rglob("*.safetensors"):
         weights.chmod(0o644)
@@ -115,12 +149,26 @@ def write(both: nn.ModuleDict, folder: Path = FOLDER) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def drawn(pipe: StableDiffusionPipeline, prompts: list[str | None], guidance: float = 5.0, seed: int = 0, **settings: object) -> np.ndarray:
+def drawn(
+    pipe: StableDiffusionPipeline,
+    prompts: list[str | None],
+    guidance: float = 5.0,
+    seed: int = 0,
+    **settings: object,
+) -> np.ndarray:
     """Return one uint8 picture a prompt, each with its own seed; prompts of None where `settings` has embeddings."""
     pipe.set_progress_bar_config(disable=True)
     generators = [torch.Generator().manual_seed(seed + index) for index in range(len(prompts))]
-    images = pipe(prompts if prompts[0] is not None else None, num_inference_steps=16, guidance_scale=guidance, generator=generators, output_type="np",
-                  height=4 * LATENT, width=4 * LATENT, **settings).images
+    images = pipe(
+        prompts if prompts[0] is not None else None,
+        num_inference_steps=16,
+        guidance_scale=guidance,
+        generator=generators,
+        output_type="np",
+        height=4 * LATENT,
+        width=4 * LATENT,
+        **settings,
+    ).images
     return (images * 255).round().astype(np.uint8)
 
 
@@ -135,7 +183,13 @@ def train(workers: int = 2) -> None:
 def _work(number: int, workers: int, meeting: str) -> None:
     """Train as one of the workers."""
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=number, world_size=workers, timeout=timedelta(minutes=30))
+    dist.init_process_group(
+        "gloo",
+        init_method=f"file://{meeting}",
+        rank=number,
+        world_size=workers,
+        timeout=timedelta(minutes=30),
+    )
     _train()
     dist.destroy_process_group()
 
@@ -151,7 +205,9 @@ def _train(steps: int = 1900, batch: int = 24) -> None:
     alphas = scheduler().alphas_cumprod
     torch.manual_seed(0)
     run = Run("base", nn.ModuleDict({"unet": build()}), steps, 1e-3, every=200)
-    run.modules["unet"].set_attn_processor(AttnProcessor())   # on a CPU twice as fast backwards as the fused attention
+    run.modules["unet"].set_attn_processor(
+        AttnProcessor()
+    )  # on a CPU twice as fast backwards as the fused attention
     rng = random.Random(2 * run.step + rank())
     while run.step < steps:
         run.modules.train()

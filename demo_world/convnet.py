@@ -16,7 +16,7 @@ from settings import SIZE
 from vae import to_tensor
 
 # B batch, C channels, H W pixels.
-INPUT = 448   # pixels of the WD14 form
+INPUT = 448  # pixels of the WD14 form
 
 
 class Block(nn.Module):
@@ -24,8 +24,13 @@ class Block(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.inner = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
-                                   nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
+        self.inner = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(x + self.inner(x))
@@ -41,8 +46,15 @@ class ConvNet(nn.Module):
     def __init__(self, outputs: int, widths: tuple[int, int, int, int] = (16, 48, 96, 160)) -> None:
         super().__init__()
         first, second, third, fourth = widths
-        self.body = nn.Sequential(_down(3, first, 1), _down(first, second), Block(second), _down(second, third), Block(third),
-                                  _down(third, fourth), Block(fourth))
+        self.body = nn.Sequential(
+            _down(3, first, 1),
+            _down(first, second),
+            Block(second),
+            _down(second, third),
+            Block(third),
+            _down(third, fourth),
+            Block(fourth),
+        )
         self.head = nn.Linear(2 * fourth, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,8 +96,16 @@ def export(net: ConvNet, path: Path, unit: bool) -> None:
     """Write model.onnx with a free batch dimension."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    torch.onnx.export(FromWD14(net.eval(), unit).eval(), (torch.zeros(1, INPUT, INPUT, 3),), buffer, input_names=["input"],
-                      output_names=["output"], dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}}, dynamo=False, opset_version=17)
+    torch.onnx.export(
+        FromWD14(net.eval(), unit).eval(),
+        (torch.zeros(1, INPUT, INPUT, 3),),
+        buffer,
+        input_names=["input"],
+        output_names=["output"],
+        dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}},
+        dynamo=False,
+        opset_version=17,
+    )
     model = _halved(onnx.load_from_string(buffer.getvalue()))
     onnx.checker.check_model(model)
     temporary = path.with_suffix(".tmp")
@@ -105,11 +125,16 @@ def worn(image: np.ndarray, rng: random.Random) -> np.ndarray:
     """Return uint8 (H, W, 3) at the training size with a random fate: crop, blur by resizing, JPEG, padding."""
     side = image.shape[0] * (1 - rng.uniform(0, 0.12))
     left, top = (rng.uniform(0, image.shape[0] - side) for _ in "xy")
-    picture = Image.fromarray(image).resize((SIZE, SIZE), rng.choice((Image.Resampling.LANCZOS, Image.Resampling.BOX)),
-                                            (left, top, left + side, top + side))
+    picture = Image.fromarray(image).resize(
+        (SIZE, SIZE),
+        rng.choice((Image.Resampling.LANCZOS, Image.Resampling.BOX)),
+        (left, top, left + side, top + side),
+    )
     fate = rng.random()
     if fate < 0.25:
-        picture = picture.resize((rng.randint(40, 60),) * 2, Image.Resampling.BICUBIC).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+        picture = picture.resize((rng.randint(40, 60),) * 2, Image.Resampling.BICUBIC).resize(
+            (SIZE, SIZE), Image.Resampling.BICUBIC
+        )
     elif fate < 0.4:
         buffer = io.BytesIO()
         picture.resize((128, 128)).save(buffer, "JPEG", quality=rng.randint(40, 90))

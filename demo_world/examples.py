@@ -27,7 +27,11 @@ def planted(images: list[Image.Image]) -> dict[str, bytes]:
     """Return the faults a raw collection has: two near-duplicates, one blurred picture, one broken file."""
     small = images[2].resize((180, 180), Image.Resampling.BICUBIC)
     again = images[5].crop((4, 4, PIXELS - 4, PIXELS - 4))
-    blurred = images[7].resize((48, 48), Image.Resampling.BILINEAR).resize((PIXELS, PIXELS), Image.Resampling.BILINEAR)
+    blurred = (
+        images[7]
+        .resize((48, 48), Image.Resampling.BILINEAR)
+        .resize((PIXELS, PIXELS), Image.Resampling.BILINEAR)
+    )
     return {
         "saved again.jpg": _encoded(small, "JPEG", quality=55),
         "copy (1).jpg": _encoded(again, "JPEG", quality=70),
@@ -47,7 +51,9 @@ def perceptual_hash(image: np.ndarray) -> np.ndarray:
 
 def distinct(purpose: str, count: int, apart: int = 12, avoid: frozenset = frozenset()) -> Pictures:
     """Return pictures with different tags and hashes at least `apart` bits apart, so that only planted copies are duplicates."""
-    avatars = list({avatar.tags: avatar for avatar in sample(purpose, count * 20) if avatar.tags not in avoid}.values())
+    avatars = list(
+        {avatar.tags: avatar for avatar in sample(purpose, count * 20) if avatar.tags not in avoid}.values()
+    )
     drawn = draw(avatars, PIXELS)
     kept: list[int] = []
     hashes = [perceptual_hash(image) for image in drawn.images]
@@ -55,8 +61,12 @@ def distinct(purpose: str, count: int, apart: int = 12, avoid: frozenset = froze
         if len(kept) < count and all((bits != hashes[other]).sum() >= apart for other in kept):
             kept.append(index)
     if len(kept) < count:
-        raise ValueError(f"{purpose}: only {len(kept)} of {count} pictures are {apart} bits apart; sample more or lower `apart`")
-    return Pictures(drawn.images[kept], [drawn.tags[index] for index in kept], [drawn.styles[index] for index in kept])
+        raise ValueError(
+            f"{purpose}: only {len(kept)} of {count} pictures are {apart} bits apart; sample more or lower `apart`"
+        )
+    return Pictures(
+        drawn.images[kept], [drawn.tags[index] for index in kept], [drawn.styles[index] for index in kept]
+    )
 
 
 def write_zip(path: Path, files: dict[str, bytes]) -> None:
@@ -77,7 +87,10 @@ def write_examples() -> list[Path]:
         images = [Image.fromarray(image) for image in drawn.images]
         order = list(range(count))
         random.Random(0).shuffle(order)
-        files = {f"{name}_{number + 1:02d}.png": _encoded(images[index], "PNG", optimize=True) for number, index in enumerate(order)}
+        files = {
+            f"{name}_{number + 1:02d}.png": _encoded(images[index], "PNG", optimize=True)
+            for number, index in enumerate(order)
+        }
         write_zip(DEMO / "examples" / f"{name}.zip", files | planted(images))
         truth = distinct(f"{name}_truth", TRUTHS, apart=4, avoid=frozenset(drawn.tags))
         files = {}

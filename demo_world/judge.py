@@ -71,12 +71,16 @@ def pair_loss(first: Tensor, second: Tensor, heat: float = 0.1) -> Tensor:
     return (F.cross_entropy(likeness, same) + F.cross_entropy(likeness.T, same)) / 2
 
 
-def batches(images: np.ndarray, people: int, size: int, rng: random.Random) -> Iterator[tuple[Tensor, list[int]]]:
+def batches(
+    images: np.ndarray, people: int, size: int, rng: random.Random
+) -> Iterator[tuple[Tensor, list[int]]]:
     """Yield worn pictures of `size` people, two views each (all first views, then all second), and their numbers."""
     while True:
         chosen = rng.sample(range(people), size)
         pairs = [rng.sample(range(VIEWS), 2) for _ in chosen]
-        numbers = [person * VIEWS + pair[view] for view in (0, 1) for person, pair in zip(chosen, pairs, strict=True)]
+        numbers = [
+            person * VIEWS + pair[view] for view in (0, 1) for person, pair in zip(chosen, pairs, strict=True)
+        ]
         yield worn_batch(images, numbers, rng), numbers
 
 
@@ -99,7 +103,10 @@ def train(steps: int = 400, batch: int = 40) -> None:
 def embed(images: np.ndarray) -> np.ndarray:
     """Return unit vectors (B, D) of uint8 RGB pictures, by the exported judge."""
     session = onnxruntime.InferenceSession(str(FILE), providers=["CPUExecutionProvider"])
-    large = (np.asarray(Image.fromarray(image).resize((INPUT, INPUT), Image.Resampling.BICUBIC), np.float32) for image in images)
+    large = (
+        np.asarray(Image.fromarray(image).resize((INPUT, INPUT), Image.Resampling.BICUBIC), np.float32)
+        for image in images
+    )
     return np.stack([session.run(None, {"input": image[None, :, :, ::-1].copy()})[0][0] for image in large])
 
 
@@ -112,5 +119,7 @@ def report() -> dict:
     likeness = unit @ unit.T - 2 * np.eye(len(unit))
     nearest = likeness.argmax(1)
     styles = np.array(drawn.styles)[chosen]
-    return {"same_person": round(float((nearest // 2 == np.arange(len(unit)) // 2).mean()), 3),
-            "same_style": round(float((styles[nearest] == styles).mean()), 3)}
+    return {
+        "same_person": round(float((nearest // 2 == np.arange(len(unit)) // 2).mean()), 3),
+        "same_style": round(float((styles[nearest] == styles).mean()), 3),
+    }

@@ -75,7 +75,9 @@ def figures() -> None:
     measure()
 
 
-STAGES = {stage.__name__: stage for stage in (fetch, world, examples, vae, text, tagger, judge, base, figures)}
+STAGES = {
+    stage.__name__: stage for stage in (fetch, world, examples, vae, text, tagger, judge, base, figures)
+}
 
 
 def main() -> None:

@@ -19,8 +19,20 @@ from styles import STYLES
 
 COMBINATIONS = 200
 HERE = Path(__file__).parent
-_HAIR_STYLES = {tag for style in STYLES.values() for table in (style.hair, style.rear_hair) for tags in table.values() for tag in tags}
-_FACES = {tag for style in STYLES.values() for table in (style.mouth, style.eyes) for tags in table.values() for tag in tags}
+_HAIR_STYLES = {
+    tag
+    for style in STYLES.values()
+    for table in (style.hair, style.rear_hair)
+    for tags in table.values()
+    for tag in tags
+}
+_FACES = {
+    tag
+    for style in STYLES.values()
+    for table in (style.mouth, style.eyes)
+    for tags in table.values()
+    for tag in tags
+}
 GROUPS = {
     "hair colour": {f"{name} hair" for name in HAIR},
     "hair style": _HAIR_STYLES - {"hair flower", "hairband"},
@@ -50,7 +62,11 @@ def combinations() -> list:
 
 def asked(tags: tuple[str, ...], with_style: bool) -> str:
     """Return the prompt: person, the five groups, and the style's word if wanted."""
-    members = set().union(*GROUPS.values(), {"1girl", "1boy"}, {style.word for style in STYLES.values()} if with_style else set())
+    members = set().union(
+        *GROUPS.values(),
+        {"1girl", "1boy"},
+        {style.word for style in STYLES.values()} if with_style else set(),
+    )
     return ", ".join(tag for tag in tags if tag in members)
 
 
@@ -74,8 +90,10 @@ def skipped(pipe: StableDiffusionPipeline, prompts: list[str]) -> np.ndarray:
 
     diffusers 0.42 asks for a part of CLIPTextModel that transformers 5 has renamed, so its own clip_skip fails."""
     with torch.no_grad():
-        wanted, empty = (text_stage.encode(pipe.text_encoder, text_stage.tokens(pipe.tokenizer, texts), clip_skip=True)
-                         for texts in (prompts, [""] * len(prompts)))
+        wanted, empty = (
+            text_stage.encode(pipe.text_encoder, text_stage.tokens(pipe.tokenizer, texts), clip_skip=True)
+            for texts in (prompts, [""] * len(prompts))
+        )
     return drawn(pipe, [None] * len(prompts), prompt_embeds=wanted, negative_prompt_embeds=empty)
 
 
@@ -86,10 +104,16 @@ def behaviour(pipe: StableDiffusionPipeline) -> dict:
     weak, empty = drawn(pipe, prompts, guidance=1.0), drawn(pipe, [""] * 8)
     negative = drawn(pipe, prompts, negative_prompt=["glasses, open mouth"] * 8)
     sheet(np.concatenate([plain, weak, empty, negative]), 8, SCRATCH / "behaviour.png")
-    return {"between seeds": difference(plain[:-1], plain[1:]), "guidance 5 to 1": difference(plain, weak),
-            "prompt to empty": difference(plain, empty), "negative prompt": difference(plain, negative),
-            "clip_skip 1": difference(plain, skipped(pipe, prompts)), "same seed again": difference(plain, drawn(pipe, prompts)),
-            "contrast at guidance 1": round(float(weak.std()), 1), "contrast of the empty prompt": round(float(empty.std()), 1)}
+    return {
+        "between seeds": difference(plain[:-1], plain[1:]),
+        "guidance 5 to 1": difference(plain, weak),
+        "prompt to empty": difference(plain, empty),
+        "negative prompt": difference(plain, negative),
+        "clip_skip 1": difference(plain, skipped(pipe, prompts)),
+        "same seed again": difference(plain, drawn(pipe, prompts)),
+        "contrast at guidance 1": round(float(weak.std()), 1),
+        "contrast of the empty prompt": round(float(empty.std()), 1),
+    }
 
 
 def measure() -> dict:
@@ -103,12 +127,20 @@ def measure() -> dict:
     figures: dict = {"tagger": tagger_stage.report(), "judge": judge.report()}
     for label, with_style in (("asked, without a style word", False), ("asked, with the style's word", True)):
         prompts = [asked(avatar.tags, with_style) for avatar in avatars]
-        images = np.concatenate([drawn(pipe, prompts[part:part + 20], seed=part) for part in range(0, len(prompts), 20)])
+        images = np.concatenate(
+            [drawn(pipe, prompts[part : part + 20], seed=part) for part in range(0, len(prompts), 20)]
+        )
         figures[label] = group_scores(tagger.probabilities(images)[:, 4:] > 0.35, wanted, names)
         np.savez(SCRATCH / f"measured-{with_style}.npz", images=images, prompts=prompts)
-    figures["true renders (the tagger's ceiling)"] = group_scores(tagger.probabilities(truth.images)[:, 4:] > 0.35, wanted, names)
+    figures["true renders (the tagger's ceiling)"] = group_scores(
+        tagger.probabilities(truth.images)[:, 4:] > 0.35, wanted, names
+    )
     sheet(images[:48], 16, HERE / "contact_sheet.png", zoom=1)
-    figures |= {"behaviour": behaviour(pipe), "seconds a picture, 16 steps": seconds_a_picture(pipe), "threads": torch.get_num_threads()}
+    figures |= {
+        "behaviour": behaviour(pipe),
+        "seconds a picture, 16 steps": seconds_a_picture(pipe),
+        "threads": torch.get_num_threads(),
+    }
     (HERE / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
     return figures
 

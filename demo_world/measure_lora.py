@@ -33,7 +33,17 @@ PROMPTS = 12
 STRENGTHS = (0.0, 0.5, 1.0)
 # What every picture of the set shows: without these tags the trigger word comes to mean it.
 ABSORBED = {
-    "character": ("solo", "1girl", "dark skin", "long hair", "outline", "glasses", "wavy hair", "aqua hair", "round eyewear"),
+    "character": (
+        "solo",
+        "1girl",
+        "dark skin",
+        "long hair",
+        "outline",
+        "glasses",
+        "wavy hair",
+        "aqua hair",
+        "round eyewear",
+    ),
     "style": ("solo",),
 }
 
@@ -53,7 +63,9 @@ def read_truth(name: str) -> Truth:
         images = [np.array(Image.open(io.BytesIO(archive.read(entry))).convert("RGB")) for entry in pictures]
         texts = [archive.read(entry.replace(".png", ".txt")).decode() for entry in pictures[:PROMPTS]]
     absorbed = (*ABSORBED[name], "no lineart", "flat color", "cartoon")
-    return Truth(embed(np.stack(images)), tuple(captions.remove_tags(text, absorbed).strip() for text in texts))
+    return Truth(
+        embed(np.stack(images)), tuple(captions.remove_tags(text, absorbed).strip() for text in texts)
+    )
 
 
 def prepare(name: str, folder: Path) -> Path:
@@ -71,8 +83,15 @@ def train_once(dataset: Path, seed: int, times: int = 1) -> Path:
     """The last file of the demo's own run, `times` as long."""
     start = settings.load(TrainConfig, DEMO / "train.toml")
     config = replace(
-        start, train_data_dir=str(dataset), output_dir=str(dataset.parent / f"run{seed}x{times}" / "output"), output_name="x",
-        trigger_word=TRIGGER, seed=seed, num_repeats=start.num_repeats * times, sample_every_n_epochs=0, grid=False,
+        start,
+        train_data_dir=str(dataset),
+        output_dir=str(dataset.parent / f"run{seed}x{times}" / "output"),
+        output_name="x",
+        trigger_word=TRIGGER,
+        seed=seed,
+        num_repeats=start.num_repeats * times,
+        sample_every_n_epochs=0,
+        grid=False,
     )
     return Path(train(config).files[-1])
 
@@ -80,7 +99,10 @@ def train_once(dataset: Path, seed: int, times: int = 1) -> Path:
 def draw(base: BaseModel, texts: tuple[str, ...], strength: float, trigger: bool) -> np.ndarray:
     """Pictures (N, H, W, 3) of the texts, each with its own fixed seed."""
     lora.set_strength(base.unet, base.text_encoder, strength)
-    prompts = [Prompt(f"{TRIGGER}, {text}" if trigger else text, seed=1000 + i, steps=16) for i, text in enumerate(texts)]
+    prompts = [
+        Prompt(f"{TRIGGER}, {text}" if trigger else text, seed=1000 + i, steps=16)
+        for i, text in enumerate(texts)
+    ]
     return np.stack([np.array(picture) for picture in sample_images(base, prompts)])
 
 
@@ -97,8 +119,12 @@ def diversity(pictures: np.ndarray) -> float:
 
 def memorisation(pictures: np.ndarray, trained: np.ndarray) -> float:
     """Mean similarity of each picture to the training picture it resembles most, by pixels (correlation at 16 px)."""
+
     def small(images: np.ndarray) -> np.ndarray:
-        tiny = [np.asarray(Image.fromarray(image).resize((16, 16), Image.Resampling.BOX), float).ravel() for image in images]
+        tiny = [
+            np.asarray(Image.fromarray(image).resize((16, 16), Image.Resampling.BOX), float).ravel()
+            for image in images
+        ]
         centred = np.stack(tiny) - np.mean(tiny, axis=1, keepdims=True)
         return centred / np.linalg.norm(centred, axis=1, keepdims=True)
 
@@ -107,10 +133,14 @@ def memorisation(pictures: np.ndarray, trained: np.ndarray) -> float:
 
 def training_pictures(dataset: Path) -> np.ndarray:
     """What the run was trained on, as 64 px RGB."""
-    return np.stack([np.array(Image.open(item.path).convert("RGB").resize((64, 64))) for item in scan(dataset).items])
+    return np.stack(
+        [np.array(Image.open(item.path).convert("RGB").resize((64, 64))) for item in scan(dataset).items]
+    )
 
 
-def measure(name: str, file: Path, dataset: Path, truth: Truth) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+def measure(
+    name: str, file: Path, dataset: Path, truth: Truth
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Figures and pictures of one file."""
     base = load_base("demo")
     lora.apply(base.unet, base.text_encoder, read_lora(file))
@@ -122,10 +152,17 @@ def measure(name: str, file: Path, dataset: Path, truth: Truth) -> tuple[dict[st
     fall_without = 1 - far["no trigger, strength 1"] / far["no trigger, base"]
     known = training_pictures(dataset)
     return {
-        **far, "truth to truth": float((1 - truth.embeddings @ truth.embeddings.T)[~np.eye(len(truth.embeddings), dtype=bool)].mean()),
-        "fall": fall, "fall at 0.5": 1 - far["strength 0.5"] / far["strength 0"], "fall without trigger": fall_without,
-        "diversity, base": diversity(drawn["strength 0"]), "diversity": diversity(drawn["strength 1"]),
-        "memorisation, base": memorisation(drawn["strength 0"], known), "memorisation": memorisation(drawn["strength 1"], known),
+        **far,
+        "truth to truth": float(
+            (1 - truth.embeddings @ truth.embeddings.T)[~np.eye(len(truth.embeddings), dtype=bool)].mean()
+        ),
+        "fall": fall,
+        "fall at 0.5": 1 - far["strength 0.5"] / far["strength 0"],
+        "fall without trigger": fall_without,
+        "diversity, base": diversity(drawn["strength 0"]),
+        "diversity": diversity(drawn["strength 1"]),
+        "memorisation, base": memorisation(drawn["strength 0"], known),
+        "memorisation": memorisation(drawn["strength 1"], known),
     }, drawn
 
 
@@ -133,7 +170,9 @@ def contact_sheet(drawn: dict[str, np.ndarray], truth: str, path: Path) -> None:
     """One row a condition, truth last, enlarged twice."""
     with zipfile.ZipFile(DEMO / "examples" / f"{truth}_truth.zip") as archive:
         names = sorted(entry for entry in archive.namelist() if entry.endswith(".png"))[:8]
-        real = [np.array(Image.open(io.BytesIO(archive.read(n))).convert("RGB").resize((64, 64))) for n in names]
+        real = [
+            np.array(Image.open(io.BytesIO(archive.read(n))).convert("RGB").resize((64, 64))) for n in names
+        ]
     rows = [np.concatenate(list(value[:8]), axis=1) for value in (*drawn.values(), np.stack(real))]
     image = Image.fromarray(np.concatenate(rows, axis=0))
     image.resize((image.width * 2, image.height * 2), Image.Resampling.LANCZOS).save(path)
@@ -144,7 +183,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--sets", nargs="+", default=list(ABSORBED))
-    parser.add_argument("--long", action="store_true", help="also a run of ten times the steps, with the first seed")
+    parser.add_argument(
+        "--long", action="store_true", help="also a run of ten times the steps, with the first seed"
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
@@ -154,7 +195,17 @@ def main() -> None:
             runs = [(seed, 1) for seed in chosen.seeds] + ([(chosen.seeds[0], 10)] if chosen.long else [])
             for seed, times in runs:
                 figures, drawn = measure(name, train_once(dataset, seed, times), dataset, truth)
-                print(json.dumps({"set": name, "seed": seed, "times": times, **{k: round(v, 4) for k, v in figures.items()}}), flush=True)
+                print(
+                    json.dumps(
+                        {
+                            "set": name,
+                            "seed": seed,
+                            "times": times,
+                            **{k: round(v, 4) for k, v in figures.items()},
+                        }
+                    ),
+                    flush=True,
+                )
                 if times == 1:
                     all_figures.append(figures)
                 if seed == chosen.seeds[0]:

@@ -3,17 +3,45 @@
 import random
 
 SYNONYMS = {
-    "blonde hair": ("yellow hair", "golden hair", "blond hair"), "red hair": ("scarlet hair", "crimson hair"), "orange hair": ("ginger hair",),
-    "purple hair": ("violet hair",), "aqua hair": ("teal hair", "turquoise hair", "cyan hair"), "grey hair": ("gray hair", "silver hair"),
-    "brown hair": ("brunette", "chestnut hair"), "black hair": ("dark hair",), "pink hair": ("rose hair",), "blue hair": ("navy hair",),
-    "twintails": ("pigtails", "two pigtails"), "hair bun": ("bun", "updo"), "curly hair": ("curls",), "bald": ("no hair", "shaved head"),
-    "spiked hair": ("spiky hair",), "glasses": ("spectacles", "eyeglasses"), "sunglasses": ("shades", "dark glasses"),
-    "smile": ("smiling", "happy"), "frown": ("sad", "frowning", "unhappy"), "closed eyes": ("eyes closed", "sleeping"),
-    "one eye closed": ("wink", "winking"), "dark skin": ("dark-skinned", "brown skin"), "surprised": ("shocked",),
-    "1girl": ("girl", "woman", "a girl"), "1boy": ("boy", "man", "a boy"), "aqua background": ("cyan background", "teal background"),
-    "grey background": ("gray background",), "purple background": ("violet background",), "beard": ("bearded",),
+    "blonde hair": ("yellow hair", "golden hair", "blond hair"),
+    "red hair": ("scarlet hair", "crimson hair"),
+    "orange hair": ("ginger hair",),
+    "purple hair": ("violet hair",),
+    "aqua hair": ("teal hair", "turquoise hair", "cyan hair"),
+    "grey hair": ("gray hair", "silver hair"),
+    "brown hair": ("brunette", "chestnut hair"),
+    "black hair": ("dark hair",),
+    "pink hair": ("rose hair",),
+    "blue hair": ("navy hair",),
+    "twintails": ("pigtails", "two pigtails"),
+    "hair bun": ("bun", "updo"),
+    "curly hair": ("curls",),
+    "bald": ("no hair", "shaved head"),
+    "spiked hair": ("spiky hair",),
+    "glasses": ("spectacles", "eyeglasses"),
+    "sunglasses": ("shades", "dark glasses"),
+    "smile": ("smiling", "happy"),
+    "frown": ("sad", "frowning", "unhappy"),
+    "closed eyes": ("eyes closed", "sleeping"),
+    "one eye closed": ("wink", "winking"),
+    "dark skin": ("dark-skinned", "brown skin"),
+    "surprised": ("shocked",),
+    "1girl": ("girl", "woman", "a girl"),
+    "1boy": ("boy", "man", "a boy"),
+    "aqua background": ("cyan background", "teal background"),
+    "grey background": ("gray background",),
+    "purple background": ("violet background",),
+    "beard": ("bearded",),
 }
-KEEP = {"1girl": 0.85, "1boy": 0.85, "solo": 0.4, "cartoon": 0.5, "flat color": 0.5, "outline": 0.5, "no lineart": 0.5}
+KEEP = {
+    "1girl": 0.85,
+    "1boy": 0.85,
+    "solo": 0.4,
+    "cartoon": 0.5,
+    "flat color": 0.5,
+    "outline": 0.5,
+    "no lineart": 0.5,
+}
 
 
 def chosen_tags(tags: tuple[str, ...], rng: random.Random) -> list[str]:
@@ -28,7 +56,9 @@ def chosen_tags(tags: tuple[str, ...], rng: random.Random) -> list[str]:
 
 def sentence(tags: list[str], rng: random.Random) -> str:
     """Return the tags as a sentence."""
-    person = {"1girl": "a girl", "1boy": "a boy"}.get(next((tag for tag in tags if tag[0] == "1"), ""), "a person")
+    person = {"1girl": "a girl", "1boy": "a boy"}.get(
+        next((tag for tag in tags if tag[0] == "1"), ""), "a person"
+    )
     background = [tag for tag in tags if tag.endswith("background")]
     rest = [tag for tag in tags if tag not in background and tag not in ("1girl", "1boy", "solo")]
     opening = rng.choice(("", "a picture of ", "a portrait of ", "an avatar of ", "a drawing of "))

@@ -29,13 +29,15 @@ def draw_svg(avatars: list[Avatar]) -> list[str]:
     """Return the SVG of each avatar, without background."""
     lines = "\n".join(json.dumps({"style": avatar.style, "options": avatar.options}) for avatar in avatars)
     script = Path(__file__).with_name("avatars.mjs")
-    done = subprocess.run(["node", str(script), str(NPM)], input=lines, text=True, capture_output=True, check=True)
+    done = subprocess.run(
+        ["node", str(script), str(NPM)], input=lines, text=True, capture_output=True, check=True
+    )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def _gradient(colours: tuple[str, str], size: int) -> np.ndarray:
     """Return a (size, size, 3) float picture from the first colour at the top to the second at the bottom."""
-    top, bottom = (np.array([int(colour[i:i + 2], 16) for i in (0, 2, 4)], float) for colour in colours)
+    top, bottom = (np.array([int(colour[i : i + 2], 16) for i in (0, 2, 4)], float) for colour in colours)
     share = np.linspace(0, 1, size)[:, None, None]
     return np.broadcast_to(top * (1 - share) + bottom * share, (size, size, 3))
 
@@ -102,7 +104,11 @@ def shrink(image: np.ndarray, size: int, rng: random.Random, jitter: float = 0.0
     whole = image.shape[0]
     side = whole * (1 - rng.uniform(0, jitter))
     left, top = rng.uniform(0, whole - side), rng.uniform(0, whole - side)
-    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.LANCZOS, (left, top, left + side, top + side)))
+    return np.asarray(
+        Image.fromarray(image).resize(
+            (size, size), Image.Resampling.LANCZOS, (left, top, left + side, top + side)
+        )
+    )
 
 
 def sheet(images: np.ndarray, columns: int, path: Path, zoom: int = 2) -> None:

@@ -59,8 +59,12 @@ def write_tags(rows: list[tuple[str, int]], total: int, path: Path) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("tag_id", "name", "category", "count"))
-        writer.writerows((9999990 + index, name, 9, total if index == 0 else 0) for index, name in enumerate(RATINGS))
-        writer.writerows((index + 1, name.replace(" ", "_"), 0, count) for index, (name, count) in enumerate(rows))
+        writer.writerows(
+            (9999990 + index, name, 9, total if index == 0 else 0) for index, name in enumerate(RATINGS)
+        )
+        writer.writerows(
+            (index + 1, name.replace(" ", "_"), 0, count) for index, (name, count) in enumerate(rows)
+        )
 
 
 def train(steps: int = 900, batch: int = 64, repaired: int = 2500) -> None:
@@ -91,7 +95,9 @@ class Tagger:
     """The exported tagger, used as any WD14 model is."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
-        self.session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(
+            str(folder / "model.onnx"), providers=["CPUExecutionProvider"]
+        )
         with (folder / "selected_tags.csv").open() as file:
             self.names = [row["name"].replace("_", " ") for row in csv.DictReader(file)]
 
@@ -99,7 +105,9 @@ class Tagger:
         """Return (B, 4 + K) for uint8 RGB pictures (B, H, W, 3)."""
         told = []
         for image in images:
-            large = np.asarray(Image.fromarray(image).resize((INPUT, INPUT), Image.Resampling.BICUBIC), np.float32)
+            large = np.asarray(
+                Image.fromarray(image).resize((INPUT, INPUT), Image.Resampling.BICUBIC), np.float32
+            )
             told.append(self.session.run(None, {"input": large[None, :, :, ::-1].copy()})[0][0])
         return np.stack(told)
 
@@ -119,5 +127,14 @@ def report(threshold: float = 0.35, least: int = 50) -> dict:
     wanted = targets(drawn, names)[:, 4:].numpy() > 0.5
     scores = f1(told, wanted)
     common = wanted.sum(0) >= least
-    weakest = sorted((round(float(score), 3), name) for score, name, enough in zip(scores, names, common, strict=True) if enough)[:8]
-    return {"macro_f1": round(float(scores[common].mean()), 4), "tags": int(common.sum()), "threshold": threshold, "weakest": weakest}
+    weakest = sorted(
+        (round(float(score), 3), name)
+        for score, name, enough in zip(scores, names, common, strict=True)
+        if enough
+    )[:8]
+    return {
+        "macro_f1": round(float(scores[common].mean()), 4),
+        "tags": int(common.sum()),
+        "threshold": threshold,
+        "weakest": weakest,
+    }

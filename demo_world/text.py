@@ -22,7 +22,7 @@ from training import Run
 # B batch, T tokens, D width, K tags.
 FOLDER = SCRATCH / "tokenizer"
 FILE = SCRATCH / "text.pt"
-SHORT = 48   # tokens of the pre-training; the places behind start as copies of the last one
+SHORT = 48  # tokens of the pre-training; the places behind start as copies of the last one
 END = "<|endoftext|>"
 
 
@@ -30,11 +30,20 @@ def _merges() -> list[str]:
     """Return CLIP's merges, from the vocabulary file inside open_clip_torch (MIT)."""
     found = list((SCRATCH / "oc").glob("open_clip_torch-*.whl"))
     if not found:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "-d", str(SCRATCH / "oc"), "open_clip_torch==3.3.0"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "-d",
+            str(SCRATCH / "oc"),
+            "open_clip_torch==3.3.0",
+        ]
         subprocess.run(command, check=True)
         found = list((SCRATCH / "oc").glob("open_clip_torch-*.whl"))
     packed = zipfile.ZipFile(found[0]).read("open_clip/bpe_simple_vocab_16e6.txt.gz")
-    return gzip.decompress(packed).decode().split("\n")[1:49152 - 256 - 2 + 1]
+    return gzip.decompress(packed).decode().split("\n")[1 : 49152 - 256 - 2 + 1]
 
 
 def byte_letters() -> list[str]:
@@ -48,13 +57,25 @@ def write_tokenizer(folder: Path = FOLDER) -> CLIPTokenizer:
     """Write vocab.json, merges.txt and the settings as Stable Diffusion 1.5 has them; return the tokenizer, checked."""
     folder.mkdir(parents=True, exist_ok=True)
     merges, letters = _merges(), byte_letters()
-    words = letters + [letter + "</w>" for letter in letters] + ["".join(pair.split()) for pair in merges] + ["<|startoftext|>", END]
-    (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}, ensure_ascii=False))
+    words = (
+        letters
+        + [letter + "</w>" for letter in letters]
+        + ["".join(pair.split()) for pair in merges]
+        + ["<|startoftext|>", END]
+    )
+    (folder / "vocab.json").write_text(
+        json.dumps({word: index for index, word in enumerate(words)}, ensure_ascii=False)
+    )
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
     special = {"bos_token": "<|startoftext|>", "eos_token": END, "unk_token": END, "pad_token": END}
     (folder / "special_tokens_map.json").write_text(json.dumps(special, indent=2))
-    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": TOKENS, "do_lower_case": True, "errors": "replace",
-                "add_prefix_space": False} | special
+    settings = {
+        "tokenizer_class": "CLIPTokenizer",
+        "model_max_length": TOKENS,
+        "do_lower_case": True,
+        "errors": "replace",
+        "add_prefix_space": False,
+    } | special
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2))
     tokenizer = CLIPTokenizer.from_pretrained(folder)
     found = tokenizer("a photo of a cat").input_ids
@@ -65,14 +86,28 @@ def write_tokenizer(folder: Path = FOLDER) -> CLIPTokenizer:
 
 def tokens(tokenizer: CLIPTokenizer, prompts: list[str]) -> Tensor:
     """Return token numbers (B, T), padded as Stable Diffusion does."""
-    return tokenizer(prompts, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt").input_ids
+    return tokenizer(
+        prompts, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt"
+    ).input_ids
 
 
 def build() -> CLIPTextModel:
     """Return an untrained text encoder: 4 layers, width 128, CLIP's vocabulary."""
-    return CLIPTextModel(CLIPTextConfig(
-        vocab_size=49408, hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=4, num_attention_heads=4, hidden_act="quick_gelu",
-        max_position_embeddings=TOKENS, projection_dim=WIDTH, bos_token_id=49406, eos_token_id=49407, pad_token_id=49407))
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=49408,
+            hidden_size=WIDTH,
+            intermediate_size=4 * WIDTH,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            hidden_act="quick_gelu",
+            max_position_embeddings=TOKENS,
+            projection_dim=WIDTH,
+            bos_token_id=49406,
+            eos_token_id=49407,
+            pad_token_id=49407,
+        )
+    )
 
 
 def encode(model: CLIPTextModel, ids: Tensor, clip_skip: bool = False) -> Tensor:
@@ -110,7 +145,9 @@ def pretrain(steps: int = 500, batch: int = 64) -> None:
         run.update(loss)
     final = run.averaged(nn.ModuleDict({"text": build(), "tell": nn.Linear(WIDTH, len(known))}))["text"]
     with torch.no_grad():
-        places = final.get_parameter(next(name for name, _ in final.named_parameters() if "position_embedding" in name))
+        places = final.get_parameter(
+            next(name for name, _ in final.named_parameters() if "position_embedding" in name)
+        )
         places[SHORT:] = places[SHORT - 1]
     torch.save(final.state_dict(), FILE)
 

@@ -27,7 +27,9 @@ def share_gradients(weights: list[nn.Parameter]) -> None:
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
-    for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+    for gradient, part in zip(
+        gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True
+    ):
         gradient.copy_(part.view_as(gradient))
 
 
@@ -66,7 +68,9 @@ class Run:
         self.folder = SCRATCH / "runs" / name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.weights = [weight for weight in modules.parameters() if weight.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.weights, lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
+        self.optimizer = torch.optim.AdamW(
+            self.weights, lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True
+        )
         self.average = Average(modules)
         self.step, self.began = 0, time.time()
         self.seconds = 0.0
@@ -89,8 +93,14 @@ class Run:
 
     def save(self) -> None:
         """Write the checkpoint."""
-        stored = {"modules": self.modules.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average.state,
-                  "count": self.average.count, "step": self.step, "seconds": self.seconds + time.time() - self.began}
+        stored = {
+            "modules": self.modules.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state,
+            "count": self.average.count,
+            "step": self.step,
+            "seconds": self.seconds + time.time() - self.began,
+        }
         temporary = self.checkpoint.with_suffix(".tmp")
         torch.save(stored, temporary)
         temporary.rename(self.checkpoint)

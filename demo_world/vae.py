@@ -19,8 +19,15 @@ FILE = SCRATCH / "vae.pt"
 def build() -> AutoencoderKL:
     """Return an untrained VAE: f = 4, four latent channels."""
     return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3, block_out_channels=(32, 64, 128),
-        layers_per_block=1, latent_channels=4, norm_num_groups=16, sample_size=SIZE, scaling_factor=SCALING)
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(32, 64, 128),
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=16,
+        sample_size=SIZE,
+        scaling_factor=SCALING,
+    )
 
 
 def load() -> AutoencoderKL:
@@ -49,7 +56,7 @@ def to_images(tensor: Tensor) -> np.ndarray:
 def varied(batch: Tensor, crop: int) -> Tensor:
     """Return crops with random mirrors and exchanged colour channels, so that unseen styles and colours also survive."""
     top, left = (int(torch.randint(0, SIZE - crop + 1, (1,))) for _ in "hw")
-    batch = batch[..., top:top + crop, left:left + crop]
+    batch = batch[..., top : top + crop, left : left + crop]
     half = len(batch) // 2
     first = batch[:half].flip(-1)
     if torch.rand(()) < 0.3:
@@ -108,7 +115,9 @@ def train(steps: int = 3000, batch: int = 8) -> None:
             average = run.averaged(nn.ModuleDict({"vae": build()}))["vae"]
             print("PSNR", round(psnr(average, held_out), 2), flush=True)
             with torch.no_grad():
-                again = to_images(average.decode(average.encode(to_tensor(held_out[:30])).latent_dist.mean).sample)
+                again = to_images(
+                    average.decode(average.encode(to_tensor(held_out[:30])).latent_dist.mean).sample
+                )
             sheet(np.concatenate([held_out[:30], again]), 15, run.folder / "sheet.png")
     final = run.averaged(nn.ModuleDict({"vae": build()}))["vae"]
     whiten(final, to_tensor(x[:1000].numpy()))

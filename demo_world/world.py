@@ -7,7 +7,17 @@ from palette import BACKGROUND, CLOTHES, DARK_SKIN, GLASSES, HAIR, LIGHT_SKIN, j
 from settings import CHARACTER_STYLE
 from styles import STYLES, Style
 
-FEMALE = {"long hair", "very long hair", "twintails", "braid", "hair bun", "double bun", "ponytail", "bob cut", "hair flower"}
+FEMALE = {
+    "long hair",
+    "very long hair",
+    "twintails",
+    "braid",
+    "hair bun",
+    "double bun",
+    "ponytail",
+    "bob cut",
+    "hair flower",
+}
 OPTIONAL = ("accessories", "glasses", "facialHair", "beard", "features", "earrings", "rearHair", "freckles")
 
 
@@ -71,8 +81,11 @@ def _face(parts: Style, rng: random.Random, options: dict) -> list[str]:
         options |= {"glasses": [option], "glassesProbability": 100, "glassesColor": [rng.choice(GLASSES)]}
     if parts.eyes:
         eyewear = {key: value for key, value in parts.eyes.items() if set(value) & {"glasses", "sunglasses"}}
-        table = eyewear if eyewear and rng.random() < parts.eyewear_share else \
-            {key: value for key, value in parts.eyes.items() if key not in eyewear}
+        table = (
+            eyewear
+            if eyewear and rng.random() < parts.eyewear_share
+            else {key: value for key, value in parts.eyes.items() if key not in eyewear}
+        )
         open_eyes = {key: value for key, value in table.items() if not value}
         option, eyes = _pick(open_eyes if open_eyes and (worn or rng.random() < 0.5) else table, rng)
         options["eyes"] = [option]
@@ -96,7 +109,7 @@ def background(rng: random.Random, avoid: str) -> tuple[tuple[str, str], list[st
     top = jitter(BACKGROUND[name], rng, 0.6)
     if name in ("white", "black", "grey") or rng.random() > 0.15:
         return (top, top), [f"{name} background"], name
-    pale = "".join(f"{(int(top[i:i + 2], 16) + 2 * 255) // 3:02x}" for i in (0, 2, 4))
+    pale = "".join(f"{(int(top[i : i + 2], 16) + 2 * 255) // 3:02x}" for i in (0, 2, 4))
     return (top, pale), [f"{name} background", "gradient background"], name
 
 
@@ -107,20 +120,29 @@ def framing(style: str, rng: random.Random, wide: bool = False) -> dict:
     if STYLES[style].clothes:
         scale = rng.randint(98 if wide else 100, 108 + 6 * reach)
         return {"scale": scale, "translateX": across, "translateY": rng.randint(1, 2 + 3 * reach)}
-    return {"scale": rng.randint(96 - 4 * reach, 106 + 4 * reach), "translateX": across, "translateY": rng.randint(-2 * reach, 2 * reach)}
+    return {
+        "scale": rng.randint(96 - 4 * reach, 106 + 4 * reach),
+        "translateX": across,
+        "translateY": rng.randint(-2 * reach, 2 * reach),
+    }
 
 
 def _sample(style: str, rng: random.Random) -> Avatar:
     """Return a random avatar of a style."""
     parts = STYLES[style]
-    options: dict = {"seed": str(rng.random()), "backgroundColor": ["transparent"]} | {f"{part}Probability": 0 for part in OPTIONAL}
+    options: dict = {"seed": str(rng.random()), "backgroundColor": ["transparent"]} | {
+        f"{part}Probability": 0 for part in OPTIONAL
+    }
     hair, colour = _hair(parts, rng, options)
     back, back_tags, back_name = background(rng, avoid=colour)
     tags = hair + _face(parts, rng, options)
     if parts.beard and not FEMALE & set(hair) and rng.random() < 0.3:
         option, beard = _pick(parts.beard, rng)
-        options |= {parts.beard_option: [option], f"{parts.beard_option}Probability": 100,
-                    "facialHairColor": options["hairColor"]}
+        options |= {
+            parts.beard_option: [option],
+            f"{parts.beard_option}Probability": 100,
+            "facialHairColor": options["hairColor"],
+        }
         tags += beard
     tags += _clothes(parts, rng, options, avoid=back_name)
     dark = rng.random() < 0.3
@@ -130,22 +152,51 @@ def _sample(style: str, rng: random.Random) -> Avatar:
     for option, values in parts.free.items():
         options[option] = [rng.choice(values)]
     person = "1girl" if FEMALE & set(hair) and not {"beard", "mustache"} & set(tags) else "1boy"
-    return Avatar(style, options, back, (person, "solo", *tags, *back_tags, *([parts.word] if parts.word else [])))
+    return Avatar(
+        style, options, back, (person, "solo", *tags, *back_tags, *([parts.word] if parts.word else []))
+    )
 
 
 def sample_character(rng: random.Random) -> Avatar:
     """Return the held-out character: fixed hair, face, skin and glasses; other expression, clothes and background each time."""
     parts = STYLES[CHARACTER_STYLE]
-    options: dict = {"seed": "mira", "backgroundColor": ["transparent"]} | {f"{part}Probability": 0 for part in OPTIONAL}
+    options: dict = {"seed": "mira", "backgroundColor": ["transparent"]} | {
+        f"{part}Probability": 0 for part in OPTIONAL
+    }
     mouth_option, mouth = _pick(parts.mouth, rng)
     eyes_option, eyes = _pick({key: value for key, value in parts.eyes.items() if key != "round"}, rng)
     back, back_tags, name = background(rng, avoid="aqua")
     clothes = _clothes(parts, rng, options, avoid=name)
-    options |= {"hair": ["full"], "hairColor": ["35c4c8"], "baseColor": ["75462a"], "mouth": [mouth_option], "eyes": [eyes_option],
-                "glasses": ["round"], "glassesProbability": 100, "glassesColor": ["f4d150"], "nose": ["curve"],
-                "ears": ["attached"], "eyebrows": ["eyelashesUp"], "earrings": ["hoop"], "earringsProbability": 100,
-                "earringColor": ["f4d150"]}
+    options |= {
+        "hair": ["full"],
+        "hairColor": ["35c4c8"],
+        "baseColor": ["75462a"],
+        "mouth": [mouth_option],
+        "eyes": [eyes_option],
+        "glasses": ["round"],
+        "glassesProbability": 100,
+        "glassesColor": ["f4d150"],
+        "nose": ["curve"],
+        "ears": ["attached"],
+        "eyebrows": ["eyelashesUp"],
+        "earrings": ["hoop"],
+        "earringsProbability": 100,
+        "earringColor": ["f4d150"],
+    }
     options |= framing(CHARACTER_STYLE, rng, wide=True)
-    tags = ("1girl", "solo", "aqua hair", "long hair", "wavy hair", *mouth, *eyes, "glasses", "round eyewear", *clothes,
-            "dark skin", *back_tags, parts.word)
+    tags = (
+        "1girl",
+        "solo",
+        "aqua hair",
+        "long hair",
+        "wavy hair",
+        *mouth,
+        *eyes,
+        "glasses",
+        "round eyewear",
+        *clothes,
+        "dark skin",
+        *back_tags,
+        parts.word,
+    )
     return Avatar(CHARACTER_STYLE, options, back, tags)

@@ -23,7 +23,9 @@ def main(arguments: list[str]) -> int:
     if not python.exists():
         found = find_python()
         if not found:
-            print("No Python 3.13 found, which is what Colab has: install it, or put it on the path as python3.13.")
+            print(
+                "No Python 3.13 found, which is what Colab has: install it, or put it on the path as python3.13."
+            )
             return 2
         subprocess.run([found, "-m", "venv", "--clear", str(VENV)], check=True)
     pip(python, "-r", str(PINS))
@@ -39,9 +41,14 @@ def main(arguments: list[str]) -> int:
 
 def find_python() -> str | None:
     """A Python 3.13 that runs."""
-    candidates = [shutil.which("python3.13"), *map(str, sorted(Path.home().glob(".pyenv/versions/3.13*/bin/python")))]
+    candidates = [
+        shutil.which("python3.13"),
+        *map(str, sorted(Path.home().glob(".pyenv/versions/3.13*/bin/python"))),
+    ]
     for candidate in filter(None, candidates):
-        said = subprocess.run([candidate, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True)
+        said = subprocess.run(
+            [candidate, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True
+        )
         if said.stdout.strip() == "(3, 13)":
             return candidate
     return None
@@ -69,7 +76,9 @@ def installed(python: Path) -> dict[str, str]:
 def changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
     """One line for each package of `before` that is now another version or gone."""
     return [
-        f"  {name} {version} -> {after.get(name, 'gone')}" for name, version in before.items() if after.get(name) != version
+        f"  {name} {version} -> {after.get(name, 'gone')}"
+        for name, version in before.items()
+        if after.get(name) != version
     ]
 
 

@@ -10,7 +10,9 @@ from lora_nb.verbs import VERBS
 
 HOME = Path(__file__).parents[1]
 DEMO_RUNS = ("configs/demo/train.toml", "lora_nb/demo/train.toml")
-CONFIGS = [kind for kind in vars(config).values() if isinstance(kind, type) and kind.__module__ == config.__name__]
+CONFIGS = [
+    kind for kind in vars(config).values() if isinstance(kind, type) and kind.__module__ == config.__name__
+]
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
@@ -34,7 +36,10 @@ def test_one_name_means_one_thing(kind):
     [
         ({"learning_rate": 0, "text_encoder_lr": 0}, "nothing would be trained"),
         ({"lr_warmup_steps": 1.5}, "neither a share below 1 nor a whole number"),
-        ({"min_bucket_reso": 512, "max_bucket_reso": 256}, "min_bucket_reso = 512 is above max_bucket_reso = 256"),
+        (
+            {"min_bucket_reso": 512, "max_bucket_reso": 256},
+            "min_bucket_reso = 512 is above max_bucket_reso = 256",
+        ),
         ({"rank": 0}, "rank = 0 is not usable: it must be a whole number from 1 to 256"),
         ({"lr_scheduler": "cosinee"}, "lr_scheduler = 'cosinee' is not usable: it must be one of constant"),
         ({"learning_rat": 1e-4}, 'did you mean "learning_rate"'),

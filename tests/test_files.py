@@ -25,7 +25,9 @@ def test_write_takes_the_place_of_the_old_content_and_leaves_nothing_else(tmp_pa
     assert [each.name for each in tmp_path.iterdir()] == ["state.bin"]
 
 
-@pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt(), ValueError()])
+@pytest.mark.parametrize(
+    "fault", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt(), ValueError()]
+)
 def test_a_write_that_fails_half_way_keeps_the_old_content(tmp_path: Path, fault):
     path = tmp_path / "lora.safetensors"
     files.write_bytes(path, b"old")

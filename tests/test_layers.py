@@ -6,25 +6,46 @@ from pathlib import Path
 import pytest
 
 HOME = Path(__file__).parents[1]
-HEAVY = ["torch", "torchvision", "diffusers", "transformers", "peft", "accelerate", "onnxruntime", "imagededup", "fiftyone", "tensorboard"]
+HEAVY = [
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "peft",
+    "accelerate",
+    "onnxruntime",
+    "imagededup",
+    "fiftyone",
+    "tensorboard",
+]
 
 
 def python(code: str, where: Path = HOME) -> str:
     own = {**os.environ, "PYTHONPATH": str(HOME)}
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=where, env=own, check=True)
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=where, env=own, check=True
+    )
     return said.stdout.strip()
 
 
 def test_the_imports_keep_their_contracts():
     """Layers from the ground up, widgets in the forms alone, nothing heavy in the kernel's side."""
-    line = [sys.executable, "-c", "import sys; from importlinter.cli import lint_imports_command as go; sys.exit(go())"]
-    said = subprocess.run([*line, "--no-cache", "--no-logo"], capture_output=True, text=True, encoding="utf-8", cwd=HOME)
+    line = [
+        sys.executable,
+        "-c",
+        "import sys; from importlinter.cli import lint_imports_command as go; sys.exit(go())",
+    ]
+    said = subprocess.run(
+        [*line, "--no-cache", "--no-logo"], capture_output=True, text=True, encoding="utf-8", cwd=HOME
+    )
     assert said.returncode == 0, said.stdout + said.stderr
     assert "3 kept, 0 broken" in said.stdout
 
 
 def test_the_style_is_kept():
-    said = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "."], capture_output=True, text=True, cwd=HOME)
+    said = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--no-cache", "."], capture_output=True, text=True, cwd=HOME
+    )
     assert said.returncode == 0, said.stdout
 
 
@@ -39,9 +60,14 @@ def test_the_forms_are_there_at_once_and_leave_torch_out():
     assert min(float(took) for took, *_ in runs) < 0.5
 
 
-@pytest.mark.parametrize("module", ["jobs", "colab", "verbs", "flags", "reporter", "importer", "aside", "plan", "bases"])
+@pytest.mark.parametrize(
+    "module", ["jobs", "colab", "verbs", "flags", "reporter", "importer", "aside", "plan", "bases"]
+)
 def test_what_a_kernel_or_a_help_text_needs_leaves_torch_out(module):
-    assert python(f"import sys, lora_nb.{module}; print([name for name in {HEAVY} if name in sys.modules])") == "[]"
+    assert (
+        python(f"import sys, lora_nb.{module}; print([name for name in {HEAVY} if name in sys.modules])")
+        == "[]"
+    )
 
 
 def test_an_import_does_nothing_else(tmp_path: Path):

@@ -46,7 +46,9 @@ class TestFlags:
 
     def test_flags_win_over_the_file(self, tmp_path: Path):
         (tmp_path / "run.toml").write_text("rank = 4\nalpha = 2\nmin_snr_gamma = 3.0\n")
-        config = read(str(tmp_path / "run.toml"), "--alpha", "1e0", "--min_snr_gamma", "none", "--resolution", "64")
+        config = read(
+            str(tmp_path / "run.toml"), "--alpha", "1e0", "--min_snr_gamma", "none", "--resolution", "64"
+        )
         assert (config.rank, config.alpha, config.min_snr_gamma, config.resolution) == (4, 1.0, None, 64)
 
     @pytest.mark.parametrize(("flag", "value"), [(["--flip_aug"], True), (["--flip_aug", "true"], True), (["--flip_aug=false"], False)])  # fmt: skip
@@ -78,7 +80,9 @@ class TestFlags:
 
     def test_a_misspelt_key_in_the_file_is_refused(self, tmp_path: Path):
         (tmp_path / "run.toml").write_text("learning_rat = 1e-4")
-        with pytest.raises(ValueError, match='run.toml: unknown setting "learning_rat"; did you mean "learning_rate"'):
+        with pytest.raises(
+            ValueError, match='run.toml: unknown setting "learning_rat"; did you mean "learning_rate"'
+        ):
             read(str(tmp_path / "run.toml"))
 
 
@@ -125,7 +129,10 @@ class TestCommandLine:
     def test_import_tells_what_it_did(self, dataset: Path, tmp_path: Path, capsys):
         target = tmp_path / "other" / "dataset"
         job = tmp_path / "job"
-        assert main(["import", "--source", str(dataset), "--train_data_dir", str(target), "--job_dir", str(job)]) == 0
+        assert (
+            main(["import", "--source", str(dataset), "--train_data_dir", str(target), "--job_dir", str(job)])
+            == 0
+        )
         assert "Imported 3 pictures and 1 captions" in capsys.readouterr().out
         events = [json.loads(line) for line in (job / jobs.EVENTS).read_text(encoding="utf-8").splitlines()]
         assert events[-1]["event"] == "Finished"
@@ -134,14 +141,18 @@ class TestCommandLine:
     def test_help_of_a_verb_is_quick_and_loads_no_torch(self):
         code = "import sys; from lora_nb.__main__ import main; code = main(['train', '--help']); print('torch' in sys.modules, code)"
         begin = time.monotonic()
-        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
+        said = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True
+        )
         assert said.stdout.splitlines()[-1] == "False 0"
         assert time.monotonic() - begin < 3
 
     def test_emoji_pass_on_a_console_of_another_encoding(self, dataset: Path):
         write_caption(dataset / "1.png", "📈 köln")
         line = [sys.executable, "-m", "lora_nb", "top_tags", "--train_data_dir", str(dataset)]
-        said = subprocess.run(line, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"}, check=True)
+        said = subprocess.run(
+            line, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"}, check=True
+        )
         assert "📈 köln" in said.stdout.decode("utf-8")
 
     def test_a_reader_that_goes_away_is_no_fault(self, dataset: Path):
@@ -225,7 +236,9 @@ class TestTraining:
 
     def test_ctrl_c_saves_the_state_and_the_same_line_goes_on(self, line, dataset: Path):
         events = dataset.parent / "job" / jobs.EVENTS
-        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+        process = subprocess.Popen(
+            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        )
         wait_for(lambda: events.exists() and '"StepLog"' in events.read_text(encoding="utf-8"))
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -236,8 +249,14 @@ class TestTraining:
         assert said.returncode == 0, said.stderr
         assert "Going on with the run that stopped after step" in said.stdout
         folders = dataset.parent
-        assert [path.name for path in lora_files(folders / "output", "cat")] == ["cat-01.safetensors", "cat-02.safetensors"]
-        assert str(folders / "samples" / "grid.png") in said.stdout and (folders / "samples" / "grid.png").exists()
+        assert [path.name for path in lora_files(folders / "output", "cat")] == [
+            "cat-01.safetensors",
+            "cat-02.safetensors",
+        ]
+        assert (
+            str(folders / "samples" / "grid.png") in said.stdout
+            and (folders / "samples" / "grid.png").exists()
+        )
         again = subprocess.run(line, capture_output=True, text=True, encoding="utf-8")
         assert again.returncode == 0 and "already finished" in again.stdout
         assert [path.name for path in (folders / "samples").glob("grid*.png")] == ["grid.png"]

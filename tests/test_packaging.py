@@ -44,7 +44,9 @@ def test_the_colab_leg_sees_a_version_that_changed():
 def test_requirements_and_pyproject_agree():
     requirements = names_and_ranges((HOME / "requirements.txt").read_text(encoding="utf-8").splitlines())
     extras = PROJECT["optional-dependencies"]
-    assert requirements == names_and_ranges(PROJECT["dependencies"] + extras["bitsandbytes"] + extras["fiftyone"])
+    assert requirements == names_and_ranges(
+        PROJECT["dependencies"] + extras["bitsandbytes"] + extras["fiftyone"]
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in RANGES if colab_leg.plain(name) in OF_COLAB])
@@ -54,7 +56,9 @@ def test_what_colab_has_is_within_the_ranges(name):
 
 
 def test_fiftyone_is_left_out_where_colab_would_have_to_change_for_it():
-    line = next(line for line in (HOME / "requirements.txt").read_text().splitlines() if line.startswith("fiftyone"))
+    line = next(
+        line for line in (HOME / "requirements.txt").read_text().splitlines() if line.startswith("fiftyone")
+    )
     assert 'python_version < "3.13"' in line
 
 

@@ -19,7 +19,24 @@ def test_usable_project_names(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "my cat", "a.b", "..", "../x", "/x", "x/", "a//b", "a/b/c", "c:x", "a\\b", "(a)", "what?", "a\nb"]
+    "name",
+    [
+        "",
+        " ",
+        "my cat",
+        "a.b",
+        "..",
+        "../x",
+        "/x",
+        "x/",
+        "a//b",
+        "a/b/c",
+        "c:x",
+        "a\\b",
+        "(a)",
+        "what?",
+        "a\nb",
+    ],
 )
 def test_unusable_project_names(name):
     with pytest.raises(ValueError, match="project name"):

@@ -97,13 +97,17 @@ def test_an_installation_that_failed_is_not_taken_for_whole(run, some_venv: Path
 
 @pytest.mark.parametrize("version", [(3, 9), (3, 10), (2, 7)])
 def test_an_old_python_is_told_what_to_do(run, version):
-    with pytest.raises(run.Trouble, match=r"This is Python \d\.\d+, and 3\.11 or newer is needed: (run it|install)"):
+    with pytest.raises(
+        run.Trouble, match=r"This is Python \d\.\d+, and 3\.11 or newer is needed: (run it|install)"
+    ):
         run.check_python(version)
 
 
 def test_a_python_without_pip_is_told_what_to_install(run, monkeypatch):
     """Debian's python3 without python3-venv says so and fails."""
-    said = subprocess.CompletedProcess([], 1, "", "The virtual environment was not created: ensurepip is not available")
+    said = subprocess.CompletedProcess(
+        [], 1, "", "The virtual environment was not created: ensurepip is not available"
+    )
     monkeypatch.setattr(run.subprocess, "run", lambda *_, **__: said)
     with pytest.raises(run.Trouble, match="apt-get install python3-venv"):
         run.make_venv()
@@ -141,11 +145,18 @@ def test_the_demo_says_where_everything_is(run):
     project = run.HOME / run.PROJECT
     with pytest.raises(run.Trouble, match="without LoRA files"):
         run.results(project)
-    for path in ("output/demo-01.safetensors", "output/demo-02.safetensors", "samples/grid.png", "report/curate.json"):
+    for path in (
+        "output/demo-01.safetensors",
+        "output/demo-02.safetensors",
+        "samples/grid.png",
+        "report/curate.json",
+    ):
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).touch()
     said = "\n".join(run.results(project))
-    assert "demo-02.safetensors (and 1 more" in said and "grid.png" in said and str(project / "report") in said
+    assert (
+        "demo-02.safetensors (and 1 more" in said and "grid.png" in said and str(project / "report") in said
+    )
 
 
 def test_every_demo_step_has_its_settings(run):
