@@ -121,7 +121,7 @@ class TrainConfig:
     keep_tokens: int = setting(1, "first tags that stay in place: the number of trigger words", min=0, max=10, group="Captions")
     caption_dropout_rate: float = setting(0.0, "share of the steps that see no caption", min=0, max=1, group="Captions", advanced=True)
     caption_extension: str = setting(".txt", "ending of the caption files", group="Captions", advanced=True)
-    max_token_length: Literal[75, 150, 225] = setting(225, "longest caption in tokens", group="Captions", advanced=True)
+    max_token_length: Literal[75, 150, 225] = setting(225, "longest caption in tokens; what is longer is cut, shorter ones are not padded to it", group="Captions", advanced=True)
     clip_skip: int = setting(1, "layer of the text encoder counted from its end; 2 for anime bases", min=1, max=12, group="Captions")
 
     max_train_epochs: int = setting(10, "how often the whole set is gone through", min=1, max=1000, group="Length")

@@ -21,7 +21,7 @@ from lora_nb import checkpoints, diffusion, events, lora, metadata, project, sta
 from lora_nb.config import TrainConfig
 from lora_nb.dataset import Batch, EpochDataset, Posterior, dice, load_batches
 from lora_nb.lora_file import DTYPES, LoraFile
-from lora_nb.models import BaseModel, encode_prompts
+from lora_nb.models import BaseModel, encode_prompts, fitting_length
 from lora_nb.plan import RunPlan
 from lora_nb.prepare import encode_once, inject_lora, make_optimizer
 from lora_nb.preview import draw_previews
@@ -45,7 +45,7 @@ class Run:
     encoded: list[tuple[Posterior, ...]]
     signal: Tensor  # (timesteps,) alphas_cumprod
     about: dict[str, str]  # metadata every file of the run shares
-    text_cache: dict[str, Tensor]
+    text_cache: dict[tuple[str, int], Tensor]
 
     @classmethod
     def begin(
@@ -194,19 +194,22 @@ class Run:
         )
 
     def encode(self, captions: tuple[str, ...]) -> Tensor:
-        """(B, T, D) the captions as the U-Net reads them; kept for reuse when neither they nor the encoder change."""
+        """(B, T, D) the captions as the U-Net reads them; kept for reuse when neither they nor the encoder change.
+
+        T is what the longest needs and no more: padded further, as sd-scripts does, the U-Net would learn from
+        states that it never meets when somebody draws with a short prompt.
+        """
         config, dtype = self.plan.config, self.base.unet.dtype
+        length = min(config.max_token_length, fitting_length(self.base.tokenizer, captions))
         if config.text_encoder_lr or config.shuffle_caption:
             with torch.set_grad_enabled(config.text_encoder_lr > 0):
-                return encode_prompts(self.base, captions, config.clip_skip, config.max_token_length).to(
-                    dtype
-                )
+                return encode_prompts(self.base, captions, config.clip_skip, length).to(dtype)
         for caption in captions:
-            if caption not in self.text_cache:
+            if (caption, length) not in self.text_cache:
                 with torch.no_grad():
-                    hidden = encode_prompts(self.base, [caption], config.clip_skip, config.max_token_length)
-                self.text_cache[caption] = hidden.to(dtype)
-        return torch.cat([self.text_cache[caption] for caption in captions])
+                    hidden = encode_prompts(self.base, [caption], config.clip_skip, length)
+                self.text_cache[caption, length] = hidden.to(dtype)
+        return torch.cat([self.text_cache[caption, length] for caption in captions])
 
     def _share_gradients(self) -> None:
         """Sum the gradients of all processes; one without a batch in the last step adds zeros."""

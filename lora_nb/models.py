@@ -187,6 +187,12 @@ def token_count(tokenizer: CLIPTokenizer, text: str) -> int:
     return len(_tokenize(tokenizer, text))
 
 
+def fitting_length(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> int:
+    """The smallest multiple of 75 tokens that holds each of `texts`: what A1111 pads a prompt to."""
+    longest = max(token_count(tokenizer, text) for text in texts)
+    return max(1, -(-longest // CHUNK)) * CHUNK
+
+
 def _tokenize(tokenizer: CLIPTokenizer, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False, verbose=False).input_ids
 

@@ -4,7 +4,6 @@ Shapes: B batch, C channels, H W pixels, h w latents, T tokens, D width.
 """
 
 import contextlib
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -144,9 +143,7 @@ def _draw(base: BaseModel, prompt: Prompt, clip_skip: int) -> Image.Image:
 def _encode_pair(base: BaseModel, prompt: Prompt, clip_skip: int) -> Tensor:
     """States (2, T, D) of the negative and the prompt, or (1, T, D) of the prompt alone at guidance 1."""
     texts = [prompt.negative, prompt.text] if prompt.guidance > 1 else [prompt.text]
-    longest = max(models.token_count(base.tokenizer, text) for text in texts)
-    chunks = max(1, math.ceil(longest / models.CHUNK))
-    return models.encode_prompts(base, texts, clip_skip, chunks * models.CHUNK)
+    return models.encode_prompts(base, texts, clip_skip, models.fitting_length(base.tokenizer, texts))
 
 
 def _denoise(base: BaseModel, prompt: Prompt, states: Tensor) -> Tensor:

@@ -394,3 +394,22 @@ def test_a_full_disk_is_told_and_loses_nothing(config, tmp_path):
             assert read_lora(path).modules
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_short_caption_is_not_padded_to_the_longest_allowed(config):
+    """Limits of 75 and 225 tokens teach the same when every caption has fewer than 75."""
+    short, long = elsewhere(replace(config, max_token_length=75), "short"), elsewhere(config, "long")
+    train(short)
+    train(long)
+    assert read_bytes_of_weights(short) == read_bytes_of_weights(long)
+
+
+def test_captions_longer_than_75_tokens_are_read_whole(config):
+    """With long captions in some pictures a run at 225 tokens learns otherwise than one cut at 75."""
+    folder = Path(config.train_data_dir)
+    (folder / "00.txt").write_text("ohwx, " + ", ".join(["red circle", "blue square", "cat", "dog"] * 15))
+    config = replace(config, shuffle_caption=False, text_encoder_lr=0.0)
+    short, long = elsewhere(replace(config, max_token_length=75), "short"), elsewhere(config, "long")
+    train(short)
+    train(long)
+    assert read_bytes_of_weights(short) != read_bytes_of_weights(long)
