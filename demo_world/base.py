@@ -2,13 +2,10 @@
 
 import random
 import shutil
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
@@ -19,12 +16,11 @@ import vae as vae_stage
 from prompts import prompt
 from render import pictures, sheet
 from settings import DEMO, LATENT, SCRATCH, UNET_STYLES, WIDTH
-from training import Run, rank
+from training import Run, rank, side_by_side
 
 # B batch, C channels, h w latents, T tokens, D width.
 FOLDER = DEMO / "base"
 PICTURES = ("base", 24000)
-USED = 12000  # the pictures that the U-Net sees; all train the VAE
 GAMMA = 5.0  # Min-SNR weighting, arXiv 2303.09556
 PREVIEW = (
     "1girl, red hair, long hair, smile, blue background",
@@ -77,8 +73,7 @@ def latents() -> Tensor:
     cache = SCRATCH / "latents.pt"
     if not cache.exists():
         model = vae_stage.load()
-        drawn = pictures(*PICTURES)
-        images = vae_stage.small(replace(drawn, images=drawn.images[:USED]), 3)
+        images = vae_stage.small(pictures(*PICTURES), 3)
         with torch.autocast("cpu", torch.bfloat16):
             parts = [
                 model.encode(vae_stage.to_tensor(part)).latent_dist.mean.float()
@@ -172,29 +167,13 @@ def drawn(
     return (images * 255).round().astype(np.uint8)
 
 
-def train(workers: int = 2) -> None:
-    """Train the U-Net and write the base, with workers of one thread each: on a busy CPU faster than many threads; resumes."""
+def train() -> None:
+    """Train the U-Net and write the base; resumes."""
     latents()
-    meeting = SCRATCH / "meeting"
-    meeting.unlink(missing_ok=True)
-    torch.multiprocessing.spawn(_work, (workers, str(meeting)), nprocs=workers)
+    side_by_side(_train)
 
 
-def _work(number: int, workers: int, meeting: str) -> None:
-    """Train as one of the workers."""
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo",
-        init_method=f"file://{meeting}",
-        rank=number,
-        world_size=workers,
-        timeout=timedelta(minutes=30),
-    )
-    _train()
-    dist.destroy_process_group()
-
-
-def _train(steps: int = 1900, batch: int = 24) -> None:
+def _train(steps: int = 4200, batch: int = 24) -> None:
     """Train; a preview sheet and the folder at every checkpoint. `batch`: pictures a worker."""
     x = latents()
     whole = pictures(*PICTURES)
@@ -203,7 +182,6 @@ def _train(steps: int = 1900, batch: int = 24) -> None:
     tokenizer = text_stage.CLIPTokenizer.from_pretrained(text_stage.FOLDER)
     strange = text_stage.strange_words()
     alphas = scheduler().alphas_cumprod
-    torch.manual_seed(0)
     run = Run("base", nn.ModuleDict({"unet": build()}), steps, 1e-3, every=200)
     run.modules["unet"].set_attn_processor(
         AttnProcessor()

@@ -90,6 +90,7 @@ def main() -> None:
     for name, stage in STAGES.items():
         if name in chosen.stage:
             print(f"== {name}", flush=True)
+            torch.manual_seed(0)
             stage()
 
 

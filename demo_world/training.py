@@ -1,7 +1,9 @@
-"""What every training loop shares: the learning rate's course, checkpoints that resume, an average of the weights, a log."""
+"""What every training loop shares: the learning rate's course, workers, checkpoints that resume, an average of the weights, a log."""
 
 import json
 import time
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -17,6 +19,28 @@ def course(step: int, steps: int, warmup: int = 150) -> float:
         return (step + 1) / warmup
     late = max(0.0, (step / steps - 0.5) * 2)
     return 1 - 0.98 * min(late, 1.0)
+
+
+def side_by_side(train: Callable[[], None], workers: int = 2) -> None:
+    """Run `train` (a module's function) in processes of one thread each that share their gradients: faster than threads."""
+    meeting = SCRATCH / "meeting"
+    meeting.unlink(missing_ok=True)
+    torch.multiprocessing.spawn(_work, (train, workers, str(meeting)), nprocs=workers)
+
+
+def _work(number: int, train: Callable[[], None], workers: int, meeting: str) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    dist.init_process_group(
+        "gloo",
+        init_method=f"file://{meeting}",
+        rank=number,
+        world_size=workers,
+        timeout=timedelta(minutes=30),
+    )
+    train()
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 def share_gradients(weights: list[nn.Parameter]) -> None:

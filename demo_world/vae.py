@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from render import Pictures, pictures, sheet, shrink
 from settings import SCALING, SCRATCH, SIZE
-from training import Run
+from training import Run, rank, side_by_side
 
 # B batch, C channels, H W pixels, h w latents.
 FILE = SCRATCH / "vae.pt"
@@ -102,14 +102,19 @@ def psnr(vae: AutoencoderKL, images: np.ndarray) -> float:
     return float((10 * torch.log10(4 / (x - y).square().mean((1, 2, 3)))).mean())
 
 
-def train(steps: int = 3000, batch: int = 8) -> None:
+def train() -> None:
     """Train, whiten and store the VAE; resumes."""
-    x = torch.from_numpy(small(pictures("base", 24000), 0))
+    side_by_side(_train)
+
+
+def _train(steps: int = 3000, batch: int = 8) -> None:
+    """Train; a sheet of reconstructions at every checkpoint. `batch`: pictures a worker."""
+    drawn = small(pictures("base", 24000), 0)
     held_out = small(pictures("tagger_test", 2000), 1)[:128]
     run = Run("vae", nn.ModuleDict({"vae": build()}), steps, 1e-3)
     vae = run.modules["vae"].train()
     while run.step < steps:
-        chosen = to_tensor(x[torch.randint(0, len(x), (batch,))].numpy())
+        chosen = to_tensor(drawn[torch.randint(0, len(drawn), (batch,)).numpy()])
         loss, error = loss_of(vae, varied(chosen, 48 if run.step < 0.6 * steps else SIZE))
         if run.update(loss, mse=error):
             average = run.averaged(nn.ModuleDict({"vae": build()}))["vae"]
@@ -119,6 +124,7 @@ def train(steps: int = 3000, batch: int = 8) -> None:
                     average.decode(average.encode(to_tensor(held_out[:30])).latent_dist.mean).sample
                 )
             sheet(np.concatenate([held_out[:30], again]), 15, run.folder / "sheet.png")
-    final = run.averaged(nn.ModuleDict({"vae": build()}))["vae"]
-    whiten(final, to_tensor(x[:1000].numpy()))
-    torch.save(final.state_dict(), FILE)
+    if rank() == 0:
+        final = run.averaged(nn.ModuleDict({"vae": build()}))["vae"]
+        whiten(final, to_tensor(drawn[:1000]))
+        torch.save(final.state_dict(), FILE)

@@ -92,6 +92,15 @@ def remove_tags(text: str, tags: Iterable[str]) -> str:
     return text if len(kept) == len(parts) else "".join(kept).strip(", \n")
 
 
+def remove_trigger(text: str, trigger: str) -> str:
+    """`text` without the trigger words, be they tags or words of a sentence; the same text when it holds none."""
+    words = split_tags(trigger)
+    text = remove_tags(text, words)
+    for word in map(re.escape, words):
+        text = re.sub(rf"(?<=\w)\s+{word}(?!\w)|(?<!\w){word}(?!\w)\s*", "", text, flags=re.IGNORECASE)
+    return text
+
+
 def merge_tags(old: str, new: str) -> str:
     """`old` as it is written, followed by the tags of `new` it lacks."""
     known = {same_tag(tag) for tag in split_tags(old)}

@@ -1,7 +1,4 @@
-"""A run in progress: the step, the epochs, what is saved on the way.
-
-Shapes: B batch, C channels, h w latents, T tokens, D width.
-"""
+"""A run in progress: the step, the epochs, what is saved on the way."""
 
 import gc
 import hashlib
@@ -15,13 +12,14 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from diffusers.optimization import get_scheduler
-from torch import Tensor, nn
+from torch import nn
 
-from lora_nb import checkpoints, diffusion, events, lora, metadata, project, state
+from lora_nb import checkpoints, events, lora, metadata, project, state
 from lora_nb.config import TrainConfig
 from lora_nb.dataset import Batch, EpochDataset, Posterior, dice, load_batches
 from lora_nb.lora_file import DTYPES, LoraFile
-from lora_nb.models import BaseModel, encode_prompts, fitting_length
+from lora_nb.models import BaseModel
+from lora_nb.objective import Objective
 from lora_nb.plan import RunPlan
 from lora_nb.prepare import encode_once, inject_lora, make_optimizer
 from lora_nb.preview import draw_previews
@@ -43,9 +41,8 @@ class Run:
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
     encoded: list[tuple[Posterior, ...]]
-    signal: Tensor  # (timesteps,) alphas_cumprod
+    objective: Objective
     about: dict[str, str]  # metadata every file of the run shares
-    text_cache: dict[tuple[str, int], Tensor]
 
     @classmethod
     def begin(
@@ -90,8 +87,7 @@ class Run:
             optimizer,
             scheduler,
             encoded,
-            diffusion.alphas_cumprod(base.scheduler_config).to(accelerator.device),
-            {},
+            Objective(config, base, accelerator.device),
             {},
         )
         run.about = metadata.of_run(plan, run._facts())
@@ -146,7 +142,7 @@ class Run:
         """What is left of an epoch: this process's batches of each step, and the pictures of all processes in it."""
         plan, accelerator = self.plan, self.accelerator
         dataset = EpochDataset(
-            plan, self.encoded, self.base.vae.config.scaling_factor, len(self.signal), epoch
+            plan, self.encoded, self.base.vae.config.scaling_factor, len(self.objective.signal), epoch
         )
         width = accelerator.num_processes * plan.config.gradient_accumulation_steps
         first = self.state.step - (epoch - 1) * plan.steps_per_epoch
@@ -170,7 +166,7 @@ class Run:
             if self.plan.config.dropout:
                 torch.manual_seed(dice(self.plan.config.seed, epoch, batch.samples[0], "dropout"))
             with self.accelerator.autocast():
-                loss = self.losses(batch).sum() / pictures
+                loss = self.objective.losses(batch).sum() / pictures
             self.accelerator.backward(loss)
             total += loss.detach()
         self._share_gradients()
@@ -180,36 +176,6 @@ class Run:
         self.scheduler.step()
         self.optimizer.zero_grad()
         return self.accelerator.reduce(total, "sum").item()
-
-    def losses(self, batch: Batch) -> Tensor:
-        """(B,) the weighted loss of each picture."""
-        device, config = self.accelerator.device, self.plan.config
-        latents, noise = batch.latents.to(device), batch.noise.to(device)
-        signal = self.signal[batch.timesteps]
-        noisy = diffusion.add_noise(latents, noise, signal).to(self.base.unet.dtype)
-        prediction = self.base.unet(noisy, batch.timesteps.to(device), self.encode(batch.captions)).sample
-        wanted = diffusion.target(latents, noise, signal, self.base.prediction_type)
-        return diffusion.losses(
-            prediction, wanted, diffusion.snr_weights(signal, config.min_snr_gamma, self.base.prediction_type)
-        )
-
-    def encode(self, captions: tuple[str, ...]) -> Tensor:
-        """(B, T, D) the captions as the U-Net reads them; kept for reuse when neither they nor the encoder change.
-
-        T is what the longest needs and no more: padded further, as sd-scripts does, the U-Net would learn from
-        states that it never meets when somebody draws with a short prompt.
-        """
-        config, dtype = self.plan.config, self.base.unet.dtype
-        length = min(config.max_token_length, fitting_length(self.base.tokenizer, captions))
-        if config.text_encoder_lr or config.shuffle_caption:
-            with torch.set_grad_enabled(config.text_encoder_lr > 0):
-                return encode_prompts(self.base, captions, config.clip_skip, length).to(dtype)
-        for caption in captions:
-            if (caption, length) not in self.text_cache:
-                with torch.no_grad():
-                    hidden = encode_prompts(self.base, [caption], config.clip_skip, length)
-                self.text_cache[caption, length] = hidden.to(dtype)
-        return torch.cat([self.text_cache[caption, length] for caption in captions])
 
     def _share_gradients(self) -> None:
         """Sum the gradients of all processes; one without a batch in the last step adds zeros."""

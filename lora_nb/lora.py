@@ -3,7 +3,8 @@
 Shapes: R rank.
 """
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -170,3 +171,16 @@ def set_strength(
         for layer in _layers(model).values():
             layer.scaling[ADAPTER] = value * layer.lora_alpha[ADAPTER] / layer.r[ADAPTER]
             layer._disable_adapters = value == 0
+
+
+@contextlib.contextmanager
+def switched_off(*models: nn.Module) -> Iterator[None]:
+    """Within it the models are exactly the base."""
+    layers = {layer: layer._disable_adapters for model in models for layer in _layers(model).values()}
+    for layer in layers:
+        layer._disable_adapters = True
+    try:
+        yield
+    finally:
+        for layer, before in layers.items():
+            layer._disable_adapters = before

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lora_nb import bases, events, project
 from lora_nb.buckets import Placement, count_batches, place
+from lora_nb.captions import remove_trigger
 from lora_nb.config import TrainConfig
 from lora_nb.images import ImageItem, scan
 
@@ -73,7 +74,7 @@ def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent =
     total = config.max_train_steps or config.max_train_epochs * steps_per_epoch
     epochs = -(-total // steps_per_epoch)
     lines = _step_math(config, found.items, steps_per_epoch, epochs, total)
-    warnings += _without_effect(config)
+    warnings += _without_effect(config, captions)
     if total > MANY_STEPS:
         warnings.append(
             f"{total} steps is a great deal: most LoRAs are done within 2000. Fewer epochs or repeats?"
@@ -160,7 +161,7 @@ def _number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def _without_effect(config: TrainConfig) -> list[str]:
+def _without_effect(config: TrainConfig, captions: Sequence[str]) -> list[str]:
     """Settings that do nothing in this combination, one sentence each."""
     changed = {
         name: getattr(config, name) != getattr(TrainConfig(), name)
@@ -182,6 +183,12 @@ def _without_effect(config: TrainConfig) -> list[str]:
         (
             changed["keep_tokens"] and config.keep_tokens and not config.shuffle_caption,
             "keep_tokens has no effect without shuffle_caption",
+        ),
+        (
+            config.diff_output_preservation
+            and all(remove_trigger(caption, config.trigger_word) == caption for caption in captions),
+            "diff_output_preservation has no effect: "
+            + ("no caption holds the trigger_word" if config.trigger_word else "there is no trigger_word"),
         ),
     ]
     return [sentence for holds, sentence in cases if holds]

@@ -89,3 +89,22 @@ def test_top_tags_read_sub_folders_and_pass_over_stray_text(tmp_path):
     assert captions.top_tags(tmp_path) == [("hat", 2), ("cat", 1)]
     assert captions.top_tags(tmp_path, n=1) == [("hat", 2)]
     assert captions.top_tags(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "trigger", "without"),
+    [
+        ("ohwx, red hair,  smile", "ohwx", "red hair,  smile"),
+        ("red hair, Ohwx", "ohwx", "red hair"),
+        ("ohwx", "ohwx", ""),
+        ("a photo of ohwx dog, outside", "ohwx", "a photo of dog, outside"),
+        ("red, ohwx dog", "ohwx", "red, dog"),
+        ("a photo of ohwx, red", "ohwx", "a photo of, red"),
+        ("one, a dog in two", "one, two", "a dog in"),
+        ("ohwx_cat, ohwxy", "ohwx", "ohwx_cat, ohwxy"),
+        ("a.c dog, abc", "a.c", "dog, abc"),
+        (" red ,hair", "", " red ,hair"),
+    ],
+)
+def test_the_trigger_word_is_taken_out_of_tags_and_sentences(text, trigger, without):
+    assert captions.remove_trigger(text, trigger) == without

@@ -111,6 +111,21 @@ def test_our_file_does_in_diffusers_what_it_does_here(pipeline, tiny_base, tmp_p
     assert not torch.allclose(ours, base, atol=1e-3) and not torch.allclose(half, ours, atol=1e-3)
 
 
+def test_switched_off_the_models_are_the_base_and_then_as_before(pipeline):
+    base = predict(pipeline.unet, pipeline.text_encoder)
+    inject_both(pipeline.unet, pipeline.text_encoder)
+    lora.load(pipeline.unet, pipeline.text_encoder, randomize_up(pipeline.unet, pipeline.text_encoder))
+    lora.set_strength(pipeline.unet, pipeline.text_encoder, 0.5, 0.0)
+    ours = predict(pipeline.unet, pipeline.text_encoder)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        lora.switched_off(pipeline.unet, pipeline.text_encoder),
+    ):
+        assert torch.equal(predict(pipeline.unet, pipeline.text_encoder), base)
+        raise KeyboardInterrupt
+    assert torch.equal(predict(pipeline.unet, pipeline.text_encoder), ours) and not torch.equal(ours, base)
+
+
 def test_a_file_is_applied_with_its_own_ranks_and_layers(pipeline):
     """A file of the U-Net alone, one layer of another rank and alpha: the update is up @ down * alpha / rank."""
     path = next(p for p in lora.unet_targets(pipeline.unet) if p.endswith("attn1.to_q"))

@@ -98,3 +98,11 @@ def test_warnings_say_what_has_no_effect(config, tmp_path):
     )
     assert "is a great deal" in text
     assert plan_run(replace(config, lr_scheduler="constant")).warnings[1:] == ()
+
+
+def test_preservation_without_a_trigger_word_has_no_effect(config):
+    keeps = replace(config, diff_output_preservation=1.0)
+    assert plan_run(keeps).warnings == ()
+    assert "no effect: there is no trigger_word" in plan_run(replace(keeps, trigger_word="")).warnings[0]
+    strange = plan_run(replace(keeps, trigger_word="sks"))
+    assert strange.warnings == ("diff_output_preservation has no effect: no caption holds the trigger_word",)

@@ -14,9 +14,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from lora_nb import events, settings, state
+from lora_nb import events, lora, settings, state
 from lora_nb.config import TrainConfig
 from lora_nb.lora_file import read_lora
+from lora_nb.models import encode_prompts, load_base
 from lora_nb.train import train
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
@@ -98,6 +99,34 @@ def test_a_run_leaves_numbered_files_that_say_what_they_are(config):
     ]
     assert [line for line in lines if isinstance(line, events.StepLog)] == steps
     assert list((folder.parent / "logs" / "tensorboard" / "cat").iterdir())
+
+
+@torch.no_grad()
+def change(path, folder):
+    """How far a file moves the answers of a base to a caption without the trigger word: mean square over 16 noisy latents."""
+    base = load_base(str(folder))
+    lora.apply(base.unet, base.text_encoder, read_lora(path))
+    noisy = torch.randn(16, 4, 16, 16, generator=torch.Generator().manual_seed(1))
+    times = torch.linspace(20, 980, 16).long()
+
+    def answer():
+        return base.unet(noisy, times, encode_prompts(base, ["red circle, photo"] * 16, 1, 75)).sample
+
+    with lora.switched_off(base.unet, base.text_encoder):
+        before = answer()
+    return float((answer() - before).square().mean())
+
+
+def test_preservation_keeps_the_base_without_the_trigger_word_and_goes_on_exactly(config, tiny_base):
+    changes, files = {}, {}
+    for name, strength in (("plain", 0.0), ("kept", 10.0), ("stopped", 10.0)):
+        run = elsewhere(replace(config, learning_rate=2e-3, diff_output_preservation=strength), name)
+        if name == "stopped":
+            assert train(run, poll=StopAt(stop=7)).status == "stopped"
+        files[name] = Path(train(run).files[-1])
+        changes[name] = change(files[name], tiny_base)
+    assert changes["kept"] < changes["plain"] / 4, changes
+    assert files["kept"].read_bytes() == files["stopped"].read_bytes()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,0 +1,74 @@
+"""The loss of a batch: what the update is to say of the pictures, and what it is to leave as it was.
+
+Shapes: B batch, C channels, h w latents, T tokens, D width.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lora_nb import diffusion, lora
+from lora_nb.captions import remove_trigger
+from lora_nb.config import TrainConfig
+from lora_nb.dataset import Batch
+from lora_nb.models import BaseModel, encode_prompts, fitting_length
+
+
+class Objective:
+    """The loss of a run. `signal` (timesteps,) is the share of the picture left at each timestep."""
+
+    def __init__(self, config: TrainConfig, base: BaseModel, device: torch.device):
+        """Take a base that holds the update, on `device`."""
+        self.config, self.base, self.device = config, base, device
+        self.signal = diffusion.alphas_cumprod(base.scheduler_config).to(device)
+        self.text_cache: dict[tuple[str, int], Tensor] = {}
+
+    def losses(self, batch: Batch) -> Tensor:
+        """(B,) the weighted loss of each picture."""
+        latents, noise = batch.latents.to(self.device), batch.noise.to(self.device)
+        signal, kind = self.signal[batch.timesteps], self.base.prediction_type
+        noisy = diffusion.add_noise(latents, noise, signal).to(self.base.unet.dtype)
+        prediction = self.predict(noisy, batch.timesteps, batch.captions)
+        weights = diffusion.snr_weights(signal, self.config.min_snr_gamma, kind)
+        losses = diffusion.losses(prediction, diffusion.target(latents, noise, signal, kind), weights)
+        if self.config.diff_output_preservation:
+            losses = losses + self.config.diff_output_preservation * self.changes(batch, noisy, weights)
+        return losses
+
+    def changes(self, batch: Batch, noisy: Tensor, weights: Tensor) -> Tensor:
+        """(B,) how far the update moves the prediction where the caption lacks its trigger word; 0 if it never had one.
+
+        ai-toolkit's differential output preservation: what regularisation pictures are for, without any.
+        """
+        plain = [remove_trigger(caption, self.config.trigger_word) for caption in batch.captions]
+        rows = [row for row, caption in enumerate(batch.captions) if plain[row] != caption]
+        losses = torch.zeros_like(weights)
+        if rows:
+            seen = noisy[rows], batch.timesteps[rows], [plain[row] for row in rows]
+            with torch.no_grad(), lora.switched_off(self.base.unet, self.base.text_encoder):
+                wanted = self.predict(*seen)
+            losses[rows] = diffusion.losses(self.predict(*seen), wanted, weights[rows])
+        return losses
+
+    def predict(self, noisy: Tensor, timesteps: Tensor, captions: Sequence[str]) -> Tensor:
+        """(B, C, h, w) what the U-Net makes of noisy latents."""
+        return self.base.unet(noisy, timesteps.to(self.device), self.encode(captions)).sample
+
+    def encode(self, captions: Sequence[str]) -> Tensor:
+        """(B, T, D) the captions as the U-Net reads them; kept for reuse when neither they nor the encoder change.
+
+        T is what the longest needs and no more: padded further, as sd-scripts does, the U-Net would learn from
+        states that it never meets when somebody draws with a short prompt.
+        """
+        config, dtype = self.config, self.base.unet.dtype
+        length = min(config.max_token_length, fitting_length(self.base.tokenizer, captions))
+        if config.text_encoder_lr or config.shuffle_caption:
+            with torch.set_grad_enabled(torch.is_grad_enabled() and config.text_encoder_lr > 0):
+                return encode_prompts(self.base, captions, config.clip_skip, length).to(dtype)
+        for caption in captions:
+            if (caption, length) not in self.text_cache:
+                with torch.no_grad():
+                    hidden = encode_prompts(self.base, [caption], config.clip_skip, length)
+                self.text_cache[caption, length] = hidden.to(dtype)
+        return torch.cat([self.text_cache[caption, length] for caption in captions])

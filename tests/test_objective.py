@@ -1,0 +1,70 @@
+"""The loss of a batch, and what it asks to be left as it was."""
+
+import pytest
+import torch
+
+from lora_nb import diffusion, lora
+from lora_nb.config import TrainConfig
+from lora_nb.dataset import Batch
+from lora_nb.models import encode_prompts, load_base
+from lora_nb.objective import Objective
+
+CAPTIONS = ("ohwx, red circle", "blue square", "photo of ohwx cat")
+PLAIN = ("red circle", "blue square", "photo of cat")
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(0)
+    return Batch(
+        torch.randn(3, 4, 16, 16), torch.randn(3, 4, 16, 16), torch.tensor([5, 400, 900]), CAPTIONS, ()
+    )
+
+
+def objective(tiny_base, updated=True, **options):
+    """An objective over the tiny base, whose update does something if `updated`."""
+    base = load_base(str(tiny_base))
+    spec = lora.LoraSpec(4, 4.0)
+    parameters = [
+        *lora.inject(base.unet, lora.unet_targets(base.unet), spec, 1),
+        *lora.inject(base.text_encoder, lora.text_encoder_targets(base.text_encoder), spec, 1),
+    ]
+    if updated:
+        for parameter in parameters:
+            parameter.data += torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)) * 0.2
+    config = TrainConfig(trigger_word="ohwx", min_snr_gamma=None, **options)
+    return Objective(config, base, torch.device("cpu")), parameters
+
+
+def answers(model, noisy, batch, captions):
+    return model.unet(noisy, batch.timesteps, encode_prompts(model, captions, 1, 75)).sample
+
+
+@torch.no_grad()
+def test_the_loss_is_the_error_of_the_noise_and_the_change_without_the_trigger_word(tiny_base, batch):
+    """Against a base loaded anew, which holds no update at all."""
+    ours, _ = objective(tiny_base, diff_output_preservation=0.5)
+    pure = load_base(str(tiny_base))
+    noisy = diffusion.add_noise(batch.latents, batch.noise, ours.signal[batch.timesteps])
+    noise_error = (answers(ours.base, noisy, batch, CAPTIONS) - batch.noise).square().mean((1, 2, 3))
+    moved = answers(ours.base, noisy, batch, PLAIN) - answers(pure, noisy, batch, PLAIN)
+    change = moved.square().mean((1, 2, 3)) * torch.tensor([1.0, 0.0, 1.0])  # the second never had the word
+    assert change[0] > 0.01 and change[2] > 0.01
+    torch.testing.assert_close(ours.losses(batch), noise_error + 0.5 * change, atol=1e-4, rtol=1e-4)
+
+
+def test_a_fresh_update_has_changed_nothing_yet(tiny_base, batch):
+    ours, _ = objective(tiny_base, updated=False)
+    assert torch.equal(ours.changes(batch, batch.noise, torch.ones(3)), torch.zeros(3))
+
+
+@pytest.mark.parametrize("text_encoder_lr", [0.0, 1e-4])
+def test_only_the_update_learns_from_the_change(tiny_base, batch, text_encoder_lr):
+    """With a cached text encoder, too, whose own update then gets no gradient."""
+    ours, parameters = objective(tiny_base, text_encoder_lr=text_encoder_lr, shuffle_caption=False)
+    ours.changes(batch, batch.noise, torch.ones(3)).sum().backward()
+    unet = {id(p) for p in ours.base.unet.parameters()}
+    learning = {id(p) for p in parameters if text_encoder_lr or id(p) in unet}
+    models = (ours.base.unet, ours.base.text_encoder)
+    touched = {id(p) for model in models for p in model.parameters() if p.grad is not None and p.grad.any()}
+    assert touched == learning
