@@ -124,7 +124,7 @@ def strange_words() -> tuple[str, ...]:
     return tuple(word[:-4] for word in words if re.fullmatch(r"[a-z]{4,8}</w>", word))
 
 
-def pretrain(steps: int = 500, batch: int = 64) -> None:
+def pretrain(steps: int = 1200, batch: int = 64) -> None:
     """Teach the encoder to tell the tags: from the end token and from the padding (mini-CLIP with exact targets); resumes."""
     tokenizer = write_tokenizer()
     tags = pictures("base", 24000).tags

@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 from transformers import AutoConfig, BlipForConditionalGeneration, BlipProcessor
 
-from lora_nb import captions, images
+from lora_nb import captions
+from lora_nb.annotate import annotate, open_or_error
 from lora_nb.captions import TagReport
 from lora_nb.config import CaptionConfig
 from lora_nb.events import OnEvent, Progress, silent
@@ -16,47 +17,27 @@ from lora_nb.images import ImageItem
 
 def caption_images(config: CaptionConfig, on_event: OnEvent = silent) -> TagReport:
     """Write a sentence about every picture into its caption; an unreadable picture is named and the others go on."""
-    folder = Path(config.train_data_dir)
-    found = images.scan(folder, verify=False)
-    todo = [item for item in found.items if captions.wanted(config.existing, item.caption)]
-    failed = [(broken.path.relative_to(folder).as_posix(), broken.reason) for broken in found.broken]
-    captioned = 0
-    for item, outcome in _caption_all(config, todo, on_event):
-        if isinstance(outcome, ValueError):
-            failed.append((item.path.relative_to(folder).as_posix(), str(outcome)))
-        else:
-            captions.write_caption(item.path, _joined(item.caption, outcome, config.existing))
-            captioned += 1
-    return TagReport(captioned, len(found.items) - len(todo), tuple(failed))
+    return annotate(
+        Path(config.train_data_dir), config.existing, lambda todo: _sentences(config, todo, on_event), _append
+    )
 
 
-def _joined(old: str | None, sentence: str, existing: str) -> str:
-    if existing != "append" or not old:
-        return sentence
+def _append(old: str, sentence: str) -> str:
     return old if sentence in old else captions.join_tags([old, sentence])
 
 
-def _caption_all(
+def _sentences(
     config: CaptionConfig, todo: Sequence[ImageItem], on_event: OnEvent
 ) -> Iterator[tuple[ImageItem, str | ValueError]]:
-    if not todo:
-        return
     processor, model = load_captioner(config.captioner)
     for start in range(0, len(todo), config.batch_size):
         batch = todo[start : start + config.batch_size]
-        opened = [_open_or_error(item.path) for item in batch]
+        opened = [open_or_error(item.path, lambda picture: picture) for item in batch]
         readable = [picture for picture in opened if isinstance(picture, Image.Image)]
         sentences = iter(describe(processor, model, readable, config) if readable else ())
         for item, picture in zip(batch, opened, strict=True):
             yield item, next(sentences) if isinstance(picture, Image.Image) else picture
         on_event(Progress("Captioning", start + len(batch), len(todo)))
-
-
-def _open_or_error(path: Path) -> Image.Image | ValueError:
-    try:
-        return images.open_upright(path)
-    except ValueError as error:
-        return ValueError(str(error).removeprefix(f"{path}: "))
 
 
 def load_captioner(name: str) -> tuple[BlipProcessor, BlipForConditionalGeneration]:

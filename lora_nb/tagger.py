@@ -11,7 +11,8 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-from lora_nb import captions, hub, images
+from lora_nb import captions, hub
+from lora_nb.annotate import annotate, open_or_error
 from lora_nb.captions import TagReport
 from lora_nb.config import TagConfig
 from lora_nb.events import OnEvent, Progress, silent
@@ -38,6 +39,10 @@ class Tagger:
     batch: int | None
     tags: tuple[tuple[str, int], ...]
 
+    def prepare(self, picture: Image.Image) -> np.ndarray:
+        """(side, side, 3) BGR bytes of a picture."""
+        return prepare(picture, self.side)
+
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """(B, tags) from (B, H, W, 3) BGR in 0-255."""
         count = len(pixels)
@@ -55,46 +60,33 @@ def tag_images(config: TagConfig, on_event: OnEvent = silent) -> TagReport:
 
     Tags stand in the model's order, general ones before names of characters (as sd-scripts writes them).
     """
-    folder = Path(config.train_data_dir)
-    found = images.scan(folder, verify=False)
-    todo = [item for item in found.items if captions.wanted(config.existing, item.caption)]
-    failed = [(broken.path.relative_to(folder).as_posix(), broken.reason) for broken in found.broken]
-    tagged = 0
-    for item, outcome in _tag_all(config, todo, on_event):
-        if isinstance(outcome, ValueError):
-            failed.append((item.path.relative_to(folder).as_posix(), str(outcome)))
-        else:
-            text = captions.join_tags(outcome)
-            old = item.caption if config.existing == "append" else None
-            captions.write_caption(item.path, captions.merge_tags(old, text) if old else text)
-            tagged += 1
-    return TagReport(tagged, len(found.items) - len(todo), tuple(failed))
+    return annotate(
+        Path(config.train_data_dir),
+        config.existing,
+        lambda todo: _tags(config, todo, on_event),
+        captions.merge_tags,
+    )
 
 
-def _tag_all(
+def _tags(
     config: TagConfig, todo: Sequence[ImageItem], on_event: OnEvent
-) -> Iterator[tuple[ImageItem, list[str] | ValueError]]:
-    if not todo:
-        return
+) -> Iterator[tuple[ImageItem, str | ValueError]]:
     tagger = load_tagger(find_tagger(config.tagger))
     size = tagger.batch or config.batch_size
     with ThreadPoolExecutor(4) as pool:
         for start in range(0, len(todo), size):
             batch = todo[start : start + size]
-            prepared = list(pool.map(lambda item: _prepare_or_error(item.path, tagger.side), batch))
+            paths = [item.path for item in batch]
+            prepared = list(pool.map(lambda path: open_or_error(path, tagger.prepare), paths))
             readable = [pixels for pixels in prepared if isinstance(pixels, np.ndarray)]
             rows = iter(tagger.probabilities(np.stack(readable)) if readable else ())
             for item, pixels in zip(batch, prepared, strict=True):
                 fine = isinstance(pixels, np.ndarray)
-                yield item, choose_tags(tagger.tags, next(rows), config) if fine else pixels
+                yield (
+                    item,
+                    captions.join_tags(choose_tags(tagger.tags, next(rows), config)) if fine else pixels,
+                )
             on_event(Progress("Tagging", start + len(batch), len(todo)))
-
-
-def _prepare_or_error(path: Path, side: int) -> np.ndarray | ValueError:
-    try:
-        return prepare(images.open_upright(path), side)
-    except ValueError as error:
-        return ValueError(str(error).removeprefix(f"{path}: "))
 
 
 def prepare(picture: Image.Image, side: int = SIDE) -> np.ndarray:
