@@ -21,7 +21,7 @@ DONE, FAULT, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 a fault of the program, 2 something a person can mend, 130 interrupted."""
     speak_utf8()
-    wait_patiently()
+    wait_briefly()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["--version"]:
         print(f"lora_nb {__version__}")
@@ -52,9 +52,13 @@ def speak_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
-def wait_patiently() -> None:
-    """Let torch's CPU threads sleep while they wait: spinning, they make a busy machine ten times slower."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+def wait_briefly() -> None:
+    """Let torch's CPU threads spin a moment and then sleep while they wait (benchmarks/bench_threads.py).
+
+    Asleep at once, they make a small model two and a half times slower; spinning on as by default, a busy machine is.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def overview() -> str:

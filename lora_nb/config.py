@@ -155,6 +155,7 @@ class TrainConfig:
     max_data_loader_n_workers: int = setting(0, "processes that prepare batches; 0 is right while the latents fit in memory", min=0, max=64, group="Precision", advanced=True)
 
     sample_prompts: tuple[str, ...] = setting((), "drawn at each saved epoch, with ; between them; --n negative --w --h --s steps --l guidance --d seed; empty: the trigger word", group="Samples")
+    guidance: float = setting(7.0, "how closely samples and grid follow their prompts (CFG scale)", min=1, max=30, group="Samples", advanced=True)
     sample_every_n_epochs: int = setting(1, "0 draws none", min=0, max=1000, group="Samples")
     grid: bool = setting(True, "draw the X/Y grid of checkpoints and strengths when the training is done", group="Samples")
 

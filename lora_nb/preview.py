@@ -42,5 +42,7 @@ def preview_prompts(plan: RunPlan) -> Sequence[Prompt]:
     """The run's sample prompts; without any, the trigger word, or else the first caption."""
     config = plan.config
     texts = config.sample_prompts or (config.trigger_word or plan.captions[0],)
-    plain = Prompt("", width=plan.resolution, height=plan.resolution, seed=config.seed)
+    plain = Prompt(
+        "", width=plan.resolution, height=plan.resolution, guidance=config.guidance, seed=config.seed
+    )
     return [parse_prompt(text, plain) for text in texts]

@@ -23,6 +23,7 @@ WITHOUT_INFLUENCE = {
     "max_data_loader_n_workers",
     "sample_prompts",
     "sample_every_n_epochs",
+    "guidance",
     "grid",
     "save_state_every_n_steps",
     "save_every_n_epochs",

@@ -163,6 +163,7 @@ def _with_grid(config: TrainConfig, finished: Finished, tell: OnEvent, poll: Pol
         output_name=config.output_name,
         trigger_word=config.trigger_word,
         output_dir=str(folders.samples),
+        guidance=config.guidance,
         clip_skip=config.clip_skip,
     )
     try:

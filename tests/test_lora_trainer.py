@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from lora_nb import config, events, jobs, settings
 from lora_nb.forms import LoraTrainer
@@ -148,7 +149,7 @@ def test_a_failure_of_the_training_is_one_sentence(trainer):
 @pytest.mark.slow
 def test_run_all_trains_draws_and_offers_the_files(trainer, tiny_base):
     async def run_all():
-        await begin(trainer, tiny_base, **SHORT)
+        await begin(trainer, tiny_base, **SHORT, guidance=3.0)
         await trainer.train()
         await trainer.draw_grid()
         assert trainer.grid.done, "the grid was drawn by the training"
@@ -170,6 +171,9 @@ def test_run_all_trains_draws_and_offers_the_files(trainer, tiny_base):
     assert len(list(folders.samples.glob("grid*.png"))) == 2
     assert trainer.trying.form.fields["lora"].control.value.endswith("cat-02.safetensors")
     assert "✅" in words(trainer.trying.panel.state)
+    said = [Image.open(path).text.get("parameters", "") for path in folders.samples.rglob("*.png")]
+    drawn = [text for text in said if text]
+    assert len(drawn) == 2 * 4 + 2 + 1 and all("CFG scale: 3," in text for text in drawn)
     assert settings.load(config.TrainConfig, folders.run).rank == 2
 
 

@@ -85,6 +85,15 @@ def _with_dataset(run: config.TrainConfig, known: config.Handover) -> config.Tra
     return replace(run, trigger_word=known.trigger_word, keep_tokens=triggers or run.keep_tokens)
 
 
+def _as_in_the_run(run: config.TrainConfig) -> dict[str, str | int | float]:
+    """What a picture takes over from the training, so that it looks like the samples."""
+    return {
+        BASE: run.pretrained_model_name_or_path,
+        "clip_skip": run.clip_skip,
+        "guidance": run.guidance,
+    }
+
+
 class GridStep(Step):
     """The X/Y grid of checkpoints and strengths."""
 
@@ -96,7 +105,7 @@ class GridStep(Step):
     def preset(self) -> None:
         """Take over the run's base, and show the grid that was drawn after the training."""
         run = self.run_settings.config()
-        self.form.write(**{BASE: run.pretrained_model_name_or_path, "clip_skip": run.clip_skip})
+        self.form.write(**_as_in_the_run(run))
         drawn = sorted(
             self.project.folders().samples.glob("grid*.png"), key=lambda path: path.stat().st_mtime
         )
@@ -132,7 +141,7 @@ class TryStep(Step):
         """Take over the run's base, its newest file and the trigger word."""
         run = self.run_settings.config()
         self.form.write(
-            **{BASE: run.pretrained_model_name_or_path, "clip_skip": run.clip_skip},
+            **_as_in_the_run(run),
             lora=str(next(iter(self.run_settings.lora_files()[::-1]), "")),
             prompts=(run.trigger_word,) if run.trigger_word else (),
         )

@@ -1,0 +1,19 @@
+"""The prompts a training run draws: the settings of the run where a prompt does not say otherwise."""
+
+from lora_nb.config import TrainConfig
+from lora_nb.plan import plan_run
+from lora_nb.preview import preview_prompts
+
+
+def test_prompts_take_over_size_seed_and_guidance_of_the_run(tiny_base, make_pictures, tmp_path):
+    make_pictures(tmp_path / "dataset", 2)
+    config = TrainConfig(
+        pretrained_model_name_or_path=str(tiny_base),
+        train_data_dir=str(tmp_path / "dataset"),
+        sample_prompts=("a cat", "a dog --l 9 --d 1 --w 96"),
+        guidance=3.0,
+        seed=5,
+    )
+    cat, dog = preview_prompts(plan_run(config))
+    assert (cat.text, cat.guidance, cat.seed, cat.width, cat.height) == ("a cat", 3.0, 5, 64, 64)
+    assert (dog.text, dog.guidance, dog.seed, dog.width, dog.height) == ("a dog", 9.0, 1, 96, 64)
