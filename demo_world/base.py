@@ -173,7 +173,7 @@ def train() -> None:
     side_by_side(_train)
 
 
-def _train(steps: int = 4200, batch: int = 24) -> None:
+def _train(steps: int = 2800, batch: int = 24) -> None:
     """Train; a preview sheet and the folder at every checkpoint. `batch`: pictures a worker."""
     x = latents()
     whole = pictures(*PICTURES)
@@ -182,7 +182,7 @@ def _train(steps: int = 4200, batch: int = 24) -> None:
     tokenizer = text_stage.CLIPTokenizer.from_pretrained(text_stage.FOLDER)
     strange = text_stage.strange_words()
     alphas = scheduler().alphas_cumprod
-    run = Run("base", nn.ModuleDict({"unet": build()}), steps, 1e-3, every=200)
+    run = Run("base", nn.ModuleDict({"unet": build()}), steps, 1e-3, every=400)
     run.modules["unet"].set_attn_processor(
         AttnProcessor()
     )  # on a CPU twice as fast backwards as the fused attention

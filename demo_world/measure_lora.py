@@ -1,12 +1,18 @@
 """The figures of a LoRA on the demo base: likeness to held-out truth, strength, trigger, over-training; and their pictures.
 
 python demo_world/measure_lora.py [--seeds 1 2 3] [--long]. Uses only what is in lora_nb/demo, through the library's own calls.
+
+Likeness is a cosine distance by the judge. `excess` is the mean distance of drawn pictures to the truth pictures above that
+of the truth pictures to one another: 0 for a picture that could be one of them. (The pictures of a style show different
+people, and so are far apart themselves.) `fall` is the share of the base's excess that is gone, `own` the distance of each
+picture to the truth picture whose tags were its prompt, `moved` that to the base's picture of the same prompt and seed.
 """
 
 import argparse
 import io
 import json
 import tempfile
+import time
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +35,7 @@ from lora_nb.train import train
 from settings import DEMO
 
 TRIGGER = "ohwx"
+RUN = settings.load(TrainConfig, DEMO / "train.toml")
 PROMPTS = 12
 STRENGTHS = (0.0, 0.5, 1.0)
 # What every picture of the set shows: without these tags the trigger word comes to mean it.
@@ -81,15 +88,14 @@ def prepare(name: str, folder: Path) -> Path:
 
 def train_once(dataset: Path, seed: int, times: int = 1) -> Path:
     """The last file of the demo's own run, `times` as long."""
-    start = settings.load(TrainConfig, DEMO / "train.toml")
     config = replace(
-        start,
+        RUN,
         train_data_dir=str(dataset),
         output_dir=str(dataset.parent / f"run{seed}x{times}" / "output"),
         output_name="x",
         trigger_word=TRIGGER,
         seed=seed,
-        num_repeats=start.num_repeats * times,
+        num_repeats=RUN.num_repeats * times,
         sample_every_n_epochs=0,
         grid=False,
     )
@@ -100,21 +106,38 @@ def draw(base: BaseModel, texts: tuple[str, ...], strength: float, trigger: bool
     """Pictures (N, H, W, 3) of the texts, each with its own fixed seed."""
     lora.set_strength(base.unet, base.text_encoder, strength)
     prompts = [
-        Prompt(f"{TRIGGER}, {text}" if trigger else text, seed=1000 + i, steps=16)
+        Prompt(f"{TRIGGER}, {text}" if trigger else text, seed=1000 + i, steps=16, guidance=RUN.guidance)
         for i, text in enumerate(texts)
     ]
     return np.stack([np.array(picture) for picture in sample_images(base, prompts)])
 
 
-def distance(pictures: np.ndarray, truth: np.ndarray) -> float:
-    """Mean cosine distance of pictures to the truth pictures, by the judge."""
-    return float((1 - embed(pictures) @ truth.T).mean())
+def between(first: np.ndarray, second: np.ndarray) -> float:
+    """Mean cosine distance of unit vectors (N, D) to unit vectors (M, D)."""
+    return float((1 - first @ second.T).mean())
 
 
-def diversity(pictures: np.ndarray) -> float:
-    """Mean cosine distance between the pictures."""
-    unit = embed(pictures)
+def within(unit: np.ndarray) -> float:
+    """Mean cosine distance between different ones of unit vectors (N, D)."""
     return float((1 - unit @ unit.T)[~np.eye(len(unit), dtype=bool)].mean())
+
+
+def paired(first: np.ndarray, second: np.ndarray) -> float:
+    """Mean cosine distance of each unit vector (N, D) to the one at its own place."""
+    return float((1 - (first * second).sum(1)).mean())
+
+
+def likeness(unit: np.ndarray, start: np.ndarray, truth: Truth) -> dict[str, float]:
+    """How far pictures are from the truth, from the base's at the same prompts and seeds, and from one another."""
+    apart = within(truth.embeddings)
+    excess = between(unit, truth.embeddings) - apart
+    return {
+        "excess": excess,
+        "fall": 1 - excess / (between(start, truth.embeddings) - apart),
+        "own": paired(unit, truth.embeddings[: len(unit)]),
+        "moved": paired(unit, start),
+        "diversity": within(unit),
+    }
 
 
 def memorisation(pictures: np.ndarray, trained: np.ndarray) -> float:
@@ -138,32 +161,19 @@ def training_pictures(dataset: Path) -> np.ndarray:
     )
 
 
-def measure(
-    name: str, file: Path, dataset: Path, truth: Truth
-) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Figures and pictures of one file."""
+def measure(file: Path, dataset: Path, truth: Truth) -> tuple[dict[str, dict], dict[str, np.ndarray]]:
+    """Figures and pictures of one file, by condition."""
     base = load_base("demo")
     lora.apply(base.unet, base.text_encoder, read_lora(file))
     drawn = {f"strength {s:g}": draw(base, truth.prompts, s, trigger=True) for s in STRENGTHS}
-    drawn["no trigger, base"] = draw(base, truth.prompts, 0.0, trigger=False)
-    drawn["no trigger, strength 1"] = draw(base, truth.prompts, 1.0, trigger=False)
-    far = {key: distance(value, truth.embeddings) for key, value in drawn.items()}
-    fall = 1 - far["strength 1"] / far["strength 0"]
-    fall_without = 1 - far["no trigger, strength 1"] / far["no trigger, base"]
+    drawn |= {f"no trigger, strength {s:g}": draw(base, truth.prompts, s, trigger=False) for s in (0.0, 1.0)}
     known = training_pictures(dataset)
-    return {
-        **far,
-        "truth to truth": float(
-            (1 - truth.embeddings @ truth.embeddings.T)[~np.eye(len(truth.embeddings), dtype=bool)].mean()
-        ),
-        "fall": fall,
-        "fall at 0.5": 1 - far["strength 0.5"] / far["strength 0"],
-        "fall without trigger": fall_without,
-        "diversity, base": diversity(drawn["strength 0"]),
-        "diversity": diversity(drawn["strength 1"]),
-        "memorisation, base": memorisation(drawn["strength 0"], known),
-        "memorisation": memorisation(drawn["strength 1"], known),
-    }, drawn
+    unit = {name: embed(pictures) for name, pictures in drawn.items()}
+    figures = {}
+    for name, pictures in drawn.items():
+        start = unit["no trigger, strength 0" if name.startswith("no") else "strength 0"]
+        figures[name] = likeness(unit[name], start, truth) | {"memorisation": memorisation(pictures, known)}
+    return figures, drawn
 
 
 def contact_sheet(drawn: dict[str, np.ndarray], truth: str, path: Path) -> None:
@@ -178,40 +188,59 @@ def contact_sheet(drawn: dict[str, np.ndarray], truth: str, path: Path) -> None:
     image.resize((image.width * 2, image.height * 2), Image.Resampling.LANCZOS).save(path)
 
 
+def mean_of(runs: list[dict[str, dict]]) -> dict[str, dict]:
+    """The mean of several runs' figures."""
+    return {
+        name: {key: float(np.mean([run[name][key] for run in runs])) for key in told}
+        for name, told in runs[0].items()
+    }
+
+
+def rounded(figures: dict[str, dict]) -> dict[str, dict]:
+    """The same to three digits."""
+    return {name: {key: round(value, 3) for key, value in told.items()} for name, told in figures.items()}
+
+
+def measure_set(name: str, seeds: list[int], long: bool, folder: Path, out: Path) -> dict[str, dict]:
+    """Train and measure one set, a run a seed and perhaps a long one; write a sheet of pictures for the first of each."""
+    truth, dataset, told = read_truth(name), prepare(name, folder), {}
+    for times in (1, 10) if long else (1,):
+        for seed in seeds if times == 1 else seeds[:1]:
+            began = time.monotonic()
+            file = train_once(dataset, seed, times)
+            seconds = round(time.monotonic() - began)
+            figures, drawn = measure(file, dataset, truth)
+            if seed == seeds[0]:
+                contact_sheet(drawn, name, out / f"lora_{name}{'_long' if times > 1 else ''}.png")
+            told[f"seed {seed}" + (f", {times} x the steps" if times > 1 else "")] = {
+                "seconds of training": seconds,
+                **rounded(figures),
+            }
+            print(name, seed, times, json.dumps(told[list(told)[-1]]), flush=True)
+    runs = [{k: v for k, v in told[f"seed {seed}"].items() if isinstance(v, dict)} for seed in seeds]
+    return {"truth to truth": round(within(truth.embeddings), 3), "mean": rounded(mean_of(runs)), **told}
+
+
 def main() -> None:
-    """Print the figures as JSON, one line a run, then the means; write a sheet of pictures for each set."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure the sets and write lora_figures.json."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--sets", nargs="+", default=list(ABSORBED))
+    parser.add_argument("--sets", nargs="+", default=list(ABSORBED), choices=list(ABSORBED))
     parser.add_argument(
         "--long", action="store_true", help="also a run of ten times the steps, with the first seed"
     )
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     chosen = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(chosen.threads)
     with tempfile.TemporaryDirectory() as folder:
-        for name in chosen.sets:
-            truth, dataset, all_figures = read_truth(name), prepare(name, Path(folder)), []
-            runs = [(seed, 1) for seed in chosen.seeds] + ([(chosen.seeds[0], 10)] if chosen.long else [])
-            for seed, times in runs:
-                figures, drawn = measure(name, train_once(dataset, seed, times), dataset, truth)
-                print(
-                    json.dumps(
-                        {
-                            "set": name,
-                            "seed": seed,
-                            "times": times,
-                            **{k: round(v, 4) for k, v in figures.items()},
-                        }
-                    ),
-                    flush=True,
-                )
-                if times == 1:
-                    all_figures.append(figures)
-                if seed == chosen.seeds[0]:
-                    contact_sheet(drawn, name, chosen.out / f"lora_{name}{'_long' if times > 1 else ''}.png")
-            mean = {key: round(float(np.mean([f[key] for f in all_figures])), 4) for key in all_figures[0]}
-            print(json.dumps({"set": name, "mean of seeds": chosen.seeds, **mean}), flush=True)
+        told = {
+            name: measure_set(name, chosen.seeds, chosen.long, Path(folder), chosen.out)
+            for name in chosen.sets
+        }
+    (chosen.out / "lora_figures.json").write_text(json.dumps(told, indent=2) + "\n")
 
 
 if __name__ == "__main__":
