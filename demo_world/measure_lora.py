@@ -5,14 +5,14 @@ python demo_world/measure_lora.py [--seeds 1 2 3] [--long]. Uses only what is in
 Likeness is a cosine distance by the judge. `excess` is the mean distance of drawn pictures to the truth pictures above that
 of the truth pictures to one another: 0 for a picture that could be one of them. (The pictures of a style show different
 people, and so are far apart themselves.) `fall` is the share of the base's excess that is gone, `own` the distance of each
-picture to the truth picture whose tags were its prompt, `moved` that to the base's picture of the same prompt and seed.
+picture to the truth picture whose tags were its prompt, `moved` that to the base's picture of the same prompt and seed,
+`diversity` that between the drawn pictures. `variety` and `memorisation` compare pixels.
 """
 
 import argparse
 import io
 import json
 import tempfile
-import time
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,17 +140,18 @@ def likeness(unit: np.ndarray, start: np.ndarray, truth: Truth) -> dict[str, flo
     }
 
 
+def small(pictures: np.ndarray) -> np.ndarray:
+    """Pictures as unit vectors (N, D) of their 16 px copies without the mean: their products are correlations."""
+    tiny = [
+        np.asarray(Image.fromarray(picture).resize((16, 16), Image.Resampling.BOX), float).ravel()
+        for picture in pictures
+    ]
+    centred = np.stack(tiny) - np.mean(tiny, axis=1, keepdims=True)
+    return centred / np.linalg.norm(centred, axis=1, keepdims=True)
+
+
 def memorisation(pictures: np.ndarray, trained: np.ndarray) -> float:
-    """Mean similarity of each picture to the training picture it resembles most, by pixels (correlation at 16 px)."""
-
-    def small(images: np.ndarray) -> np.ndarray:
-        tiny = [
-            np.asarray(Image.fromarray(image).resize((16, 16), Image.Resampling.BOX), float).ravel()
-            for image in images
-        ]
-        centred = np.stack(tiny) - np.mean(tiny, axis=1, keepdims=True)
-        return centred / np.linalg.norm(centred, axis=1, keepdims=True)
-
+    """Mean correlation of each picture with the training picture it resembles most."""
     return float((small(pictures) @ small(trained).T).max(1).mean())
 
 
@@ -172,7 +173,10 @@ def measure(file: Path, dataset: Path, truth: Truth) -> tuple[dict[str, dict], d
     figures = {}
     for name, pictures in drawn.items():
         start = unit["no trigger, strength 0" if name.startswith("no") else "strength 0"]
-        figures[name] = likeness(unit[name], start, truth) | {"memorisation": memorisation(pictures, known)}
+        figures[name] = likeness(unit[name], start, truth) | {
+            "variety": within(small(pictures)),
+            "memorisation": memorisation(pictures, known),
+        }
     return figures, drawn
 
 
@@ -206,19 +210,14 @@ def measure_set(name: str, seeds: list[int], long: bool, folder: Path, out: Path
     truth, dataset, told = read_truth(name), prepare(name, folder), {}
     for times in (1, 10) if long else (1,):
         for seed in seeds if times == 1 else seeds[:1]:
-            began = time.monotonic()
-            file = train_once(dataset, seed, times)
-            seconds = round(time.monotonic() - began)
-            figures, drawn = measure(file, dataset, truth)
+            figures, drawn = measure(train_once(dataset, seed, times), dataset, truth)
             if seed == seeds[0]:
                 contact_sheet(drawn, name, out / f"lora_{name}{'_long' if times > 1 else ''}.png")
-            told[f"seed {seed}" + (f", {times} x the steps" if times > 1 else "")] = {
-                "seconds of training": seconds,
-                **rounded(figures),
-            }
-            print(name, seed, times, json.dumps(told[list(told)[-1]]), flush=True)
-    runs = [{k: v for k, v in told[f"seed {seed}"].items() if isinstance(v, dict)} for seed in seeds]
-    return {"truth to truth": round(within(truth.embeddings), 3), "mean": rounded(mean_of(runs)), **told}
+            label = f"seed {seed}" + (f", {times} x the steps" if times > 1 else "")
+            told[label] = rounded(figures)
+            print(name, label, json.dumps(told[label]), flush=True)
+    mean = mean_of([told[f"seed {seed}"] for seed in seeds])
+    return {"truth to truth": round(within(truth.embeddings), 3), "mean": rounded(mean), **told}
 
 
 def main() -> None:
