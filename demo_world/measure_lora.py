@@ -189,7 +189,8 @@ def contact_sheet(drawn: dict[str, np.ndarray], truth: str, path: Path) -> None:
         ]
     rows = [np.concatenate(list(value[:8]), axis=1) for value in (*drawn.values(), np.stack(real))]
     image = Image.fromarray(np.concatenate(rows, axis=0))
-    image.resize((image.width * 2, image.height * 2), Image.Resampling.LANCZOS).save(path)
+    large = image.resize((image.width * 2, image.height * 2), Image.Resampling.LANCZOS)
+    large.quantize(256).save(path, optimize=True)
 
 
 def mean_of(runs: list[dict[str, dict]]) -> dict[str, dict]:
