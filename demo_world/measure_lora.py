@@ -33,10 +33,15 @@ from lora_nb.sample import Prompt, sample_images
 from lora_nb.tagger import tag_images
 from lora_nb.train import train
 from settings import DEMO
+from tagger import Tagger
 
 TRIGGER = "ohwx"
 RUN = settings.load(TrainConfig, DEMO / "train.toml")
 PROMPTS = 12
+# What no picture of the character shows: who still gets it when asked for has not only learnt the pictures by heart.
+CONTRARY = (
+    "blonde hair", "pink hair", "black hair", "short hair", "hair bun", "bald", "sunglasses", "bob cut"
+)  # fmt: skip
 STRENGTHS = (0.0, 0.5, 1.0)
 # What every picture of the set shows: without these tags the trigger word comes to mean it.
 ABSORBED = {
@@ -155,6 +160,15 @@ def memorisation(pictures: np.ndarray, trained: np.ndarray) -> float:
     return float((small(pictures) @ small(trained).T).max(1).mean())
 
 
+def obedience(base: BaseModel) -> tuple[dict[str, float], np.ndarray]:
+    """The share of CONTRARY tags that the tagger finds in pictures asked for them, how far these are apart, and they."""
+    pictures = draw(base, tuple(f"{tag}, smile, red background" for tag in CONTRARY), 1.0, trigger=True)
+    tagger = Tagger()
+    told = tagger.probabilities(pictures) > 0.35
+    found = [told[row, tagger.names.index(tag)] for row, tag in enumerate(CONTRARY)]
+    return {"found": float(np.mean(found)), "diversity": within(embed(pictures))}, pictures
+
+
 def training_pictures(dataset: Path) -> np.ndarray:
     """What the run was trained on, as 64 px RGB."""
     return np.stack(
@@ -177,6 +191,7 @@ def measure(file: Path, dataset: Path, truth: Truth) -> tuple[dict[str, dict], d
             "variety": within(small(pictures)),
             "memorisation": memorisation(pictures, known),
         }
+    figures["contrary tags"], drawn["contrary tags"] = obedience(base)
     return figures, drawn
 
 
