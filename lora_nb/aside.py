@@ -100,8 +100,9 @@ def read_report(folders: Folders) -> dict[str, Any]:
     "distance", "set_aside"}]}]}` with absolute paths: `path` before, `set_aside` after the move.
     """
     try:
-        return json.loads((folders.report / REPORT).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        report = files.from_json((folders.report / REPORT).read_bytes())
+        return {"broken": list(report["broken"]), "clusters": list(report["clusters"])}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return {"broken": [], "clusters": []}
 
 
@@ -118,7 +119,7 @@ def _read_reasons(folders: Folders) -> list[Aside]:
     reasons = []
     for line in lines:
         try:
-            reasons.append(Aside(**json.loads(line)))
+            reasons.append(Aside(**files.from_json(line)))
         except (ValueError, TypeError):  # the last line of a session that was killed while it wrote
             continue
     return reasons

@@ -1,11 +1,12 @@
 """Base models by name: where they lie and whether they can be used. Reads no weights, imports no torch."""
 
-import json
 import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from lora_nb import files
 
 DEMO = "demo"
 DEMO_FOLDER = Path(__file__).parent / "demo" / "base"
@@ -76,8 +77,8 @@ def _component_json(name: str, folder: Path, part: str) -> dict[str, Any]:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises ValueError naming a file that is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = files.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path} is not readable JSON: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no JSON object")
@@ -173,10 +174,11 @@ def read_header(path: Path) -> dict[str, dict[str, Any]]:
     if len(text) < length:
         raise ValueError(f"{path.name} is cut off within its header: download it again")
     try:
-        header = json.loads(text)
+        header = files.from_json(text)
         header.pop("__metadata__", None)
         end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
-    except (ValueError, AttributeError, KeyError, TypeError):
+        _ = [tuple(entry["shape"]) for entry in header.values()]
+    except (ValueError, AttributeError, LookupError, TypeError):
         raise ValueError(f"{path.name} is damaged: its header is not readable; download it again") from None
     if end > size:
         raise ValueError(f"{path.name} is cut off: {size:,} of {end:,} bytes are there; download it again")

@@ -2,7 +2,11 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from typing import Any, get_type_hints
+
+from lora_nb import files
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,31 @@ def to_line(event: Event) -> str:
 
 def from_line(line: str) -> Event:
     """The event of a line written by `to_line`. Raises ValueError for another line."""
-    fields = json.loads(line)
-    kind = KINDS.get(fields.pop("event", None))
-    if kind is None:
+    fields = files.from_json(line)
+    name = fields.pop("event", None) if isinstance(fields, dict) else None
+    if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"not an event line: {line[:80]}")
-    return kind(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-    )
+    wanted = get_type_hints(KINDS[name])
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    if not all(name in wanted and _fits(value, wanted[name]) for name, value in values.items()):
+        raise ValueError(f"an event line with wrong fields: {line[:80]}")
+    try:
+        return KINDS[name](**values)
+    except TypeError:
+        raise ValueError(f"an event line that lacks fields: {line[:80]}") from None
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    if wanted == tuple[str, ...]:
+        return isinstance(value, tuple) and all(isinstance(part, str) for part in value)
+    kinds = (int, float) if wanted is float else wanted
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def read_lines(lines: bytes) -> list[Event]:
+    """The events of whole lines; a damaged one (a killed process, a full disk) is passed over."""
+    events = []
+    for line in lines.split(b"\n"):
+        with suppress(ValueError):
+            events.append(from_line(line.decode("utf-8")))
+    return events

@@ -1,11 +1,13 @@
 """Files written whole: a reader sees the old content or the new one, never a part."""
 
 import glob
+import json
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -35,6 +37,14 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Replace the content of `path` by `content` in UTF-8 with the line ends as given."""
     write_bytes(path, content.encode("utf-8"))
+
+
+def from_json(text: str | bytes) -> Any:
+    """The value in a JSON text that anyone may have written. Raises ValueError, also for what is nested too deep."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 def free_name(path: Path) -> Path:

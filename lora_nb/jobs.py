@@ -24,6 +24,7 @@ from lora_nb import files, settings
 from lora_nb.project import Folders
 
 EVENTS, ERROR, OUTPUT, REQUESTS = "events.jsonl", "error.txt", "output.log", "requests"
+REQUESTABLE = ("stop", "save", "sample")
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,8 @@ def gpu_count() -> int:
 def latest(folders: Folders, verb: str) -> Job | None:
     """The newest job of `verb`, running or not, as another kernel may have started it."""
     for folder in sorted(folders.jobs.glob(f"*-{verb}*"), reverse=True):
-        with suppress(OSError, ValueError, KeyError):
-            record = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            record = files.from_json((folder / "job.json").read_bytes())
             if record["verb"] == verb:
                 return Job(folder, verb, int(record["pid"]), float(record["started"]))
     return None
@@ -122,8 +123,7 @@ def events(job: Job, offset: int = 0) -> tuple[list[ev.Event], int]:
     except FileNotFoundError:
         return [], offset
     whole = fresh[: fresh.rfind(b"\n") + 1]
-    lines = whole.decode("utf-8").splitlines()
-    return [ev.from_line(line) for line in lines if line.strip()], offset + len(whole)
+    return ev.read_lines(whole), offset + len(whole)
 
 
 def finished(job: Job) -> ev.Finished | None:
@@ -138,13 +138,14 @@ def request(job: Job, name: str) -> None:
 
 
 def take_requests(job_dir: Path) -> frozenset[str]:
-    """What was asked since the last call, each once."""
+    """What was asked since the last call, each once; anything else that lies there is left alone."""
     taken = set()
-    with suppress(FileNotFoundError):
-        for path in list((Path(job_dir) / REQUESTS).iterdir()):
-            if not path.name.startswith("."):
-                path.unlink()
-                taken.add(path.name)
+    for name in REQUESTABLE:
+        with suppress(
+            OSError
+        ):  # mostly: it is not there; a folder, or one that cannot be taken away, is no request
+            (Path(job_dir) / REQUESTS / name).unlink()
+            taken.add(name)
     return frozenset(taken)
 
 

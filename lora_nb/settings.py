@@ -200,6 +200,8 @@ def load(cls: type[Config], path: Path) -> Config:
     """The config in a TOML file. Raises ValueError naming the file for bad TOML, an unknown key or a bad value."""
     try:
         return from_dict(cls, tomllib.loads(Path(path).read_text(encoding="utf-8")))
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deep") from None
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist: give the path of a .toml file with settings") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValueError) as error:

@@ -1,6 +1,5 @@
 """The figures of a running training: events, logs/metrics.jsonl and TensorBoard."""
 
-import json
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -92,7 +91,7 @@ def _forget_after(path: Path, step: int) -> None:
 
 def _step_of(line: str) -> float:
     try:
-        return json.loads(line)["step"]
+        return float(files.from_json(line)["step"])
     except (ValueError, KeyError, TypeError):
         return float("inf")
 

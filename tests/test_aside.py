@@ -103,6 +103,13 @@ def test_a_picture_of_elsewhere_is_refused(folders, tmp_path):
         aside.set_aside(folders, [(tmp_path / "x.png", "why")])
 
 
+@pytest.mark.parametrize("text", ["", "7", "[]", "{}", '{"broken": 1, "clusters": 2}', "[" * 100_000])
+def test_a_damaged_report_counts_as_none(folders, text):
+    aside.write_report(folders, {})
+    (folders.report / "curate.json").write_text(text)
+    assert aside.read_report(folders) == {"broken": [], "clusters": []}
+
+
 def test_a_report_is_read_back_and_a_missing_one_is_empty(folders):
     assert aside.read_report(folders) == {"broken": [], "clusters": []}
     report = {"broken": [{"path": "猫.png", "reason": "x", "set_aside": "y"}], "clusters": []}

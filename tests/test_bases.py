@@ -1,4 +1,5 @@
 import json
+import shutil
 import struct
 import zipfile
 from pathlib import Path
@@ -62,6 +63,24 @@ def test_what_is_no_model_is_refused(tmp_path, content, said, suffix):
     path = tmp_path / f"base{suffix}"
     path.write_bytes(content)
     assert said in refused(path)
+
+
+@pytest.mark.parametrize(
+    "header", ["[" * 100_000, "7", '{"a": 1}', '{"a": {"data_offsets": []}}', '{"a": {"data_offsets": [0, 4]}}', '{"a": {"data_offsets": [0, "4"], "shape": [1]}}', '{"a": {"data_offsets": [0, 4], "shape": 1}}'],
+)  # fmt: skip
+def test_a_damaged_header_is_refused(tmp_path, header):
+    path = tmp_path / "base.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + b"0" * 8)
+    with pytest.raises(ValueError, match="base.safetensors is damaged: its header is not readable"):
+        bases.check_single_file(path)
+
+
+@pytest.mark.parametrize("part", ["model_index.json", "unet/config.json"])
+def test_a_config_nested_too_deep_is_named(tiny_base, tmp_path, part):
+    folder = shutil.copytree(tiny_base, tmp_path / "base")
+    (folder / part).write_text('{"a":' * 100_000)
+    with pytest.raises(ValueError, match="is not readable JSON: nested too deep"):
+        bases.check_folder(folder)
 
 
 def test_a_truncated_file_is_refused_with_both_sizes(tmp_path):

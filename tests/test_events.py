@@ -13,6 +13,7 @@ from lora_nb.events import (
     Saved,
     StepLog,
     from_line,
+    read_lines,
     silent,
     to_line,
 )
@@ -43,10 +44,37 @@ def test_a_line_says_its_kind():
     assert json.loads(to_line(Notice("x")))["event"] == "Notice"
 
 
-@pytest.mark.parametrize("line", ["", "no json", '{"event": "Party"}', "{}"])
+NOTICE = '{"event": "Notice", "text": "x", "level": "info"}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "", "no json", '{"event": "Party"}', "{}", "7", "null", '["event"]', '{"event": ["Notice"]}', NOTICE[:-9],
+        '{"event": "Notice"}', '{"event": "Notice", "text": 7}', '{"event": "Notice", "text": "x", "y": 1}',
+        '{"event": "Progress", "stage": "x", "done": "1", "total": 2}', '{"event": "Drawn", "paths": [1], "epoch": 1, "step": 1}',
+        '{"event": "EpochLog", "epoch": 1, "step": true, "loss": 0.1}', "[" * 100_000, "\x00" * 9, NOTICE.replace("x", "\x00"),
+    ],
+)  # fmt: skip
 def test_another_line_is_refused(line):
     with pytest.raises(ValueError):
         from_line(line)
+
+
+def test_damaged_lines_are_passed_over_and_the_rest_is_read():
+    line = to_line(Notice("Grüße")).encode()
+    damaged = [
+        line[:20],
+        b"7",
+        b"\xff\xfe{",
+        b"\x00" * 50,
+        line[:5] + b"\xff" + line[5:],
+        b"[" * 100_000,
+        b"",
+        b"\r",
+    ]
+    found = read_lines(b"\n".join([line, *damaged, line + b"\r", line]))
+    assert found == [Notice("Grüße")] * 3
 
 
 def test_the_default_listener_does_nothing():

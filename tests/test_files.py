@@ -86,3 +86,18 @@ def test_free_name(tmp_path: Path):
     assert files.free_name(grid).name == "grid-2.png"
     (tmp_path / "grid-2.png").mkdir()
     assert files.free_name(grid).name == "grid-3.png"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"a":' * 100_000, b"\xff", b"\x00", "9" * 9999])
+def test_what_is_no_json_is_a_value_error_however_deep(text):
+    with pytest.raises(ValueError) as error:
+        files.from_json(text)
+    assert "\n" not in str(error.value)
+
+
+def test_json_of_text_or_bytes():
+    assert (
+        files.from_json('{"ü": [1, null]}')
+        == files.from_json('{"ü": [1, null]}'.encode())
+        == {"ü": [1, None]}
+    )

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -103,6 +104,65 @@ def test_a_half_written_line_waits_for_its_end(folders):
     assert told == [events.Notice("über Nacht")]
     path.write_bytes(line + b"\n" + line + b"\n")
     assert jobs.events(job, offset)[0] == told
+    jobs.stop(job)
+    wait(job)
+
+
+def test_a_damaged_line_does_not_end_the_following_of_a_job(folders):
+    job = sleeper(folders)
+    first, last = events.Notice("über Nacht"), events.Finished("done", "Done.")
+    damaged = [b"{", b"7", b'{"event": "StepLog"}', b"\xff" * 9, b"\x00" * 99, b"[" * 100_000]
+    lines = [events.to_line(first).encode(), *damaged, events.to_line(last).encode(), *damaged]
+    (job.folder / jobs.EVENTS).write_bytes(b"\n".join(lines) + b"\n")
+    told, offset = jobs.events(job)
+    assert told == [first, last] and offset == (job.folder / jobs.EVENTS).stat().st_size
+    assert jobs.finished(job) == last
+    jobs.stop(job)
+    wait(job)
+
+
+@pytest.mark.parametrize(
+    "record", ["[]", "7", '{"verb": "scan", "pid": [], "started": 1}', "[" * 100_000, "", "\x00"]
+)
+def test_a_damaged_record_is_nobodys(folders, record):
+    folder = folders.jobs / "20260101-000000-000-scan"
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text(record)
+    assert jobs.latest(folders, "scan") is None
+
+
+def test_what_is_no_request_stays_and_ends_nothing(folders, monkeypatch):
+    job = sleeper(folders)
+    requests = job.folder / jobs.REQUESTS
+    (requests / "stop").mkdir(parents=True)
+    for name in ("desktop.ini", ".DS_Store", "save (1)"):
+        (requests / name).write_text("x")
+    jobs.request(job, "save")
+    before = sorted(path.name for path in requests.iterdir())
+    assert jobs.take_requests(job.folder) == {"save"}
+    assert sorted(path.name for path in requests.iterdir()) == [name for name in before if name != "save"]
+    shutil.rmtree(requests)
+    requests.write_text("a file in the folder's place")
+    assert jobs.take_requests(job.folder) == frozenset()
+    jobs.stop(job)
+    wait(job)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such folder rights")
+def test_a_request_that_cannot_be_removed_is_left_alone(folders):
+    job = sleeper(folders)
+    jobs.request(job, "save")
+    code = (
+        "import os, sys; from pathlib import Path; from lora_nb import jobs; os.chdir(sys.argv[1]); "
+        "os.getuid() or os.setuid(65534); print(sorted(jobs.take_requests(Path())))"
+    )
+    (job.folder / jobs.REQUESTS).chmod(0o555)
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(job.folder)], capture_output=True, text=True, check=False
+    )
+    assert (said.stdout, said.stderr) == ("[]\n", ""), (
+        "asked again at every step, it would save at every step"
+    )
     jobs.stop(job)
     wait(job)
 

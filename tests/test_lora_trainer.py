@@ -273,6 +273,15 @@ def test_losses_are_drawn_small_however_many_there_are():
     assert "step 5000" in drawing and len(drawing) < 12_000
 
 
+def test_damaged_lines_among_the_losses_are_passed_over(tmp_path):
+    lines = [events.to_line(events.StepLog(step, 9, 1, 0.1, 0.1, 0, 0, 1, 8)) for step in range(1, 4)]
+    damaged = [lines[1][:30], "7", '{"event": "StepLog"}', "\0" * 20, "[" * 100_000]
+    (tmp_path / "metrics.jsonl").write_text("\n".join([lines[0], *damaged, *lines[1:]]), encoding="utf-8")
+    losses = Losses()
+    losses.read(tmp_path / "metrics.jsonl")
+    assert list(losses.steps) == [1, 2, 3]
+
+
 def test_notices_samples_and_progress_reach_the_panel(tmp_path, make_pictures):
     panel = TrainPanel()
     panel.begin(jobs.Job(tmp_path, "train", 0, 0.0), tmp_path / "metrics.jsonl")

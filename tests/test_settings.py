@@ -140,6 +140,7 @@ def test_what_is_none_by_default_has_no_key():
         (b"layers = 0", "cake.toml: layers = 0"),
         (b"leyers = 3", 'cake.toml: unknown setting "leyers"; did you mean "layers"'),
         (b'name = "\xff"', "cake.toml: "),
+        (b"guests = " + b"[" * 100_000, "cake.toml: nested too deep"),
     ],
 )
 def test_an_unusable_file_is_named(tmp_path: Path, content, says):

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lora_nb.events import EpochLog, StepLog, from_line
+from lora_nb.events import EpochLog, StepLog, read_lines
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 620, 180, 48, 22
 MOST = 300
@@ -29,9 +29,8 @@ class Losses:
 
     def read(self, metrics: Path) -> None:
         """Note the losses in a metrics.jsonl; nothing when there is none."""
-        with suppress(OSError, ValueError):
-            for line in metrics.read_text(encoding="utf-8").splitlines():
-                event = from_line(line)
+        with suppress(OSError):
+            for event in read_lines(metrics.read_bytes()):
                 if isinstance(event, StepLog | EpochLog):
                     self.add(event)
 
