@@ -1,5 +1,10 @@
 """The command line: `python -m lora_nb <verb> [file.toml] [--setting value ...]`."""
 
+if __name__ == "__main__":  # before the imports below, which take their time
+    from lora_nb import interrupts
+
+    interrupts.leave_at_once()
+
 import difflib
 import errno
 import os
@@ -10,7 +15,8 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from lora_nb import __version__, files, jobs
+from lora_nb import __version__, files, interrupts, jobs, memory, noise
+from lora_nb.bases import first_line
 from lora_nb.flags import build_parser, read_arguments
 from lora_nb.reporter import Reporter
 from lora_nb.verbs import VERBS, Verb, silent_process
@@ -33,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(choose(given[0]), given)
     except KeyboardInterrupt:
-        return _complain("Interrupted; run the same line again to go on.", job_dir, INTERRUPTED)
+        return _complain(interrupts.WORDS, job_dir, INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
@@ -41,8 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sentence = explain(error)
         if sentence:
             return _complain(sentence, job_dir, UNUSABLE)
-        traceback.print_exc()
-        return _complain(f"Unexpected {type(error).__name__}: {error}", job_dir, FAULT)
+        details = getattr(error, "__notes__", [])
+        if not details:
+            traceback.print_exc()
+            details = [f"the details are in {job_dir / jobs.OUTPUT}"] if job_dir else []
+        unexpected = f"Unexpected {type(error).__name__}: {first_line(error)}"
+        return _complain("; ".join([unexpected, *details]), job_dir, FAULT)
 
 
 def speak_utf8() -> None:
@@ -93,9 +103,11 @@ def run(verb: Verb, given: Sequence[str]) -> int:
         return int(leaving.code or 0)
     first = is_first_process()
     poll = partial(jobs.take_requests, job_dir) if job_dir else frozenset
-    with Reporter(sys.stdout, job_dir, quiet=not first) as reporter:
-        tell = reporter.tell if first else silent_process
-        tell(verb.run(config, tell, poll))
+    log = noise.log_file(job_dir, shown="--verbose" in given)
+    with interrupts.raised_on_ctrl_c(), noise.apart(log, explain) as screen, memory.watched(job_dir):
+        with Reporter(screen, job_dir, quiet=not first) as reporter:
+            tell = reporter.tell if first else silent_process
+            tell(verb.run(config, tell, poll))
     return DONE
 
 
@@ -109,6 +121,11 @@ def explain(error: Exception) -> str:
         return (
             "The GPU has too little memory for these settings: lower train_batch_size or resolution, or set "
             "gradient_checkpointing = true, and run again."
+        )
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
+        return (
+            "The machine has too little memory for these settings: lower train_batch_size or resolution, close other "
+            "programs, or take a machine with more RAM, and run again."
         )
     if isinstance(error, ValueError):
         return str(error)

@@ -23,6 +23,9 @@ def build_parser(prog: str, cls: type) -> Parser:
     parser.add_argument(
         "--job_dir", type=Path, help="folder for events.jsonl, error.txt and requests of a followed job"
     )
+    parser.add_argument(
+        "--verbose", action="store_true", help="show what other libraries say, too (as LORA_NB_DEBUG=1 does)"
+    )
     groups: dict[str, Any] = {}
     for setting in settings_of(cls):
         title = setting.group or "settings"

@@ -1,7 +1,8 @@
 """One child process per piece of heavy work: start it, follow it, ask it to stop.
 
 A job is a folder `logs/jobs/<stamp>-<verb>/` that outlives the notebook's kernel: job.toml (what to do),
-job.json (who does it), output.log, events.jsonl, error.txt (the one sentence of a failure) and requests/.
+job.json (who does it), memory.json (what was left of it), output.log, events.jsonl, error.txt (the one sentence of a
+failure) and requests/.
 """
 
 import json
@@ -20,10 +21,12 @@ from typing import Any
 import psutil
 
 from lora_nb import events as ev
-from lora_nb import files, settings
+from lora_nb import files, memory, settings
 from lora_nb.project import Folders
 
 EVENTS, ERROR, OUTPUT, REQUESTS = "events.jsonl", "error.txt", "output.log", "requests"
+KILLED = -9
+FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT")
 REQUESTABLE = ("stop", "save", "sample")
 
 
@@ -168,7 +171,26 @@ def last_error(job: Job) -> str:
         return (job.folder / ERROR).read_text(encoding="utf-8").strip()
     if finished(job) is not None:
         return ""
-    return f"{job.verb} ended without finishing: {_last_words(job)} (all of it: {job.folder / OUTPUT})"
+    return f"{_manner_of_death(job)} (all of it: {job.folder / OUTPUT})"
+
+
+def _manner_of_death(job: Job) -> str:
+    """Why a job ended without a word; a job that another kernel started has left no code."""
+    code = job.process.poll() if job.process is not None else None
+    short = memory.shortage(job.folder)
+    if short and (code is None or code == KILLED or code > 0):
+        return (
+            f"The machine ran out of memory ({short.in_words}) and ended {job.verb}: lower the batch size or the "
+            "resolution, close other notebooks, or take a runtime with more RAM; what was saved before is whole"
+        )
+    if code is None or code >= 0:
+        return f"{job.verb} ended without finishing: {_last_words(job)}"
+    name = next((each.name for each in signal.Signals if each == -code), f"signal {-code}")
+    if name in FROM_OUTSIDE:
+        return (
+            f"{job.verb} was ended from outside ({name}, as by kill {code}); what was saved before is whole"
+        )
+    return f"{job.verb} crashed in a library ({name}): {_last_words(job)}"
 
 
 def _last_words(job: Job) -> str:
@@ -177,4 +199,4 @@ def _last_words(job: Job) -> str:
     except FileNotFoundError:
         lines = []
     said = [line.strip() for line in lines if line.strip()]
-    return said[-1][:300] if said else "it was stopped from outside, perhaps for lack of memory"
+    return said[-1][:300] if said else "it said nothing"

@@ -19,6 +19,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
 from lora_nb import bases, hub, single_file
+from lora_nb.clip_tokenizer import load_tokenizer, refuse_misfit
 
 CHUNK = 75
 DIFFUSION = ("diffusion_pytorch_model", "diffusion_pytorch_model")
@@ -58,6 +59,7 @@ def load_base(name: str, dtype: torch.dtype = torch.float32) -> BaseModel:
         else:
             folder = found if isinstance(found, Path) else bases.check_folder(hub.download_base(found))
             base = _load_folder(folder, dtype, name if folder != found or name == bases.DEMO else folder.name)
+    refuse_misfit(base.tokenizer, base.text_encoder.config.vocab_size, name)
     for model in (base.text_encoder, base.vae, base.unet):
         model.eval().requires_grad_(False)
     return base
@@ -66,7 +68,7 @@ def load_base(name: str, dtype: torch.dtype = torch.float32) -> BaseModel:
 def _load_folder(folder: Path, dtype: torch.dtype, name: str) -> BaseModel:
     scheduler = bases.read_json(folder / "scheduler" / "scheduler_config.json")
     return BaseModel(
-        tokenizer=_load_tokenizer(folder / "tokenizer"),
+        tokenizer=load_tokenizer(folder / "tokenizer"),
         text_encoder=_load_part(CLIPTextModel, folder, "text_encoder", dtype),
         vae=_load_part(AutoencoderKL, folder, "vae", dtype),
         unet=_load_part(UNet2DConditionModel, folder, "unet", dtype),
@@ -81,13 +83,6 @@ def _check_prediction(prediction_type: str, source: Path) -> str:
     if prediction_type not in ("epsilon", "v_prediction"):
         raise ValueError(f"{source} predicts {prediction_type}: only epsilon and v_prediction can be trained")
     return prediction_type
-
-
-def _load_tokenizer(folder: Path) -> CLIPTokenizer:
-    try:
-        return CLIPTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, TypeError) as error:
-        raise ValueError(f"{folder} holds no readable CLIP tokenizer: {bases.first_line(error)}") from None
 
 
 def weight_file(folder: Path, part: str) -> Path:
@@ -139,7 +134,7 @@ def _load_file(path: Path, dtype: torch.dtype) -> BaseModel:
     found = single_file.load(path, dtype)
     sha256, short_hash = file_hashes(path)
     return BaseModel(
-        tokenizer=_load_tokenizer(bases.DEMO_FOLDER / "tokenizer"),
+        tokenizer=load_tokenizer(bases.DEMO_FOLDER / "tokenizer"),
         text_encoder=found.text_encoder,
         vae=found.vae,
         unet=found.unet,

@@ -66,7 +66,7 @@ def test_what_is_no_model_is_refused(tmp_path, content, said, suffix):
 
 
 @pytest.mark.parametrize(
-    "header", ["[" * 100_000, "7", '{"a": 1}', '{"a": {"data_offsets": []}}', '{"a": {"data_offsets": [0, 4]}}', '{"a": {"data_offsets": [0, "4"], "shape": [1]}}', '{"a": {"data_offsets": [0, 4], "shape": 1}}'],
+    "header", ["[" * 100_000, "[7]", '{"a": 1}', '{"a": {"data_offsets": []}}', '{"a": {"data_offsets": [0, 4]}}', '{"a": {"data_offsets": [0, "4"], "shape": [1]}}', '{"a": {"data_offsets": [0, 4], "shape": 1}}'],
 )  # fmt: skip
 def test_a_damaged_header_is_refused(tmp_path, header):
     path = tmp_path / "base.safetensors"

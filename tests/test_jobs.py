@@ -7,9 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from lora_nb import events, jobs
+from lora_nb import events, jobs, memory
 from lora_nb.config import DatasetConfig, ImportConfig, TrainConfig
 from lora_nb.project import Folders
 
@@ -69,7 +70,67 @@ def test_a_job_that_died_without_a_word_says_its_last_line(folders, make_picture
     wait(job)
     for path in (job.folder / jobs.EVENTS, job.folder / jobs.ERROR):
         path.unlink(missing_ok=True)
-    assert jobs.last_error(job).startswith("scan ended without finishing: ")
+    (job.folder / memory.RECORD).unlink(missing_ok=True)
+    assert jobs.last_error(job).startswith("scan was ended from outside (SIGKILL")
+    assert jobs.last_error(jobs.latest(folders, "scan")).startswith("scan ended without finishing: ")
+
+
+GB = 10**9
+PLENTY, SCARCE = memory.Memory(13 * GB, 9 * GB, 0), memory.Memory(13 * GB, GB // 2, 0)
+
+
+def killed(folders, number: int = signal.SIGKILL) -> jobs.Job:
+    """A job that really was ended by a signal, with a last line of progress."""
+    job = sleeper(folders)
+    (job.folder / jobs.OUTPUT).write_text("Step 7/900, epoch 1: loss 0.1, 1.00 steps/s, 14:53 to go\n")
+    os.killpg(job.pid, number)
+    wait(job)
+    return job
+
+
+@pytest.mark.parametrize("kernel", ["the same", "another"])
+def test_a_job_that_the_machine_had_no_memory_for_says_so(folders, kernel):
+    job = killed(folders)
+    memory.write(job.folder, SCARCE)
+    said = jobs.last_error(job if kernel == "the same" else jobs.latest(folders, "train"))
+    assert said.startswith(
+        "The machine ran out of memory (12.5 of 13.0 GB were in use at the end) and ended train: lower"
+    )
+    assert "Step 7" not in said and "\n" not in said
+
+
+def test_a_kernel_that_ended_a_process_meanwhile_is_believed(folders, monkeypatch, tmp_path):
+    job = killed(folders)
+    monkeypatch.setattr(memory, "VMSTAT", tmp_path / "vmstat")
+    memory.VMSTAT.write_text("pgfault 5\noom_kill 0\n")
+    memory.write(job.folder, PLENTY)
+    assert "SIGKILL" in jobs.last_error(job)
+    memory.VMSTAT.write_text("pgfault 7\noom_kill 1\n")
+    assert "ran out of memory" in jobs.last_error(job)
+
+
+def test_a_job_that_a_person_killed_is_told_apart(folders):
+    job = killed(folders)
+    memory.write(job.folder, PLENTY)
+    assert jobs.last_error(job).startswith("train was ended from outside (SIGKILL, as by kill -9)")
+    assert "ended without finishing: Step 7/900" in jobs.last_error(jobs.latest(folders, "train"))
+    (job.folder / memory.RECORD).write_text('{"total": "x"}')
+    assert "from outside" in jobs.last_error(job)
+
+
+def test_a_crash_of_a_library_is_told_apart(folders):
+    job = killed(folders, signal.SIGSEGV)
+    memory.write(job.folder, SCARCE)
+    assert jobs.last_error(job).startswith("train crashed in a library (SIGSEGV): Step 7")
+
+
+def test_a_job_notes_what_memory_is_left(folders, make_pictures):
+    make_pictures(folders.dataset, 2)
+    job = jobs.start("scan", DatasetConfig(str(folders.dataset)), folders)
+    wait(job)
+    noted = memory.Memory(**json.loads((job.folder / memory.RECORD).read_text()))
+    assert 0 < noted.available < noted.total <= psutil.virtual_memory().total
+    assert memory.shortage(job.folder) is None or noted.is_scarce
 
 
 def test_requests_are_taken_once(folders):

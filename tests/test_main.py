@@ -172,6 +172,8 @@ class TestErrors:
             (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x: Permission denied"),
             (ModuleNotFoundError("No module named 'bitsandbytes'", name="bitsandbytes"), 'The package "bitsandbytes" is missing'),
             (ValueError("rank = 0"), "rank = 0"),
+            (MemoryError(), "lower train_batch_size or resolution"),
+            (RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"), "The machine has too little memory"),
             (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), "lower train_batch_size"),
         ],
     )  # fmt: skip
@@ -187,6 +189,23 @@ class TestErrors:
         assert "Traceback" in capsys.readouterr().err
         assert "Unexpected ZeroDivisionError" in (tmp_path / jobs.ERROR).read_text()
 
+    def test_the_details_of_a_fault_are_in_the_log_and_one_sentence_on_the_screen(
+        self, dataset: Path, tmp_path: Path
+    ):
+        code = NOISY + "captions.top_tags = lambda *_: 1 / 0; raise SystemExit(main())"
+        said = as_command(code, dataset, tmp_path)
+        assert (said.returncode, said.stdout) == (1, "")
+        sentence, _, log = said.stderr.strip().rpartition("; the details are in ")
+        assert sentence == "Unexpected ZeroDivisionError: division by zero" and "\n" not in log
+        assert "Traceback" in Path(log).read_text() and "captions.top_tags" in Path(log).read_text()
+
+    def test_in_a_job_the_details_are_in_its_output(self, dataset: Path, tmp_path: Path):
+        code = NOISY + "captions.top_tags = lambda *_: 1 / 0; raise SystemExit(main())"
+        said = as_command(code, dataset, tmp_path, "--job_dir", str(tmp_path / "job"))
+        assert said.stderr.strip().endswith(f"the details are in {tmp_path / 'job' / jobs.OUTPUT}")
+        assert "Traceback" in (tmp_path / "job" / jobs.OUTPUT).read_text()
+        assert (tmp_path / "job" / jobs.ERROR).read_text(encoding="utf-8") == said.stderr
+
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
     def test_a_full_disk_is_one_sentence(self, dataset: Path, tmp_path: Path, capsys):
         (tmp_path / jobs.EVENTS).symlink_to("/dev/full")
@@ -200,6 +219,48 @@ class TestErrors:
         monkeypatch.setattr("lora_nb.captions.top_tags", interrupt)
         assert main(["top_tags", "--train_data_dir", str(tmp_path)]) == 130
         assert capsys.readouterr().err.startswith("Interrupted")
+
+
+# Ways in which foreign code speaks: a print, a warning, a logger of its own, compiled code; before and at the exit.
+NOISY = """
+import atexit, logging, os, sys, warnings
+from lora_nb import captions
+from lora_nb.__main__ import main
+honest = captions.top_tags
+def noisy(*given):
+    print("NOISE"); print("NOISE", file=sys.stderr); warnings.warn("NOISE"); logging.getLogger("x").warning("NOISE")
+    logging.getLogger("y").addHandler(logging.StreamHandler()); logging.getLogger("y").warning("NOISE")
+    os.write(1, b"NOISE"); os.write(2, b"NOISE"); os.system("echo NOISE; echo NOISE >&2")
+    atexit.register(lambda: (os.write(2, b"NOISE"), logging.getLogger("y").warning("NOISE")))
+    return honest(*given)
+captions.top_tags = noisy
+"""
+
+
+def as_command(code: str, dataset: Path, temporary: Path, *more: str, **environment: str):
+    line = [sys.executable, "-c", code, "top_tags", "--train_data_dir", str(dataset), *more]
+    environment = {**os.environ, "TMPDIR": str(temporary), **environment}
+    return subprocess.run(line, capture_output=True, text=True, encoding="utf-8", env=environment)
+
+
+class TestNoise:
+    def test_only_our_own_sentences_are_seen(self, dataset: Path, tmp_path: Path):
+        said = as_command(NOISY + "raise SystemExit(main())", dataset, tmp_path)
+        assert (said.returncode, said.stderr) == (0, "")
+        assert [line.split() for line in said.stdout.splitlines()] == [["1", "red"], ["1", "square"]]
+        assert not list(tmp_path.glob("lora_nb-*.log"))
+
+    @pytest.mark.parametrize(("more", "environment"), [(["--verbose"], {}), ([], {"LORA_NB_DEBUG": "1"})])
+    def test_all_is_seen_when_asked_for(self, dataset: Path, tmp_path: Path, more, environment):
+        said = as_command(NOISY + "raise SystemExit(main())", dataset, tmp_path, *more, **environment)
+        assert said.stdout.count("NOISE") == 3 and said.stderr.count("NOISE") >= 7
+
+    def test_in_a_job_it_is_in_the_output(self, dataset: Path, tmp_path: Path):
+        said = as_command(
+            NOISY + "raise SystemExit(main())", dataset, tmp_path, "--job_dir", str(tmp_path / "job")
+        )
+        assert "NOISE" not in said.stdout + said.stderr
+        assert (tmp_path / "job" / jobs.OUTPUT).read_text().count("NOISE") >= 10
 
 
 class TestInterrupts:
