@@ -64,6 +64,23 @@ def native_resolution(name: str) -> int:
     return int(unet["sample_size"]) * 2 ** (len(vae["block_out_channels"]) - 1)
 
 
+def check_clip_skip(name: str, clip_skip: int) -> None:
+    """Raises ValueError when the text encoder of base `name` has fewer layers, as far as that can be known unloaded."""
+    folder = DEMO_FOLDER if name == DEMO else Path(name).expanduser()
+    known = SD15_FOLDER if name and folder.is_file() else folder
+    layers = _component_json(name, known, "text_encoder").get("num_hidden_layers")
+    if layers is not None:
+        refuse_clip_skip(clip_skip, int(layers))
+
+
+def refuse_clip_skip(clip_skip: int, layers: int) -> None:
+    """Raises ValueError for a layer that a text encoder of `layers` layers does not have."""
+    if clip_skip > layers:
+        raise ValueError(
+            f"clip_skip = {clip_skip} is not usable: this base's text encoder has {layers} layers, so at most {layers}"
+        )
+
+
 def _component_json(name: str, folder: Path, part: str) -> dict[str, Any]:
     path = folder / part / "config.json"
     if not path.is_file() and HUB_ID.fullmatch(name):

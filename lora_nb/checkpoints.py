@@ -3,6 +3,7 @@
 import glob
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -16,7 +17,13 @@ EARLIER = "earlier"
 
 
 def write_checkpoint(path: Path, file: LoraFile, dtype: torch.dtype, plan: RunPlan) -> None:
-    """Write a LoRA file and the .json A1111 reads beside it."""
+    """Write a LoRA file and the .json A1111 reads beside it. Raises ValueError for numbers `dtype` cannot hold."""
+    for name, module in file.modules.items():
+        if not all(part.to(dtype).isfinite().all() for part in (module.down, module.up)):
+            raise ValueError(
+                f"{path.name} is not written: its numbers are NaN or too large for {dtype} (first in {name}): the "
+                "training has diverged; lower learning_rate"
+            )
     write_lora(path, file, dtype)
     trigger = plan.config.trigger_word
     sidecar = {
@@ -36,11 +43,36 @@ def write_preview(path: Path, picture: Image.Image) -> None:
         picture.save(temporary, "PNG")
 
 
-def drop_old(output_dir: Path, output_name: str, keep: int) -> None:
-    """Remove this run's numbered files except the newest `keep`; 0 keeps all."""
-    for path in project.lora_files(output_dir, output_name)[: -keep or None] if keep else ():
+def drop_old(output_dir: Path, output_name: str, keep: int) -> str:
+    """Remove this run's numbered files except the newest `keep`; 0 keeps all.
+
+    None goes before the newest was read back and found sound; else the result says why all stay.
+    """
+    found = project.lora_files(output_dir, output_name)
+    old = found[:-keep] if keep else []
+    if old and (fault := _fault(found[-1])):
+        return f"{fault}; so the older files stay, although save_last_n_epochs = {keep}"
+    for path in old:
         for part in _parts(path):
             part.unlink(missing_ok=True)
+    return ""
+
+
+def _fault(path: Path) -> str:
+    """What is wrong with a file that was just written, or "" when nothing is."""
+    try:
+        return (
+            "" if has_changed_anything(path) else f"{path.name} changes nothing: every update in it is zero"
+        )
+    except ValueError as error:
+        return str(error)
+
+
+def stands(path: Path, about: Mapping[str, str]) -> bool:
+    """Whether a sound LoRA file that says all of `about`, and its sidecar, are at `path`."""
+    if not (path.is_file() and path.with_suffix(".json").is_file()) or _fault(path):
+        return False
+    return about.items() <= read_lora(path).metadata.items()
 
 
 def _parts(path: Path) -> list[Path]:

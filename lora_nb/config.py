@@ -143,7 +143,7 @@ class TrainConfig:
     min_snr_gamma: float | None = setting(5.0, "evens out the noise levels (5 is usual; empty: off)", min=0.1, max=20, group="Learning")
     noise_offset: float = setting(0.0, "lets a base without it learn darker and brighter pictures (0.05 to 0.1)", min=0, max=1, group="Learning", advanced=True)
     diff_output_preservation: float = setting(0.0, "above 0, the base stays as it is without the trigger word; 1 is usual. A step then takes more than twice as long", min=0, max=10, group="Learning")
-    seed: int = setting(42, "the same seed and settings give the same file", min=0, max=2**32 - 1, group="Learning", advanced=True)
+    seed: int = setting(42, "the same seed and settings give the same file; 0 or -1 draws a seed and says which", min=-1, max=2**32 - 1, group="Learning", advanced=True)
 
     rank: int = setting(16, "inner size of the update (kohya: network_dim)", min=1, max=256, group="LoRA", kohya="network_dim")
     alpha: float = setting(8.0, "strength of the update is alpha / rank; half the rank is usual", min=0.01, max=256, group="LoRA", kohya="network_alpha")
@@ -161,7 +161,7 @@ class TrainConfig:
 
     on_existing: Literal["resume", "restart"] = setting("resume", "when this run was begun before: go on with it, or set its files aside and begin anew", group="Continue")
     save_state_every_n_steps: int = setting(200, "how often, besides each epoch's end, to save what a later start goes on from; 0 only at epochs", min=0, max=100_000, group="Continue", advanced=True)
-    source_date_epoch: int | None = setting(None, "unix time to write into the files instead of now: equal runs give equal bytes", min=0, group="Continue", advanced=True)
+    source_date_epoch: int | None = setting(None, "unix time to write into the files instead of now: equal runs give equal bytes", min=0, max=32_503_679_999, group="Continue", advanced=True)
 
     def __post_init__(self) -> None:
         if self.learning_rate == 0 and self.text_encoder_lr == 0:
@@ -187,7 +187,7 @@ class SampleConfig:
     width: int | None = setting(None, "empty: the base's own", min=32, max=2048)
     height: int | None = setting(None, "empty: the base's own", min=32, max=2048)
     clip_skip: int = setting(1, "as in training", min=1, max=12)
-    seed: int = setting(42, "the same seed draws the same picture", min=0, max=2**32 - 1)
+    seed: int = setting(42, "the same seed draws the same picture; 0 or -1 draws a seed and says which", min=-1, max=2**32 - 1)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class GridConfig:
     width: int | None = setting(None, "empty: the base's own", min=32, max=2048)
     height: int | None = setting(None, "empty: the base's own", min=32, max=2048)
     clip_skip: int = setting(1, "as in training", min=1, max=12)
-    seed: int = setting(42, "the same for every picture of the grid", min=0, max=2**32 - 1)
+    seed: int = setting(42, "the same for every picture of the grid; 0 or -1 draws a seed and says which", min=-1, max=2**32 - 1)
 
 
 @dataclass(frozen=True)

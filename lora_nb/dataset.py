@@ -45,7 +45,10 @@ class Batch:
 def encode_pictures(
     plan: RunPlan, vae: AutoencoderKL, on_event: events.OnEvent
 ) -> list[tuple[Posterior, ...]]:
-    """The posterior of every picture, and of its mirror image after it when flip_aug is on."""
+    """The posterior of every picture, and of its mirror image after it when flip_aug is on.
+
+    Raises ValueError naming the first picture of which the VAE makes numbers that are none.
+    """
     encoded = []
     for number, (item, placement) in enumerate(zip(plan.items, plan.placements, strict=True), 1):
         picture = resize_crop(open_upright(item.path), placement.resized, placement.crop)
@@ -55,8 +58,17 @@ def encode_pictures(
             else (picture,)
         )
         encoded.append(tuple(_encode(view, vae) for view in views))
+        _refuse_broken(encoded[-1], item.path.name)
         on_event(events.Progress("Encoding pictures", number, len(plan.items)))
     return encoded
+
+
+def _refuse_broken(posteriors: Sequence[Posterior], name: str) -> None:
+    if not all(part.isfinite().all() for posterior in posteriors for part in (posterior.mean, posterior.std)):
+        raise ValueError(
+            f"the VAE of the base makes NaN or infinite numbers of {name}, so nothing can be learnt from it: it is "
+            "damaged, or too large for fp16; download the base again, set mixed_precision = no, or take another base"
+        )
 
 
 def _encode(picture: Image.Image, vae: AutoencoderKL) -> Posterior:

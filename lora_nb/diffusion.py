@@ -29,14 +29,37 @@ def target(latents: Tensor, noise: Tensor, signal: Tensor, prediction_type: str)
 
 
 def snr_weights(signal: Tensor, gamma: float | None, prediction_type: str) -> Tensor:
-    """(B,) min-SNR-gamma weights of Hang et al. (2023); ones without gamma."""
+    """(B,) min-SNR-gamma weights of Hang et al. (2023); ones without gamma. Finite for any signal from 0 to 1."""
     if gamma is None:
         return torch.ones_like(signal)
     snr = signal / (1 - signal)
     capped = snr.clamp(max=gamma)
-    return capped / (snr + 1) if prediction_type == "v_prediction" else capped / snr
+    if prediction_type == "v_prediction":
+        return capped / (snr + 1)
+    return torch.where(snr < gamma, 1.0, capped / snr)
+
+
+def check_schedule(scheduler_config: dict, prediction_type: str, name: str) -> None:
+    """Raises ValueError for a base that predicts noise on a schedule that ends without signal.
+
+    Where nothing of the picture is left, the noise is the input itself: its prediction teaches nothing, and the picture
+    cannot be had back from it (a division by the signal, which is zero), so such a base cannot begin to draw.
+    Leaving out the last timestep would train it; but what is called so is in practice a v-prediction base whose
+    settings lack the word, and training that on epsilon spoils it without a sign. So it is refused.
+    """
+    if prediction_type == "epsilon" and not alphas_cumprod(scheduler_config)[-1] > 0:
+        raise ValueError(
+            f"{name} predicts epsilon on a noise schedule that ends at zero SNR, which cannot be learnt: if it is a "
+            "v-prediction base, say so in its scheduler_config.json (prediction_type = v_prediction); if not, set "
+            "rescale_betas_zero_snr = false there"
+        )
+
+
+def errors(prediction: Tensor, wanted: Tensor) -> Tensor:
+    """(B,) mean squared error of each picture."""
+    return F.mse_loss(prediction.float(), wanted.float(), reduction="none").mean(dim=(1, 2, 3))
 
 
 def losses(prediction: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
     """(B,) weighted mean squared error of each picture."""
-    return F.mse_loss(prediction.float(), wanted.float(), reduction="none").mean(dim=(1, 2, 3)) * weights
+    return errors(prediction, wanted) * weights

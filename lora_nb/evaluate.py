@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from lora_nb import files, lora, lora_file, project, sheet
+from lora_nb import files, lora, lora_file, project, seeds, sheet
 from lora_nb.config import GridConfig
 from lora_nb.events import Drawn, Finished, Notice, OnEvent, Progress, silent
 from lora_nb.sample import (
@@ -202,6 +202,8 @@ def grid(
     loaded, for prompts and files that do not go together. When `poll` returns "stop", the pictures drawn so far
     stay and no sheet is made of them.
     """
+    if seeds.is_open(config.seed):
+        config = replace(config, seed=seeds.draw("seed", on_event))
     plan = plan_grid(config, on_event)
     sheet_path = _free_grid(Path(config.output_dir))
     on_event(Progress("Loading the base", 0, 1))

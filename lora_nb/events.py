@@ -28,7 +28,10 @@ class Notice:
 
 @dataclass(frozen=True)
 class StepLog:
-    """One optimizer step. Losses are means over the step's images; rates are per optimizer step."""
+    """One optimizer step. Losses are means over the step's images; rates are per optimizer step.
+
+    `loss` is what is minimised; `plain` the mean squared error that no setting weighs (None in an older log).
+    """
 
     step: int
     total_steps: int
@@ -39,15 +42,18 @@ class StepLog:
     lr_text_encoder: float
     steps_per_second: float
     eta_seconds: float
+    plain: float | None = None
+    plain_average: float | None = None
 
 
 @dataclass(frozen=True)
 class EpochLog:
-    """The mean loss of a finished epoch."""
+    """The mean losses of a finished epoch, as in StepLog."""
 
     epoch: int
     step: int
     loss: float
+    plain: float | None = None
 
 
 @dataclass(frozen=True)

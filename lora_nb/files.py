@@ -1,5 +1,6 @@
 """Files written whole: a reader sees the old content or the new one, never a part."""
 
+import errno
 import glob
 import json
 import os
@@ -18,7 +19,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = _beside(path)
     try:
         yield temporary
         with open(temporary, "rb+") as file:
@@ -26,6 +27,37 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+
+
+def check_writable(folder: Path, name: str) -> None:
+    """Make `folder` and see that a file called `name` could be written whole in it. Raises ValueError saying why not.
+
+    A full disk is an OSError, as from any write.
+    """
+    probe = _beside(Path(folder) / name)
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise ValueError(f"{folder} cannot be written: {_why(Path(folder), error)}") from None
+
+
+def _why(folder: Path, error: OSError) -> str:
+    wrong = next(
+        (place for place in (folder, *folder.parents) if place.exists() and not place.is_dir()), None
+    )
+    if wrong:
+        return f"{wrong} is a file where a folder is needed; move it away, or choose another folder"
+    if error.errno == errno.ENAMETOOLONG:
+        return "the file system there does not take names as long as this run's; choose a shorter output_name"
+    return f"{error.strerror or error}; allow writing there, or choose another folder"
 
 
 def write_bytes(path: Path, content: bytes) -> None:

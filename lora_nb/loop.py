@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -14,7 +15,7 @@ from accelerate.utils import broadcast_object_list
 from diffusers.optimization import get_scheduler
 from torch import nn
 
-from lora_nb import checkpoints, events, lora, metadata, project, state
+from lora_nb import checkpoints, divergence, events, lora, metadata, project, state
 from lora_nb.config import TrainConfig
 from lora_nb.dataset import Batch, EpochDataset, Posterior, dice, load_batches
 from lora_nb.lora_file import DTYPES, LoraFile
@@ -66,23 +67,13 @@ class Run:
             num_cycles=config.lr_scheduler_num_cycles,
             power=config.lr_scheduler_power,
         )
-        fresh = state.RunState(
-            state.identity_of(plan, base.fingerprint, accelerator.num_processes),
-            0,
-            False,
-            _now(config),
-            [],
-            [],
-            {},
-            {},
-            {},
-        )
+        identity = state.identity_of(plan, base.fingerprint, accelerator.num_processes)
         run = cls(
             plan,
             base,
             accelerator,
             tell,
-            kept or fresh,
+            kept or state.RunState.fresh(identity, _now(config)),
             [p for group in groups for p in group["params"]],
             optimizer,
             scheduler,
@@ -120,13 +111,17 @@ class Run:
     def go_on(self, poll: Poll) -> str:
         """Train to the end, or until `poll` says stop: "done" or "stopped"."""
         with TrainingLog(self.plan, self.state.step, self.accelerator.is_main_process, self.tell) as log:
+            self._catch_up()
             for epoch in range(self.state.step // self.plan.steps_per_epoch + 1, self.plan.epochs + 1):
                 for batches, pictures in self._steps_of(epoch):
-                    self.state.losses.append(self.step(batches, pictures, epoch))
+                    loss, plain = self.step(batches, pictures, epoch)
+                    self.state.losses.append(loss)
+                    self.state.plain_losses.append(plain)
                     self.state.step += 1
-                    log.step(epoch, self.state.step, self.state.losses, self._rates())
-                    if self.state.step in (epoch * self.plan.steps_per_epoch, self.plan.total_steps):
-                        log.epoch(epoch, self.state.step, self.state.losses)
+                    losses = self.state.losses, self.state.plain_losses
+                    log.step(epoch, self.state.step, *losses, self._rates())
+                    if self._is_at_the_end_of(epoch):
+                        log.epoch(epoch, self.state.step, *losses)
                         self._end_epoch(epoch)
                     if "stop" in self._answer(poll, epoch):
                         self.save_state()
@@ -159,23 +154,31 @@ class Run:
         for positions, own in zip(every, mine, strict=True):
             yield [next(loaded) for _ in own], sum(len(dataset.batches[at]) for at in positions)
 
-    def step(self, batches: list[Batch], pictures: int, epoch: int) -> float:
-        """One optimizer step over `pictures` pictures of all processes; returns their mean loss."""
-        total = torch.zeros((), device=self.accelerator.device)
+    def step(self, batches: list[Batch], pictures: int, epoch: int) -> tuple[float, float]:
+        """One optimizer step over `pictures` pictures of all processes; returns their mean losses, minimised and plain.
+
+        Raises ValueError, in every process, when what comes of it is not finite.
+        """
+        total = torch.zeros(2, device=self.accelerator.device)
         for batch in batches:
             if self.plan.config.dropout:
                 torch.manual_seed(dice(self.plan.config.seed, epoch, batch.samples[0], "dropout"))
             with self.accelerator.autocast():
-                loss = self.objective.losses(batch).sum() / pictures
+                losses = self.objective.losses(batch)
+                loss = losses.minimised.sum() / pictures
             self.accelerator.backward(loss)
-            total += loss.detach()
+            total += torch.stack([loss.detach(), losses.plain.sum() / pictures])
         self._share_gradients()
         if self.plan.config.max_grad_norm:
             self.accelerator.clip_grad_norm_(self.parameters, self.plan.config.max_grad_norm)
         self.optimizer.step()
         self.scheduler.step()
         self.optimizer.zero_grad()
-        return self.accelerator.reduce(total, "sum").item()
+        loss, plain = self.accelerator.reduce(total, "sum").tolist()
+        length = nn.utils.get_total_norm(self.parameters).item()
+        done = divergence.Step(self.state.step + 1, self.plan.total_steps, loss, length)
+        divergence.refuse(done, self.plan.config, self.accelerator.mixed_precision)
+        return loss, plain
 
     def _share_gradients(self) -> None:
         """Sum the gradients of all processes; one without a batch in the last step adds zeros."""
@@ -186,33 +189,57 @@ class Run:
             parameter.grad = self.accelerator.reduce(mine, "sum")
 
     def _answer(self, poll: Poll, epoch: int) -> frozenset[str]:
-        """Do what was asked for since the last step, and save the state when it is time.
-
-        Never between an epoch's last step and its file: a state saved there would skip the file.
-        """
-        asked = [poll() if self.accelerator.is_main_process else frozenset()]
-        if self.accelerator.num_processes > 1:
-            broadcast_object_list(asked)
-        if "save" in asked[0]:
-            self.save_lora(f"{self.plan.config.output_name}-step{self.state.step:06d}.safetensors", epoch)
-        if "sample" in asked[0]:
-            self._preview(epoch)
+        """Do what was asked for since the last step, and save the state when it is time."""
+        asked = self._as_main(poll)
         every = self.plan.config.save_state_every_n_steps
-        if "save" in asked[0] or (every and self.state.step % every == 0):
+        if "save" in asked or (every and self.state.step % every == 0):
             self.save_state()
-        return asked[0]
+        if "save" in asked:
+            self.save_lora(f"{self.plan.config.output_name}-step{self.state.step:06d}.safetensors", epoch)
+        if "sample" in asked:
+            self._preview(epoch)
+        return asked
+
+    def _as_main(self, ask: Callable[[], Any]) -> Any:
+        """What `ask` returns in the main process, in every process."""
+        answer = [ask() if self.accelerator.is_main_process else None]
+        if self.accelerator.num_processes > 1:
+            broadcast_object_list(answer)
+        return answer[0]
+
+    def _is_at_the_end_of(self, epoch: int) -> bool:
+        return self.state.step in (epoch * self.plan.steps_per_epoch, self.plan.total_steps)
 
     def _end_epoch(self, epoch: int) -> None:
-        config = self.plan.config
-        last = epoch == self.plan.epochs
-        if last or epoch % config.save_every_n_epochs == 0:
-            path = self.save_lora(project.lora_file_name(config.output_name, epoch), epoch)
-            if config.sample_every_n_epochs and (last or epoch % config.sample_every_n_epochs == 0):
-                self._preview(epoch, path)
-            if self.accelerator.is_main_process:
-                checkpoints.drop_old(path.parent, config.output_name, config.save_last_n_epochs)
+        """Save the state, then write the epoch's files: a write that fails or is cut short loses nothing."""
         self.state.losses.clear()
+        self.state.plain_losses.clear()
         self.save_state()
+        self._write_files(epoch)
+
+    def _catch_up(self) -> None:
+        """Write what is not there yet of the epoch at whose end the state was saved."""
+        epoch = -(-self.state.step // self.plan.steps_per_epoch)
+        if epoch and self._is_at_the_end_of(epoch):
+            self._write_files(epoch, anew=False)
+
+    def _write_files(self, epoch: int, anew: bool = True) -> None:
+        """LoRA file, samples and preview of a finished epoch; unless `anew`, what stands already is left as it is."""
+        config, last = self.plan.config, epoch == self.plan.epochs
+        if not last and epoch % config.save_every_n_epochs:
+            return
+        name = project.lora_file_name(config.output_name, epoch)
+        path = Path(config.output_dir) / name
+        mine = {"ss_session_id": self.about["ss_session_id"], "ss_steps": str(self.state.step)}
+        if anew or not self._as_main(lambda: checkpoints.stands(path, mine)):
+            self.save_lora(name, epoch)
+        sampled = config.sample_every_n_epochs and (last or epoch % config.sample_every_n_epochs == 0)
+        if sampled and (anew or not self._as_main(path.with_suffix(".png").exists)):
+            self._preview(epoch, path)
+        if self.accelerator.is_main_process:
+            kept_all = checkpoints.drop_old(path.parent, config.output_name, config.save_last_n_epochs)
+            if kept_all:
+                self.tell(events.Notice(kept_all, "warning"))
 
     def _preview(self, epoch: int, lora_path: Path | None = None) -> None:
         """Draw the sample prompts; the first picture becomes the preview of the LoRA file."""
@@ -243,7 +270,7 @@ class Run:
             self.state.scaler = (
                 self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else {}
             )
-            state.save_state(self._state_path(), self.state)
+            state.save_state(state.state_path(self.plan.config), self.state)
         self.accelerator.wait_for_everyone()
 
     def forget_models(self) -> None:
@@ -259,11 +286,7 @@ class Run:
         if self.accelerator.is_main_process:
             self.state.finished = True
             self.state.parameters, self.state.optimizer = [], {}
-            state.save_state(self._state_path(), self.state)
-
-    def _state_path(self) -> Path:
-        config = self.plan.config
-        return state.state_path(project.folders_of_output(Path(config.output_dir)).state, config.output_name)
+            state.save_state(state.state_path(self.plan.config), self.state)
 
     def files(self) -> tuple[str, ...]:
         """The LoRA files that stand in the output folder."""

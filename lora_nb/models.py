@@ -197,7 +197,9 @@ def encode_prompts(base: BaseModel, captions: Sequence[str], clip_skip: int, max
 
     T = max_token_length + 2. Each 75 tokens are encoded by themselves between begin and end marks, and
     re-joined without the inner marks (sd-scripts). clip_skip 1 is the last layer; the final norm follows.
+    Raises ValueError for a clip_skip above the number of layers.
     """
+    bases.refuse_clip_skip(clip_skip, base.text_encoder.config.num_hidden_layers)
     chunks = max_token_length // CHUNK
     rows = [row for caption in captions for row in _chunk(base.tokenizer, caption, chunks)]
     ids = torch.tensor(rows, device=base.text_encoder.device)

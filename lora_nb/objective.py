@@ -4,6 +4,7 @@ Shapes: B batch, C channels, h w latents, T tokens, D width.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,6 +16,14 @@ from lora_nb.dataset import Batch
 from lora_nb.models import BaseModel, encode_prompts, fitting_length
 
 
+@dataclass(frozen=True)
+class Losses:
+    """(B,) of each picture: what is minimised, and the plain mean squared error, which no setting weighs."""
+
+    minimised: Tensor
+    plain: Tensor
+
+
 class Objective:
     """The loss of a run. `signal` (timesteps,) is the share of the picture left at each timestep."""
 
@@ -24,17 +33,18 @@ class Objective:
         self.signal = diffusion.alphas_cumprod(base.scheduler_config).to(device)
         self.text_cache: dict[tuple[str, int], Tensor] = {}
 
-    def losses(self, batch: Batch) -> Tensor:
-        """(B,) the weighted loss of each picture."""
+    def losses(self, batch: Batch) -> Losses:
+        """The losses of each picture."""
         latents, noise = batch.latents.to(self.device), batch.noise.to(self.device)
         signal, kind = self.signal[batch.timesteps], self.base.prediction_type
         noisy = diffusion.add_noise(latents, noise, signal).to(self.base.unet.dtype)
         prediction = self.predict(noisy, batch.timesteps, batch.captions)
         weights = diffusion.snr_weights(signal, self.config.min_snr_gamma, kind)
-        losses = diffusion.losses(prediction, diffusion.target(latents, noise, signal, kind), weights)
+        errors = diffusion.errors(prediction, diffusion.target(latents, noise, signal, kind))
+        losses = errors * weights
         if self.config.diff_output_preservation:
             losses = losses + self.config.diff_output_preservation * self.changes(batch, noisy, weights)
-        return losses
+        return Losses(losses, errors.detach())
 
     def changes(self, batch: Batch, noisy: Tensor, weights: Tensor) -> Tensor:
         """(B,) how far the update moves the prediction where the caption lacks its trigger word; 0 if it never had one.

@@ -46,16 +46,16 @@ def resolve(config: TrainConfig) -> TrainConfig:
     folders = project.folders_of_dataset(Path(config.train_data_dir))
     output_dir = config.output_dir or str(folders.output)
     output_name = config.output_name or project.folders_of_output(Path(output_dir)).base.name
-    if "/" in output_name or "\\" in output_name or output_name.startswith("."):
-        raise ValueError(
-            f'output_name = "{output_name}" is not usable: it must be a file name without / or a leading dot'
-        )
+    for folder in (config.train_data_dir, output_dir):
+        project.check_utf8(Path(folder).absolute())
+    project.check_output_name(output_name)
     return replace(config, output_dir=output_dir, output_name=output_name)
 
 
 def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent = events.silent) -> RunPlan:
     """The plan of a run. Raises ValueError when the folder, its pictures or its captions do not allow one."""
     config = resolve(config)
+    bases.check_clip_skip(config.pretrained_model_name_or_path, config.clip_skip)
     resolution = config.resolution or bases.native_resolution(config.pretrained_model_name_or_path)
     found = _read_pictures(config, on_event)
     captions, warnings = _captions(config, found.items)
@@ -101,6 +101,8 @@ def _read_pictures(config: TrainConfig, on_event: events.OnEvent):
     found = scan(folder, config.num_repeats, config.caption_extension, on_event=on_event)
     if not found.items:
         raise ValueError(f"{folder} holds no pictures that can be read (jpg, png, webp, bmp, avif)")
+    for subset in {item.path.parent for item in found.items}:
+        project.check_utf8(subset)
     return found
 
 

@@ -1,11 +1,12 @@
 """Pictures a training run draws of its sample prompts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
-from lora_nb import events, files, project
+from lora_nb import events, files, project, seeds
 from lora_nb.models import BaseModel
 from lora_nb.plan import RunPlan
 from lora_nb.sample import Prompt, parse_prompt, sample_images
@@ -39,10 +40,24 @@ def draw_previews(
 
 
 def preview_prompts(plan: RunPlan) -> Sequence[Prompt]:
-    """The run's sample prompts; without any, the trigger word, or else the first caption."""
+    """The run's sample prompts; without any, the trigger word, or else the first caption.
+
+    A prompt that leaves its seed open gets one by the run's own, the same for every epoch.
+    """
     config = plan.config
     texts = config.sample_prompts or (config.trigger_word or plan.captions[0],)
     plain = Prompt(
         "", width=plan.resolution, height=plan.resolution, guidance=config.guidance, seed=config.seed
     )
-    return [parse_prompt(text, plain) for text in texts]
+    prompts = [parse_prompt(text, plain) for text in texts]
+    return [
+        replace(prompt, seed=seeds.derive(config.seed, number)) if seeds.is_open(prompt.seed) else prompt
+        for number, prompt in enumerate(prompts)
+    ]
+
+
+def check_prompts(plan: RunPlan, tell: events.OnEvent) -> None:
+    """Say the seeds of prompts that leave theirs open. Raises ValueError for a mistyped prompt."""
+    for text, prompt in zip(plan.config.sample_prompts, preview_prompts(plan), strict=False):
+        if seeds.is_open(parse_prompt(text, prompt).seed):
+            tell(events.Notice(f'🎲 The sample "{prompt.text}" is drawn with seed {prompt.seed} each time.'))

@@ -1,9 +1,17 @@
 """Names of the folders and files of one project."""
 
+import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+# What a file may not be called, here or on Windows, to which it may be carried.
+NO_FILE_SIGNS = frozenset('/\\:*?"<>|')
+CONTROL = ("Cc", "Cs")  # control characters, and bytes that are no UTF-8
+RESERVED = re.compile(r"CON|PRN|AUX|NUL|(COM|LPT)[0-9]")
+# Of 255 bytes, what remains beside "-step1000000.safetensors" and the temporary file's dot, number and ".tmp".
+LONGEST_NAME = 255 - 24 - 14
 FORBIDDEN = re.compile(r"[\s.()\"'\\:*?<>|]")
 
 
@@ -76,6 +84,44 @@ def check_project_name(name: str) -> str:
             "(one / makes a sub-project), without spaces or dots"
         )
     return name
+
+
+def check_output_name(name: str) -> str:
+    """`name`, or ValueError saying why no file system (Windows' too) would take the files called after it."""
+    wrong = next(
+        (sign for sign in name if sign in NO_FILE_SIGNS or unicodedata.category(sign) in CONTROL), ""
+    )
+    length, reserved = len(os.fsencode(name)), name.split(".")[0].strip().upper()
+    fault = ""
+    if wrong:
+        fault = f"it holds {wrong!r}; write letters, digits, - and _"
+    elif not name or name.startswith(".") or name.endswith((".", " ")):
+        fault = "it must not be empty, begin with a dot, or end with a dot or a space"
+    elif RESERVED.fullmatch(reserved):
+        fault = f"Windows keeps the name {reserved} for a device; add a word"
+    elif length > LONGEST_NAME:
+        fault = (
+            f"it is {length} bytes long, and with what the files add only {LONGEST_NAME} fit in a file name"
+        )
+    if fault:
+        raise ValueError(f'output_name = "{readable(name)}" is not usable: {fault}')
+    return name
+
+
+def check_utf8(folder: Path) -> None:
+    """Raises ValueError for a folder whose name is not UTF-8: it could not be written into any file."""
+    try:
+        str(folder).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"the folder {readable(str(folder))} has a name that is not UTF-8 (\\x.. stands for a byte that is no "
+            "letter): rename it, best to plain letters"
+        ) from None
+
+
+def readable(text: str) -> str:
+    """`text` with the bytes of a name that are no UTF-8 written out, so that it can be shown."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def project_folders(root: Path, name: str) -> Folders:

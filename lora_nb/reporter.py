@@ -85,18 +85,26 @@ def in_words(event: Event) -> str:
         case Notice():
             return f"Warning: {event.text}" if event.level == "warning" else event.text
         case StepLog():
+            loss = in_losses(event.loss_average, event.plain_average)
             return (
-                f"Step {event.step}/{event.total_steps}, epoch {event.epoch}: loss {event.loss_average:.4f}, "
+                f"Step {event.step}/{event.total_steps}, epoch {event.epoch}: {loss}, "
                 f"{event.steps_per_second:.2f} steps/s, {in_minutes(event.eta_seconds)} to go"
             )
         case EpochLog():
-            return f"Epoch {event.epoch} ends at step {event.step}: mean loss {event.loss:.4f}"
+            return f"Epoch {event.epoch} ends at step {event.step}: mean {in_losses(event.loss, event.plain)}"
         case Saved():
             return f"Saved {event.path}"
         case Drawn():
             return "Drew " + ", ".join(event.paths)
         case Finished():
             return "\n".join([event.text, *(f"  {file}" for file in event.files)])
+
+
+def in_losses(minimised: float, plain: float | None) -> str:
+    """`loss 0.0421 (plain error 0.1203)`; the second, which other people's figures are like, only where it differs."""
+    if plain is None or plain == minimised:
+        return f"loss {minimised:.4f}"
+    return f"loss {minimised:.4f} (plain error {plain:.4f})"
 
 
 def in_minutes(seconds: float) -> str:

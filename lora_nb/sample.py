@@ -15,7 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor, nn
 
-from lora_nb import files, lora, lora_file, models
+from lora_nb import files, lora, lora_file, models, seeds
 from lora_nb.config import SampleConfig
 from lora_nb.events import Drawn, Finished, Notice, OnEvent, Progress, silent
 from lora_nb.models import BaseModel
@@ -259,11 +259,18 @@ def read_prompts(config: SampleConfig, on_event: OnEvent = silent) -> list[Promp
     """The prompts of `config`. Raises ValueError when there is none or one is not readable."""
     if not config.prompts:
         raise ValueError("prompts is empty: write what to draw, with ; between the prompts")
+    seed = seeds.draw("seed", on_event) if seeds.is_open(config.seed) else config.seed
     defaults = Prompt(
-        "", config.negative_prompt, config.width, config.height, config.steps, config.guidance, config.seed
+        "", config.negative_prompt, config.width, config.height, config.steps, config.guidance, seed
     )
-    prompts = [parse_prompt(text, defaults) for text in config.prompts]
+    prompts = [_with_seed(parse_prompt(text, defaults), on_event) for text in config.prompts]
     if any(LORA_CALL.search(prompt.text) for prompt in prompts):
         text = "<lora:...> in a prompt is left out here: the settings lora and strength name the file"
         on_event(Notice(text, "warning"))
     return [replace(prompt, text=split_lora_calls(prompt.text)[0]) for prompt in prompts]
+
+
+def _with_seed(prompt: Prompt, on_event: OnEvent) -> Prompt:
+    if not seeds.is_open(prompt.seed):
+        return prompt
+    return replace(prompt, seed=seeds.draw(f'seed of "{prompt.text}"', on_event))

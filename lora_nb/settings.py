@@ -81,10 +81,14 @@ class Setting:
         if self.many:
             words = f"a list, each {words}"
         if self.min is not None and self.max is not None:
-            words += f" from {self.min:g} to {self.max:g}"
+            words += f" from {_bound(self.min)} to {_bound(self.max)}"
         elif self.min is not None:
-            words += f", {self.min:g} or more"
+            words += f", {_bound(self.min)} or more"
         return words + (" (or nothing)" if self.optional else "")
+
+
+def _bound(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def settings_of(cls: type) -> tuple[Setting, ...]:

@@ -1,18 +1,28 @@
-"""What a stopped or killed run goes on from: one file, written whole, that knows which run it belongs to."""
+"""What a stopped or killed run goes on from: one file, written whole, that knows which run it belongs to.
+
+On disk: one line `lora_nb state 2 sha256 <64 hex digits>`, then what torch.save writes, of which the line has the sum.
+"""
 
 import hashlib
 import io
 import json
-import pickle
+import re
+import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
-from lora_nb import files, settings
+from lora_nb import files, project, settings
+from lora_nb.config import TrainConfig
 from lora_nb.plan import RunPlan
+
+VERSION = 2
+HEAD = re.compile(rb"lora_nb state (\d+) sha256 ([0-9a-f]{64})\n")
+HEAD_LENGTH = len(f"lora_nb state {VERSION} sha256 {'0' * 64}\n")
+BLOCK = 1 << 20
 
 # Settings that change neither the weights nor the metadata of a file.
 WITHOUT_INFLUENCE = {
@@ -43,7 +53,10 @@ class Identity:
 
 @dataclass
 class RunState:
-    """Everything needed to go on. `step` optimizer steps are done; `losses` are those of the current epoch."""
+    """Everything needed to go on. `step` optimizer steps are done; `losses` are those of the current epoch.
+
+    Fields with a default came later: an older state lacks them.
+    """
 
     identity: Identity
     step: int
@@ -54,6 +67,13 @@ class RunState:
     optimizer: dict[str, Any]
     scheduler: dict[str, Any]
     scaler: dict[str, Any]
+    plain_losses: list[float] = field(default_factory=list)
+    seed_drawn: bool = False
+
+    @classmethod
+    def fresh(cls, identity: Identity, started_at: float) -> "RunState":
+        """The state of a run of which no step is done."""
+        return cls(identity, 0, False, started_at, [], [], {}, {}, {})
 
 
 def identity_of(plan: RunPlan, base_fingerprint: str, processes: int) -> Identity:
@@ -90,26 +110,81 @@ def differences(old: Identity, new: Identity) -> list[str]:
     return changed
 
 
-def state_path(state_dir: Path, output_name: str) -> Path:
-    """Where the state of run `output_name` lies."""
-    return Path(state_dir) / f"{output_name}.state"
+def state_path(config: TrainConfig) -> Path:
+    """Where the state of a run lies whose names are filled in."""
+    return project.folders_of_output(Path(config.output_dir)).state / f"{config.output_name}.state"
+
+
+class _Summed:
+    """A file that hashes what is written to it."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.sum = file, hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        self.sum.update(content)
+        return self.file.write(content)
+
+    def flush(self) -> None:
+        self.file.flush()
 
 
 def save_state(path: Path, state: RunState) -> None:
-    """Replace the state at `path`, whole or not at all."""
-    buffer = io.BytesIO()
-    torch.save({**state.__dict__, "identity": asdict(state.identity)}, buffer)
-    files.write_bytes(path, buffer.getvalue())
+    """Replace the state at `path`, whole or not at all. Raises ValueError for weights that are no numbers."""
+    if not all(values.isfinite().all() for values in state.parameters):
+        raise ValueError(f"{path} was not written: the weights hold NaN or infinite numbers")
+    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+        file.write(b"\0" * HEAD_LENGTH)
+        summed = _Summed(file)
+        torch.save({**state.__dict__, "identity": asdict(state.identity)}, summed)
+        file.seek(0)
+        file.write(f"lora_nb state {VERSION} sha256 {summed.sum.hexdigest()}\n".encode())
 
 
 def load_state(path: Path) -> RunState | None:
-    """The state at `path`; None when there is none. Raises ValueError when it cannot be read."""
+    """The state at `path`; None when there is none. Raises ValueError when it is damaged or of a newer version."""
     if not path.exists():
         return None
+    with open(path, "rb") as file:
+        head = file.read(HEAD_LENGTH)
+        values = _read_before_sums(path) if head[:2] == b"PK" else _read(path, head, file)
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
         return RunState(**{**values, "identity": Identity(**values["identity"])})
-    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} cannot be read ({type(error).__name__}): move it away, or choose on_existing = restart"
-        ) from None
+    except (KeyError, TypeError):
+        raise _damaged(path) from None
+
+
+def _read(path: Path, head: bytes, file: BinaryIO) -> dict[str, Any]:
+    match = HEAD.match(head)
+    if match and int(match[1]) > VERSION:
+        raise ValueError(f"{path} was written by a newer version of lora_nb: update lora_nb to go on from it")
+    found = hashlib.sha256()
+    while block := file.read(BLOCK):
+        found.update(block)
+    if not match or found.hexdigest().encode() != match[2]:
+        raise _damaged(path)
+    file.seek(HEAD_LENGTH)
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _read_before_sums(path: Path) -> dict[str, Any]:
+    """A state of version 1: torch.save's zip alone, whose own sums torch itself does not look at."""
+    content = io.BytesIO(path.read_bytes())
+    # The bytes are in memory, so whatever is raised is damage and no disk's; a broken zip or pickle raises anything.
+    try:
+        with zipfile.ZipFile(content) as archive:
+            broken = archive.testzip()
+        content.seek(0)
+        values = torch.load(content, map_location="cpu", weights_only=True)
+    except Exception:
+        raise _damaged(path) from None
+    if broken or not isinstance(values, dict):
+        raise _damaged(path)
+    return values
+
+
+def _damaged(path: Path) -> ValueError:
+    return ValueError(
+        f"{path} is damaged and cannot be read (half a copy, or a fault of the disk): the run cannot go on from it; "
+        'put an unharmed copy in its place, or begin anew with on_existing = "restart", which sets it aside'
+    )

@@ -1,18 +1,21 @@
 """From a TrainConfig to LoRA files that are proven to work."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import broadcast_object_list
 
-from lora_nb import checkpoints, events, files, project, state
+from lora_nb import checkpoints, events, files, project, seeds, state
 from lora_nb.config import TrainConfig
+from lora_nb.diffusion import check_schedule
 from lora_nb.loop import Poll, Run
 from lora_nb.lora_file import DTYPES
 from lora_nb.models import BaseModel, load_base
-from lora_nb.plan import RunPlan, plan_run
-from lora_nb.preview import preview_prompts
+from lora_nb.plan import RunPlan, plan_run, resolve
+from lora_nb.preview import check_prompts
 from lora_nb.verify import prove
 
 
@@ -35,17 +38,21 @@ def train(
         mixed_precision=choose_precision(config.mixed_precision), cpu=not torch.cuda.is_available()
     )
     tell = on_event if accelerator.is_main_process else events.silent
-    plan = plan_run(config, accelerator.num_processes, tell)
-    preview_prompts(plan)  # a mistyped prompt is to be told now, not after the first epoch
+    seeded = settle_seed(config, accelerator, tell)
+    plan = plan_run(seeded, accelerator.num_processes, tell)
+    check_prompts(plan, tell)  # a mistyped prompt is to be told now, not after the first epoch
+    check_folders(plan)
     for text in plan.lines:
         tell(events.Notice(text))
     for text in plan.warnings:
         tell(events.Notice(text, "warning"))
     base = load_base(plan.config.pretrained_model_name_or_path, _weights_dtype(accelerator))
+    check_schedule(base.scheduler_config, base.prediction_type, base.name)
     kept = find_state(plan, base, accelerator, tell)
     if kept is not None and kept.finished:
         return _already_done(plan)
     run = Run.begin(plan, base, accelerator, kept, tell)
+    run.state.seed_drawn |= seeds.is_open(config.seed)
     status = run.go_on(poll)
     if status == "stopped":
         return events.Finished(
@@ -65,6 +72,33 @@ def choose_precision(wanted: str) -> str:
     return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"
 
 
+def settle_seed(config: TrainConfig, accelerator: Accelerator, tell: events.OnEvent) -> TrainConfig:
+    """The config with a seed: its own; where that is open, the one drawn for the run to go on with, or a new one."""
+    if not seeds.is_open(config.seed):
+        return config
+    config = resolve(config)
+    kept = None if config.on_existing == "restart" else state.load_state(state.state_path(config))
+    if kept and (kept.seed_drawn or seeds.is_open(kept.identity.settings["seed"])):
+        seed = kept.identity.settings["seed"]
+        tell(events.Notice(f"🎲 seed = {seed}, drawn when this run began, is taken up again."))
+        return replace(config, seed=seed)
+    drawn = [seeds.draw("seed", tell) if accelerator.is_main_process else 0]
+    if accelerator.num_processes > 1:
+        broadcast_object_list(drawn)
+    return replace(config, seed=drawn[0])
+
+
+def check_folders(plan: RunPlan) -> None:
+    """Raises ValueError when a folder that the run will write to does not take its files."""
+    config, folders = plan.config, project.folders_of_output(Path(plan.config.output_dir))
+    longest = f"{config.output_name}-step{plan.total_steps:06d}.safetensors"
+    places = [Path(config.output_dir), folders.state, folders.logs / "tensorboard" / config.output_name]
+    if config.sample_every_n_epochs or config.grid:
+        places.append(folders.samples)
+    for place in places:
+        files.check_writable(place, longest)
+
+
 def _weights_dtype(accelerator: Accelerator) -> torch.dtype:
     return DTYPES.get(accelerator.mixed_precision, torch.float32)
 
@@ -74,7 +108,7 @@ def find_state(
 ) -> state.RunState | None:
     """The state to go on from. Sets an earlier run's files aside if asked, else raises ValueError for them."""
     config = plan.config
-    path = state.state_path(project.folders_of_output(Path(config.output_dir)).state, config.output_name)
+    path = state.state_path(config)
     if accelerator.is_main_process:
         for folder in (path.parent, Path(config.output_dir)):
             files.sweep(folder, config.output_name)

@@ -33,20 +33,32 @@ class TrainingLog:
             str(folders.logs / "tensorboard" / plan.config.output_name), purge_step=step + 1
         )
 
-    def step(self, epoch: int, step: int, losses: Sequence[float], rates: tuple[float, float]) -> None:
-        """Log a step; `losses` are those of the epoch so far, `rates` those of U-Net and text encoder."""
+    def step(
+        self,
+        epoch: int,
+        step: int,
+        losses: Sequence[float],
+        plain: Sequence[float],
+        rates: tuple[float, float],
+    ) -> None:
+        """Log a step; minimised and plain losses are those of the epoch so far, `rates` of U-Net and text encoder."""
         self.times.append(time.monotonic())
         speed = (len(self.times) - 1) / max(self.times[-1] - self.times[0], 1e-9)
         left = (self.plan.total_steps - step) / speed
-        average = sum(losses) / len(losses)
+        average, plain_average = _mean(losses), _mean(plain)
+        total = self.plan.total_steps
         self._write(
-            events.StepLog(step, self.plan.total_steps, epoch, losses[-1], average, *rates, speed, left)
+            events.StepLog(
+                step, total, epoch, losses[-1], average, *rates, speed, left, plain[-1], plain_average
+            )
         )
         self._scalars(
             step,
             {
                 "loss/current": losses[-1],
                 "loss/average": average,
+                "loss/plain_current": plain[-1],
+                "loss/plain_average": plain_average,
                 "lr/unet": rates[0],
                 "lr/textencoder": rates[1],
             },
@@ -54,11 +66,13 @@ class TrainingLog:
         if step == self.first_step + ESTIMATE_AFTER:
             self.tell(events.Notice(f"⏳ {speed:.1f} steps a second: about {_duration(left)} to go."))
 
-    def epoch(self, epoch: int, step: int, losses: Sequence[float]) -> None:
-        """Log a finished epoch."""
-        average = sum(losses) / len(losses)
-        self._write(events.EpochLog(epoch, step, average))
-        self._scalars(epoch, {"loss/epoch_average": average})
+    def epoch(self, epoch: int, step: int, losses: Sequence[float], plain: Sequence[float]) -> None:
+        """Log a finished epoch; all of it is on disk on return, before the state that counts it as done."""
+        average, plain_average = _mean(losses), _mean(plain)
+        self._write(events.EpochLog(epoch, step, average, plain_average))
+        self._scalars(epoch, {"loss/epoch_average": average, "loss/plain_epoch_average": plain_average})
+        if self.writer:
+            self.writer.flush()
 
     def __enter__(self) -> Self:
         """The log itself."""
@@ -79,6 +93,10 @@ class TrainingLog:
         if self.writer:
             for name, value in values.items():
                 self.writer.add_scalar(name, value, x)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _forget_after(path: Path, step: int) -> None:

@@ -1,7 +1,8 @@
 """The resumable state: whole or not at all, and of one run only."""
 
 import os
-from dataclasses import replace
+import tracemalloc
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -69,10 +70,61 @@ def test_a_failed_save_keeps_the_old_state(tmp_path):
 def test_a_damaged_state_is_one_sentence(tmp_path):
     path = tmp_path / "cat.state"
     save_state(path, make_state())
-    for content in (path.read_bytes()[:200], b"", b"<html>"):
+    whole = path.read_bytes()
+    for content in (whole[:200], whole[:-1], whole + b"x", whole[1:], b"", b"<html>", b"PK\3\4"):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match="cannot be read .* restart"):
+        with pytest.raises(ValueError, match="cannot be read .*restart") as caught:
             load_state(path)
+        assert "\n" not in str(caught.value) and path.read_bytes() == content
+
+
+def write_as_before(path, state):
+    """What save_state wrote before there was a checksum: these very lines."""
+    values = {**state.__dict__, "identity": asdict(state.identity)}
+    for name in ("plain_losses", "seed_drawn"):
+        values.pop(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(values, path)
+
+
+def test_a_state_without_a_checksum_is_still_read(tmp_path):
+    path, state = tmp_path / "cat.state", make_state()
+    write_as_before(path, state)
+    back = load_state(path)
+    assert (back.step, back.losses, back.plain_losses, back.seed_drawn) == (3, [0.1, 0.2], [], False)
+    assert torch.equal(back.parameters[0], state.parameters[0]) and back.identity == state.identity
+
+
+def test_a_state_of_a_newer_version_says_so(tmp_path):
+    path = tmp_path / "cat.state"
+    save_state(path, make_state())
+    path.write_bytes(path.read_bytes().replace(b"lora_nb state 2", b"lora_nb state 3", 1))
+    with pytest.raises(ValueError, match="written by a newer version .*: update lora_nb"):
+        load_state(path)
+
+
+def test_a_state_with_numbers_that_are_none_is_not_written(tmp_path):
+    path = tmp_path / "cat.state"
+    save_state(path, make_state(3))
+    broken = make_state(4)
+    broken.parameters[0][1, 1] = float("inf")
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        save_state(path, broken)
+    assert load_state(path).step == 3 and os.listdir(tmp_path) == ["cat.state"]
+
+
+def test_a_large_state_is_not_held_twice_in_memory(tmp_path):
+    """Python's own memory while a state of 64 MB is written and read; tensors do not count there."""
+    state = make_state()
+    state.parameters = [torch.zeros(4, 4_000_000)]
+    tracemalloc.start()
+    try:
+        save_state(tmp_path / "cat.state", state)
+        load_state(tmp_path / "cat.state")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 10_000_000
 
 
 def test_identity_tells_runs_apart(config, tmp_path):

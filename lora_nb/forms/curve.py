@@ -9,13 +9,21 @@ from lora_nb.events import EpochLog, StepLog, read_lines
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 620, 180, 48, 22
 MOST = 300
+PLAIN = (
+    ", dashed the average plain error: the mean square of what is wrong in the predicted noise, not evened out by "
+    "min_snr_gamma and without what preservation adds; it is what others mean by a loss of 0.1"
+)
 
 
 @dataclass
 class Losses:
-    """The losses seen so far: of each step, their running average, and the mean of each finished epoch."""
+    """The losses seen so far: of each step, their running average, and the mean of each finished epoch.
+
+    `plain` holds the running average of the plain error, where it is another than the loss's.
+    """
 
     steps: dict[int, tuple[float, float]] = field(default_factory=dict)
+    plain: dict[int, float] = field(default_factory=dict)
     epochs: dict[int, float] = field(default_factory=dict)
     total: int = 1
 
@@ -23,6 +31,9 @@ class Losses:
         """Note one event; a step seen again after a resumption replaces what it said before."""
         if isinstance(event, StepLog):
             self.steps[event.step] = (event.loss, event.loss_average)
+            self.plain.pop(event.step, None)
+            if event.plain_average not in (None, event.loss_average):
+                self.plain[event.step] = event.plain_average
             self.total = event.total_steps
         else:
             self.epochs[event.step] = event.loss
@@ -35,11 +46,13 @@ class Losses:
                     self.add(event)
 
     def draw(self) -> str:
-        """An SVG: each step's loss thin, the running average thick, a dot for each epoch's mean."""
+        """An SVG: each step's loss thin, the averages thick and (plain) dashed, a dot for each epoch's mean."""
         if not self.steps:
             return ""
         shown = _thinned(sorted(self.steps.items()))
+        plain = [(step, self.plain[step]) for step, _ in shown if step in self.plain]
         values = [loss for _, pair in shown for loss in pair] + list(self.epochs.values())
+        values += [error for _, error in plain]
         scale = _Scale(self.total, min(values), max(values))
         current = scale.line([(step, pair[0]) for step, pair in shown])
         average = scale.line([(step, pair[1]) for step, pair in shown])
@@ -52,9 +65,10 @@ class Losses:
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" aria-label="loss" '
             f'style="max-width:100%;font:11px sans-serif">{scale.axes()}'
             f'<polyline points="{current}" fill="none" stroke="#4c8bf5" stroke-width="1" opacity=".45"/>'
-            f'<polyline points="{average}" fill="none" stroke="#1a56c4" stroke-width="2"/>{dots}</svg>'
+            f'<polyline points="{average}" fill="none" stroke="#1a56c4" stroke-width="2"/>'
+            f"{scale.dashed(plain) if plain else ''}{dots}</svg>"
             '<div style="font-size:12px;opacity:.75">loss by step: thin each step, thick the average so far in its '
-            "epoch, ● the mean of a finished epoch. It wobbles; judge by the pictures.</div>"
+            f"epoch, ● the mean of a finished epoch{PLAIN if plain else ''}. It wobbles; judge by the pictures.</div>"
         )
 
 
@@ -73,6 +87,12 @@ class _Scale:
 
     def line(self, points: Sequence[tuple[int, float]]) -> str:
         return " ".join(f"{self.x(step):.1f},{self.y(loss):.1f}" for step, loss in points)
+
+    def dashed(self, points: Sequence[tuple[int, float]]) -> str:
+        return (
+            f'<polyline points="{self.line(points)}" fill="none" stroke="#2e7d32" stroke-width="1.5" '
+            'stroke-dasharray="5 3"/>'
+        )
 
     def axes(self) -> str:
         floor = HEIGHT - BOTTOM

@@ -126,10 +126,13 @@ class TrainPanel:
 def in_numbers(step: StepLog) -> str:
     """One line of HTML about where the training is."""
     left = in_words(step.eta_seconds)
+    plain = ""
+    if step.plain is not None and step.plain != step.loss:
+        plain = f" · plain error {step.plain:.4f}, average {step.plain_average:.4f}"
     return (
         f'<div class="lora-nb-numbers" style="line-height:1.5">step <b>{step.step}</b> of {step.total_steps} · '
         f"epoch {step.epoch} · {step.steps_per_second:.2f} steps/s · {left} left · "
-        f"loss {step.loss:.4f}, average {step.loss_average:.4f}</div>"
+        f"loss {step.loss:.4f}, average {step.loss_average:.4f}{plain}</div>"
     )
 
 
