@@ -280,7 +280,7 @@ class TestReporter:
         with Reporter(stream) as reporter:
             for done in range(1, 101):
                 reporter.tell(Progress("Tagging", done, 100))
-        assert stream.getvalue() == "Tagging: 1/100\nTagging: 100/100\n"
+        assert stream.getvalue() == "Tagging: 1 of 100\nTagging: 100 of 100\n"
 
     def test_a_terminal_sees_one_line_that_moves(self):
         stream = Terminal()
@@ -288,7 +288,21 @@ class TestReporter:
             reporter.tell(Progress("Tagging", 1, 10))
             reporter.tell(Progress("Tagging", 10, 10))
             reporter.tell(Finished("done", "Done.", ("a.png",)))
-        assert stream.getvalue() == "\rTagging: 1/10\rTagging: 10/10\nDone.\n  a.png\n"
+        assert stream.getvalue() == "\rTagging: 1 of 10\rTagging: 10 of 10\nDone.\n  a.png\n"
+
+    def test_another_stage_is_said_at_once(self):
+        stream = io.StringIO()
+        with Reporter(stream) as reporter:
+            for stage in ("Loading the libraries", "Loading the base"):
+                reporter.tell(Progress(stage, 0, 1))
+            for done in (1, 2, 7):
+                reporter.tell(Progress("Downloading a/b", done * 500_000_000, 3_500_000_000, "B"))
+        assert stream.getvalue().splitlines() == [
+            "Loading the libraries ...",
+            "Loading the base ...",
+            "Downloading a/b: 0.5 of 3.5 GB",
+            "Downloading a/b: 3.5 of 3.5 GB",
+        ]
 
     def test_every_event_reaches_the_job(self, tmp_path: Path):
         told = [Notice("x", "warning"), StepLog(1, 9, 1, 0.1, 0.1, 0, 0, 1, 8), EpochLog(1, 9, 0.1), Saved("a", 1, 9), Drawn(("b",), 1, 9)]  # fmt: skip
