@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from lora_nb import __version__, files, jobs
+from lora_nb.events import Progress
 from lora_nb.flags import build_parser, read_arguments
 from lora_nb.reporter import Reporter
 from lora_nb.verbs import VERBS, Verb, silent_process
@@ -95,6 +96,8 @@ def run(verb: Verb, given: Sequence[str]) -> int:
     poll = partial(jobs.take_requests, job_dir) if job_dir else frozenset
     with Reporter(sys.stdout, job_dir, quiet=not first) as reporter:
         tell = reporter.tell if first else silent_process
+        if verb.loads:
+            tell(Progress("Loading the libraries", 0, 1))
         tell(verb.run(config, tell, poll))
     return DONE
 

@@ -147,6 +147,33 @@ class TestCommandLine:
         assert said.stdout.splitlines()[-1] == "False 0"
         assert time.monotonic() - begin < 3
 
+    def test_a_verb_says_at_once_that_it_loads_its_libraries(self, tmp_path: Path):
+        """The first line comes before torch & co are imported, and only where they are."""
+        code = """
+import io, json, sys
+from lora_nb.__main__ import main
+from lora_nb.verbs import VERBS
+class Terminal(io.StringIO):
+    def write(self, text):
+        said.append((text, "torch" in sys.modules or "onnxruntime" in sys.modules))
+        return len(text)
+seen = {}
+light = [name for name in VERBS if not VERBS[name].loads]
+for name in [*light, "train"]:
+    said, sys.stdout = [], Terminal()
+    main([name] + ([] if name == "import" else ["--train_data_dir", "nowhere"]))
+    sys.stdout = sys.__stdout__
+    seen[name] = said[:1]
+print(json.dumps([seen, "torch" in sys.modules]))
+"""
+        line = [sys.executable, "-c", code]
+        said = subprocess.run(line, capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, check=True)
+        seen, loaded = json.loads(said.stdout)
+        assert loaded and seen.pop("train") == [["Loading the libraries ...", False]]
+        assert set(seen) == {"import", "scan", "restore", "trigger", "top_tags"}
+        assert not any(heavy for first in seen.values() for _, heavy in first)
+        assert not any("Loading" in text for first in seen.values() for text, _ in first)
+
     def test_emoji_pass_on_a_console_of_another_encoding(self, dataset: Path):
         write_caption(dataset / "1.png", "📈 köln")
         line = [sys.executable, "-m", "lora_nb", "top_tags", "--train_data_dir", str(dataset)]
