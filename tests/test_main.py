@@ -167,7 +167,9 @@ for name in [*light, "train"]:
 print(json.dumps([seen, "torch" in sys.modules]))
 """
         line = [sys.executable, "-c", code]
-        said = subprocess.run(line, capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, check=True)
+        said = subprocess.run(
+            line, capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, check=True
+        )
         seen, loaded = json.loads(said.stdout)
         assert loaded and seen.pop("train") == [["Loading the libraries ...", False]]
         assert set(seen) == {"import", "scan", "restore", "trigger", "top_tags"}
