@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lora_nb import __version__, files, interrupts, jobs, memory, noise
 from lora_nb.bases import first_line
+from lora_nb.events import Progress
 from lora_nb.flags import build_parser, read_arguments
 from lora_nb.reporter import Reporter
 from lora_nb.verbs import VERBS, Verb, silent_process
@@ -107,6 +108,8 @@ def run(verb: Verb, given: Sequence[str]) -> int:
     with interrupts.raised_on_ctrl_c(), noise.apart(log, explain) as screen, memory.watched(job_dir):
         with Reporter(screen, job_dir, quiet=not first) as reporter:
             tell = reporter.tell if first else silent_process
+            if verb.loads:
+                tell(Progress("Loading the libraries", 0, 1))
             tell(verb.run(config, tell, poll))
     return DONE
 

@@ -13,6 +13,9 @@ DEMO_FOLDER = Path(__file__).parent / "demo" / "base"
 SD15_FOLDER = Path(__file__).parent / "sd15"
 SINGLE_FILE_SUFFIXES = (".safetensors", ".ckpt")
 PARTS = ("tokenizer", "text_encoder", "unet", "vae")
+DIFFUSION = ("diffusion_pytorch_model", "diffusion_pytorch_model")
+# Names of the weight files without their ending: as .safetensors, as .bin.
+WEIGHTS = {"text_encoder": ("model", "pytorch_model"), "unet": DIFFUSION, "vae": DIFFUSION}
 SD15_RESOLUTION = 512
 ONLY_SD15 = "only the Stable Diffusion 1.5 family can be trained here"
 
@@ -109,24 +112,50 @@ def check_folder(folder: Path) -> Path:
     kind = read_json(index).get("_class_name", "") if index.is_file() else "StableDiffusionPipeline"
     if missing and index.is_file() and "StableDiffusion" not in kind:
         raise ValueError(f"{folder} holds a {kind}: {ONLY_SD15}")
-    if "XL" in kind or "Diffusion3" in kind:
-        raise ValueError(f"{folder} holds a {kind}: {ONLY_SD15}")
+    _refuse_kind(kind, str(folder))
     if missing:
         raise ValueError(f"{folder} is not a diffusers folder: it lacks {', '.join(missing)}")
-    _check_unet_config(folder)
+    _check_unet_config(folder, str(folder))
     return folder
 
 
-def _check_unet_config(folder: Path) -> None:
+def check_family(folder: Path, name: str) -> None:
+    """Raises ValueError about `name` when the two files its family shows in, in `folder`, are not SD 1.5's."""
+    kind = read_json(folder / "model_index.json").get("_class_name", "")
+    if "StableDiffusion" not in kind:
+        raise ValueError(f"{name} holds a {kind}: {ONLY_SD15}")
+    _refuse_kind(kind, name)
+    _check_unet_config(folder, name)
+
+
+def _refuse_kind(kind: str, name: str) -> None:
+    if "XL" in kind or "Diffusion3" in kind:
+        raise ValueError(f"{name} holds a {kind}: {ONLY_SD15}")
+
+
+def _check_unet_config(folder: Path, name: str) -> None:
     unet = read_json(folder / "unet" / "config.json")
     if unet.get("addition_embed_type"):
-        raise ValueError(f"{folder} holds a Stable Diffusion XL model: {ONLY_SD15}")
+        raise ValueError(f"{name} holds a Stable Diffusion XL model: {ONLY_SD15}")
     if unet.get("use_linear_projection") or unet.get("cross_attention_dim") == 1024:
-        raise ValueError(f"{folder} holds a Stable Diffusion 2 model: {ONLY_SD15}")
+        raise ValueError(f"{name} holds a Stable Diffusion 2 model: {ONLY_SD15}")
     if unet.get("in_channels", 4) != 4:
         raise ValueError(
-            f"{folder} holds an inpainting model ({unet['in_channels']} input channels): {ONLY_SD15}"
+            f"{name} holds an inpainting model ({unet['in_channels']} input channels): {ONLY_SD15}"
         )
+
+
+def weight_file(folder: Path, part: str) -> Path:
+    """A model's weight file: safetensors before .bin, full precision before fp16. Raises ValueError."""
+    safe, pickled = WEIGHTS[part]
+    kinds = ((safe, ".safetensors"), (pickled, ".bin"))
+    names = [f"{stem}{variant}{end}" for stem, end in kinds for variant in ("", ".fp16")]
+    path = next((folder / part / name for name in names if (folder / part / name).is_file()), None)
+    if path is None:
+        raise ValueError(f"{folder / part} holds no weights: {names[0]} is missing; download the base again")
+    if path.suffix == ".safetensors":
+        read_header(path)
+    return path
 
 
 def check_single_file(path: Path) -> None:

@@ -150,9 +150,9 @@ def find_lora(folder: Path, name: str) -> Path:
 class Drawer:
     """A base with at most one LoRA in it, drawing one cell after another."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, on_event: OnEvent = silent) -> None:
         self.name, self.folder = name, folder
-        self.base = load_for_drawing(name)
+        self.base = load_for_drawing(name, on_event)
         self.file, self.shapes = "", {}
         self.known: dict[tuple[Prompt, LoraCall | None], Image.Image] = {}
 
@@ -206,8 +206,7 @@ def grid(
         config = replace(config, seed=seeds.draw("seed", on_event))
     plan = plan_grid(config, on_event)
     sheet_path = _free_grid(Path(config.output_dir))
-    on_event(Progress("Loading the base", 0, 1))
-    drawer = Drawer(config.pretrained_model_name_or_path, Path(config.lora_dir))
+    drawer = Drawer(config.pretrained_model_name_or_path, Path(config.lora_dir), on_event)
     folder, pictures, paths = sheet_path.with_suffix(""), [], []
     for done, cell in enumerate(plan.cells):
         if "stop" in poll():

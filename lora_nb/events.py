@@ -11,11 +11,24 @@ from lora_nb import files
 
 @dataclass(frozen=True)
 class Progress:
-    """`done` of `total` units of a `stage` ("Reading images", "Tagging", ...) are finished."""
+    """`done` of `total` units of a `stage` ("Reading images", "Tagging", ...) are finished; `unit` "B" is bytes."""
 
     stage: str
     done: int
     total: int
+    unit: str = ""
+
+    @property
+    def text(self) -> str:
+        """`Tagging: 3 of 10`, `Downloading x: 1.2 of 3.4 GB`, and `Loading x ...` for work that is one piece."""
+        if self.unit == "B":
+            name, size = ("GB", 1e9) if self.total >= 1e9 else ("MB", 1e6)
+            return f"{self.stage}: {self.done / size:.1f} of {self.total / size:.1f} {name}"
+        return (
+            f"{self.stage}: {self.done} of {self.total}"
+            if self.done or self.total > 1
+            else f"{self.stage} ..."
+        )
 
 
 @dataclass(frozen=True)

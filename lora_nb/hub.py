@@ -1,20 +1,16 @@
 """Downloads from the Hugging Face Hub, with its refusals in one sentence each."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import fnmatch
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import httpx
-from huggingface_hub import HfApi, hf_hub_download, snapshot_download
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-)
+from lora_nb.events import OnEvent, Progress, silent
+
+# huggingface_hub is imported where it is used: the forms load this module, and need it only for a base of the Hub.
 
 STEMS = {
     "text_encoder": (
@@ -28,54 +24,160 @@ STEMS = {
     ),
 }
 STEMS["vae"] = STEMS["unet"]
-CONFIGS = ("text_encoder/config.json", "unet/config.json", "vae/config.json")
-SMALL = ("model_index.json", "scheduler/*.json", "tokenizer/*", *CONFIGS)
-OFFLINE = (httpx.TransportError, OfflineModeIsEnabled, LocalEntryNotFoundError)
+INDEX = "model_index.json"
+FAMILY = (INDEX, "unet/config.json")
+SMALL = (*FAMILY, "scheduler/*.json", "tokenizer/*", "text_encoder/config.json", "vae/config.json")
+SECONDS_TO_ANSWER = 10.0
+TIMES_TOLD = 200  # in a download: often enough for a bar, and a log stays short
+
+
+class Away(ValueError):
+    """Hugging Face does not answer, or something else answers in its place: what is cached may serve."""
 
 
 @contextlib.contextmanager
 def legible(repo: str) -> Iterator[None]:
-    """Turns the Hub's errors into ValueError with one sentence about `repo`."""
+    """Turns the Hub's errors into ValueError with one sentence about `repo`, `Away` where it does not answer."""
+    from huggingface_hub import errors
+
     page = f"https://huggingface.co/{repo}"
     try:
         yield
-    except GatedRepoError:
+    except errors.GatedRepoError:
         how = f"accept its terms at {page} and log in with a Hugging Face token (HF_TOKEN)"
         raise ValueError(f'"{repo}" is gated: {how}') from None
-    except RepositoryNotFoundError:
+    except errors.RepositoryNotFoundError:
         raise ValueError(
             f'"{repo}" does not exist on Hugging Face, or needs a token (HF_TOKEN): see {page}'
         ) from None
-    except (HFValidationError, EntryNotFoundError) as error:
-        if isinstance(error, LocalEntryNotFoundError):
-            raise ValueError(_absent(repo)) from None
-        raise ValueError(f'"{repo}" on Hugging Face cannot be used: {str(error).splitlines()[0]}') from None
-    except HfHubHTTPError as error:
-        code = error.response.status_code
+    except errors.LocalEntryNotFoundError as error:
+        raise _absent(repo, error.__cause__ or error) from None
+    except (errors.HFValidationError, errors.EntryNotFoundError) as error:
+        raise ValueError(f'"{repo}" on Hugging Face cannot be used: {_first_line(error)}') from None
+    except errors.HfHubHTTPError as error:
+        raise _refused(repo, error.response.status_code) from None
+    except Exception as error:
+        if is_unanswered(error):
+            raise _absent(repo, error) from None
+        if isinstance(error, RuntimeError):  # hf_xet's own
+            again = "run the same line again, what is there is kept"
+            raise ValueError(f'"{repo}" could not be downloaded ({_first_line(error)}): {again}') from None
+        raise
+
+
+def is_unanswered(error: BaseException) -> bool:
+    """Whether a request got no answer: no network, no such name, nobody there, a proxy's refusal, a time-out.
+
+    The HTTP library below huggingface_hub changes (requests, httpx, httpx2), and each has errors of its own. What
+    huggingface_hub's own error derives from is the present one's; beneath lies an error of Python's sockets.
+    """
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    if isinstance(error, HfHubHTTPError):
+        return False
+    of_transport = tuple(kind for kind in HfHubHTTPError.__bases__ if kind.__module__ != "builtins")
+    kinds = (*of_transport, OfflineModeIsEnabled, ConnectionError, TimeoutError, socket.gaierror)
+    return any(isinstance(link, kinds) for link in _causes(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[
+        :120
+    ]
+
+
+def _absent(repo: str, error: BaseException) -> Away:
+    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    if any(isinstance(link, OfflineModeIsEnabled) for link in _causes(error)):
+        reason = " (HF_HUB_OFFLINE is set)"
+    else:
+        reason = "" if isinstance(error, LocalEntryNotFoundError) else f" ({_first_line(error)})"
+    why = f"is not on this machine and Hugging Face cannot be reached{reason}"
+    return Away(f'"{repo}" {why}: connect to the internet, or give a local folder')
+
+
+def _refused(repo: str, code: int) -> ValueError:
+    if code == 401:
+        how = "make a new one at https://huggingface.co/settings/tokens, or take it away"
+        return ValueError(f'Hugging Face refused "{repo}" (401): the token (HF_TOKEN) is not accepted, {how}')
+    refused = f'Hugging Face refused "{repo}" ({code}): try again later'
+    if code in (408, 429) or code >= 500:
+        return Away(f"{refused}, or give a local folder")
+    return ValueError(f"{refused}, or log in (HF_TOKEN)")
+
+
+def _ask(repo: str, seconds: float) -> dict[str, int]:
+    """The names of a repository's files with their sizes in bytes."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = HfApi().model_info(repo, files_metadata=True, timeout=seconds).siblings or ()
+    except HFValidationError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError):
+        who = "what answers is not Hugging Face (the login page of this network?)"
+        raise Away(f'"{repo}" is not on this machine, and {who}: open a web page, then try again') from None
+    return {file.rfilename: file.size or 0 for file in found}
+
+
+def _ask_for_base(repo: str, seconds: float) -> dict[str, int]:
+    sizes = _ask(repo, seconds)
+    if INDEX not in sizes:
         raise ValueError(
-            f'Hugging Face refused "{repo}" ({code}): try again later, or log in (HF_TOKEN)'
-        ) from None
-    except OFFLINE:
-        raise ValueError(_absent(repo)) from None
+            f'"{repo}" holds no diffusers model: download its .safetensors file and give its path'
+        )
+    lacking = [part for part in STEMS if not any(f"{part}/{stem}" in sizes for stem in STEMS[part])]
+    if lacking:
+        raise ValueError(f'"{repo}" holds no weights of its {lacking[0]}: give another base')
+    return sizes
 
 
-def _absent(repo: str) -> str:
-    why = "is not on this machine and Hugging Face cannot be reached"
-    return f'"{repo}" {why}: connect to the internet, or give a local folder'
+def find_base(repo: str, seconds: float = SECONDS_TO_ANSWER) -> Path:
+    """A folder with what tells the family of the base `repo`, which is there to be had; no weights are downloaded.
+
+    Hugging Face is asked, and what is cached where it does not answer. Raises ValueError for what is not there.
+    """
+    try:
+        with legible(repo):
+            _ask_for_base(repo, seconds)
+            paths = [Path(_fetch(repo, name, seconds)) for name in FAMILY]
+        return paths[0].parent
+    except Away as away:
+        return _cached_base(repo, away)
 
 
-def download_base(repo: str) -> Path:
+def download_base(repo: str, on_event: OnEvent = silent) -> Path:
     """The folder of a diffusers repository, one weight file per model; offline, what is cached of it."""
-    with legible(repo):
-        try:
-            names = HfApi().list_repo_files(repo)
-        except OFFLINE:
-            return Path(snapshot_download(repo, local_files_only=True))
-        if "model_index.json" not in names:
-            raise ValueError(
-                f'"{repo}" holds no diffusers model: download its .safetensors file and give its path'
-            )
-        return Path(snapshot_download(repo, allow_patterns=[*SMALL, *weight_names(names)]))
+    try:
+        with legible(repo):
+            sizes = _ask_for_base(repo, SECONDS_TO_ANSWER)
+    except Away as away:
+        return _cached_base(repo, away)
+    small = [name for name in sizes if any(fnmatch.fnmatchcase(name, pattern) for pattern in SMALL)]
+    return _download(repo, {name: sizes[name] for name in (*small, *weight_names(list(sizes)))}, on_event)[
+        INDEX
+    ].parent
+
+
+def download_file(repo: str, name: str, on_event: OnEvent = silent) -> Path:
+    """The local path of one file of a repository; offline, the cached one."""
+    try:
+        with legible(repo):
+            sizes = _ask(repo, SECONDS_TO_ANSWER)
+    except Away as away:
+        cached = _in_cache(repo, name)
+        if cached is None:
+            raise away
+        return cached
+    return _download(repo, {name: sizes.get(name, 0)}, on_event)[name]
 
 
 def weight_names(names: Sequence[str]) -> list[str]:
@@ -86,7 +188,81 @@ def weight_names(names: Sequence[str]) -> list[str]:
     return chosen
 
 
-def download_file(repo: str, name: str) -> Path:
-    """The local path of one file of a repository."""
-    with legible(repo):
-        return Path(hf_hub_download(repo, name))
+def _download(repo: str, sizes: Mapping[str, int], on_event: OnEvent) -> dict[str, Path]:
+    """Where the files of `sizes` now lie; `on_event` is told the bytes that are there of all of them."""
+    tally = _Tally(f"Downloading {repo}", sum(sizes.values()), on_event)
+    paths, whole = {}, 0
+    for name, size in sizes.items():
+        with legible(repo):
+            paths[name] = Path(_fetch(repo, name, SECONDS_TO_ANSWER, tally))
+        whole += size
+        tally.there = whole
+    return paths
+
+
+@dataclass
+class _Tally:
+    """The bytes of a download that are there, told now and then."""
+
+    stage: str
+    total: int
+    on_event: OnEvent
+    there: int = 0
+    told: int = 0
+
+    def add(self, count: int) -> None:
+        self.there = min(self.there + count, self.total)
+        step = self.total / TIMES_TOLD
+        if self.total and (self.there - self.told >= step or self.told < self.there == self.total):
+            self.told = self.there
+            self.on_event(Progress(self.stage, self.there, self.total, "B"))
+
+
+def _fetch(repo: str, name: str, seconds: float, tally: _Tally | None = None) -> str:
+    from huggingface_hub import hf_hub_download
+
+    bar = _bar(tally or _Tally("", 0, silent))
+    return hf_hub_download(repo, name, etag_timeout=seconds, tqdm_class=bar)
+
+
+def _bar(tally: _Tally) -> type:
+    """A progress bar for huggingface_hub that draws nothing and counts the bytes of a file."""
+    from huggingface_hub.utils import tqdm
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **{**settings, "disable": True})
+            tally.there += settings.get("initial") or 0
+
+        def update(self, n: float | None = 1) -> None:
+            tally.add(int(n or 0))
+
+        def update_transfer(self, n: float | None = 1) -> None:
+            """Leave out what hf_xet has received and not written yet; without this it makes a bar for that."""
+
+        def set_transfer_postfix_str(self, *args: Any, **settings: Any) -> None:
+            """Show nothing."""
+
+    return Bar
+
+
+def _in_cache(repo: str, name: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repo, name)
+    return Path(found) if isinstance(found, str) else None
+
+
+def _cached_base(repo: str, away: Away) -> Path:
+    index = _in_cache(repo, INDEX)
+    if index is None:
+        raise away
+    lacking = [
+        part for part in STEMS if not any((index.parent / part / stem).is_file() for stem in STEMS[part])
+    ]
+    if lacking:
+        raise ValueError(
+            f'"{repo}" was not downloaded whole (its {lacking[0]} is missing) and Hugging Face cannot be reached: '
+            "connect to the internet, or give a local folder"
+        )
+    return index.parent

@@ -20,11 +20,9 @@ from transformers.utils import logging as transformers_logging
 
 from lora_nb import bases, hub, single_file
 from lora_nb.clip_tokenizer import load_tokenizer, refuse_misfit
+from lora_nb.events import OnEvent, Progress, silent
 
 CHUNK = 75
-DIFFUSION = ("diffusion_pytorch_model", "diffusion_pytorch_model")
-# Names of the weight files without their ending: as .safetensors, as .bin.
-WEIGHTS = {"text_encoder": ("model", "pytorch_model"), "unet": DIFFUSION, "vae": DIFFUSION}
 
 
 @dataclass
@@ -47,22 +45,28 @@ class BaseModel:
     short_hash: str = ""
 
 
-def load_base(name: str, dtype: torch.dtype = torch.float32) -> BaseModel:
+def load_base(name: str, dtype: torch.dtype = torch.float32, on_event: OnEvent = silent) -> BaseModel:
     """The base called `name` (Hugging Face id, diffusers folder, .safetensors/.ckpt file, "demo") on the CPU.
 
     Raises ValueError with one sentence when it is absent, damaged, or not of the SD 1.5 family.
     """
     found = bases.resolve_base(name)
+    on_event(Progress("Loading the base", 0, 1))
     with quiet():
         if isinstance(found, Path) and found.is_file():
             base = _load_file(found, dtype)
         else:
-            folder = found if isinstance(found, Path) else bases.check_folder(hub.download_base(found))
+            folder = found if isinstance(found, Path) else _download(found, on_event)
             base = _load_folder(folder, dtype, name if folder != found or name == bases.DEMO else folder.name)
     refuse_misfit(base.tokenizer, base.text_encoder.config.vocab_size, name)
     for model in (base.text_encoder, base.vae, base.unet):
         model.eval().requires_grad_(False)
     return base
+
+
+def _download(repo: str, on_event: OnEvent) -> Path:
+    bases.check_family(hub.find_base(repo), repo)  # before gigabytes of another family are downloaded
+    return bases.check_folder(hub.download_base(repo, on_event))
 
 
 def _load_folder(folder: Path, dtype: torch.dtype, name: str) -> BaseModel:
@@ -85,21 +89,10 @@ def _check_prediction(prediction_type: str, source: Path) -> str:
     return prediction_type
 
 
-def weight_file(folder: Path, part: str) -> Path:
-    """A model's weight file: safetensors before .bin, full precision before fp16. Raises ValueError."""
-    safe, pickled = WEIGHTS[part]
-    kinds = ((safe, ".safetensors"), (pickled, ".bin"))
-    names = [f"{stem}{variant}{end}" for stem, end in kinds for variant in ("", ".fp16")]
-    path = next((folder / part / name for name in names if (folder / part / name).is_file()), None)
-    if path is None:
-        raise ValueError(f"{folder / part} holds no weights: {names[0]} is missing; download the base again")
-    return path
 
 
 def _load_part(cls: type, folder: Path, part: str, dtype: torch.dtype) -> Any:
-    path = weight_file(folder, part)
-    if path.suffix == ".safetensors":
-        bases.read_header(path)
+    path = bases.weight_file(folder, part)
     options = {"variant": "fp16"} if ".fp16." in path.name else {}
     try:
         model, info = cls.from_pretrained(
@@ -157,8 +150,8 @@ def file_hashes(path: Path) -> tuple[str, str]:
 
 def _folder_fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
-    for part in WEIGHTS:
-        digest.update(f"{part}:{file_hashes(weight_file(folder, part))[0]}\n".encode())
+    for part in bases.WEIGHTS:
+        digest.update(f"{part}:{file_hashes(bases.weight_file(folder, part))[0]}\n".encode())
     return digest.hexdigest()
 
 

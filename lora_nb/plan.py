@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lora_nb import bases, events, project
+from lora_nb import bases, events, hub, project
 from lora_nb.buckets import Placement, count_batches, place
 from lora_nb.captions import remove_trigger
 from lora_nb.config import TrainConfig
@@ -92,6 +92,19 @@ def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent =
         tuple(lines),
         tuple(warnings),
     )
+
+
+def check_base(name: str, seconds: float = 5.0) -> None:
+    """Raises ValueError, in one sentence, when the base `name` is not there to be loaded or is of another family.
+
+    Headers and configurations are read, no weights. Hugging Face has `seconds` to answer; else its cache is asked.
+    """
+    found = bases.resolve_base(name)
+    if isinstance(found, str):
+        bases.check_family(hub.find_base(found, seconds), found)
+    elif found.is_dir():
+        for part in bases.WEIGHTS:
+            bases.weight_file(found, part)
 
 
 def _read_pictures(config: TrainConfig, on_event: events.OnEvent):

@@ -24,7 +24,7 @@ class Reporter:
         self.quiet = quiet
         self.moving = stream.isatty()
         self.drawn_at = float("-inf")
-        self.open_line = ""
+        self.open_line = self.stage = ""
         self.log = None
         if job_dir and not quiet:
             job_dir.mkdir(parents=True, exist_ok=True)
@@ -59,9 +59,10 @@ class Reporter:
         )
         wait = SECONDS_BETWEEN_REDRAWS if self.moving else SECONDS_BETWEEN_LINES
         now = time.monotonic()
-        if now - self.drawn_at < wait and done != total:
+        stage = event.stage if isinstance(event, Progress) else "steps"
+        if stage == self.stage and now - self.drawn_at < wait and done != total:
             return
-        self.drawn_at = now
+        self.drawn_at, self.stage = now, stage
         words = in_words(event)
         if self.moving:
             self.stream.write("\r" + words.ljust(len(self.open_line)))
@@ -81,7 +82,7 @@ def in_words(event: Event) -> str:
     """One line (for the end of the work: some lines) that a person reads."""
     match event:
         case Progress():
-            return f"{event.stage}: {event.done}/{event.total}"
+            return event.text
         case Notice():
             return f"Warning: {event.text}" if event.level == "warning" else event.text
         case StepLog():

@@ -189,9 +189,9 @@ def _decode(vae: nn.Module, latents: Tensor) -> Tensor:
         models.move(vae, dtype)
 
 
-def load_for_drawing(name: str) -> BaseModel:
+def load_for_drawing(name: str, on_event: OnEvent = silent) -> BaseModel:
     """The base on the GPU in float16 (VAE in float32) where there is one, else on the CPU in float32."""
-    base = models.load_base(name)
+    base = models.load_base(name, on_event=on_event)
     if torch.cuda.is_available():
         models.move(base.vae, "cuda")
         for model in (base.unet, base.text_encoder):
@@ -234,8 +234,7 @@ def sample(config: SampleConfig, on_event: OnEvent = silent) -> Finished:
     """Draw each prompt and save it in `output_dir` under a new name."""
     prompts = read_prompts(config, on_event)
     update = lora_file.read_lora(Path(config.lora)) if config.lora else None
-    on_event(Progress("Loading the base", 0, 1))
-    base = load_for_drawing(config.pretrained_model_name_or_path)
+    base = load_for_drawing(config.pretrained_model_name_or_path, on_event)
     call, lora_hash, name = "", "", Path(base.name).stem
     if update:
         lora.apply(base.unet, base.text_encoder, update)

@@ -71,7 +71,7 @@ def tag_images(config: TagConfig, on_event: OnEvent = silent) -> TagReport:
 def _tags(
     config: TagConfig, todo: Sequence[ImageItem], on_event: OnEvent
 ) -> Iterator[tuple[ImageItem, str | ValueError]]:
-    tagger = load_tagger(find_tagger(config.tagger))
+    tagger = load_tagger(find_tagger(config.tagger, on_event))
     size = tagger.batch or config.batch_size
     with ThreadPoolExecutor(4) as pool:
         for start in range(0, len(todo), size):
@@ -121,7 +121,7 @@ def spaced(name: str) -> str:
     return name if name in KAOMOJI else name.replace("_", " ")
 
 
-def find_tagger(name: str) -> Path:
+def find_tagger(name: str, on_event: OnEvent = silent) -> Path:
     """The folder of a tagger: the built-in "demo", a local folder, or a Hugging Face id, downloaded if need be."""
     folder = DEMO_FOLDER if name == "demo" else Path(name).expanduser()
     if folder.is_dir():
@@ -129,8 +129,8 @@ def find_tagger(name: str) -> Path:
         if missing:
             raise ValueError(f"tagger {folder} lacks {missing[0]}: give a folder with {MODEL} and {TAGS}")
         return folder
-    hub.download_file(name, TAGS)
-    return hub.download_file(name, MODEL).parent
+    hub.download_file(name, TAGS, on_event)
+    return hub.download_file(name, MODEL, on_event).parent
 
 
 def load_tagger(folder: Path) -> Tagger:

@@ -46,7 +46,7 @@ def train(
         tell(events.Notice(text))
     for text in plan.warnings:
         tell(events.Notice(text, "warning"))
-    base = load_base(plan.config.pretrained_model_name_or_path, _weights_dtype(accelerator))
+    base = load_base(plan.config.pretrained_model_name_or_path, _weights_dtype(accelerator), tell)
     check_schedule(base.scheduler_config, base.prediction_type, base.name)
     kept = find_state(plan, base, accelerator, tell)
     if kept is not None and kept.finished:

@@ -29,10 +29,14 @@ MOST_NAMED = 20
 
 @dataclass(frozen=True)
 class Verb:
-    """A subcommand. `run` takes the config, the listener and what asks for "stop", "save" and "sample"."""
+    """A subcommand. `run` takes the config, the listener and what asks for "stop", "save" and "sample".
+
+    Where it `loads` torch and the like, that takes some seconds.
+    """
 
     config: type
     run: Callable[[Any, OnEvent, Poll], Finished]
+    loads: bool = False
 
 
 def import_pictures(config: ImportConfig, tell: OnEvent, poll: Poll) -> Finished:
@@ -205,13 +209,13 @@ def _name_some(tell: OnEvent, what: str, pairs: Sequence[tuple[str, str]]) -> No
 VERBS = {
     "import": Verb(ImportConfig, import_pictures),
     "scan": Verb(DatasetConfig, scan_pictures),
-    "curate": Verb(CurateConfig, curate_pictures),
+    "curate": Verb(CurateConfig, curate_pictures, loads=True),
     "restore": Verb(RestoreConfig, restore_pictures),
-    "tag": Verb(TagConfig, tag_pictures),
-    "caption": Verb(CaptionConfig, caption_pictures),
+    "tag": Verb(TagConfig, tag_pictures, loads=True),
+    "caption": Verb(CaptionConfig, caption_pictures, loads=True),
     "trigger": Verb(TriggerConfig, put_trigger),
     "top_tags": Verb(TopTagsConfig, list_tags),
-    "train": Verb(TrainConfig, train_lora),
-    "sample": Verb(SampleConfig, draw_samples),
-    "grid": Verb(GridConfig, draw_grid),
+    "train": Verb(TrainConfig, train_lora, loads=True),
+    "sample": Verb(SampleConfig, draw_samples, loads=True),
+    "grid": Verb(GridConfig, draw_grid, loads=True),
 }

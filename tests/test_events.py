@@ -20,6 +20,7 @@ from lora_nb.events import (
 
 EVENTS = [
     Progress("Tagging", 3, 20),
+    Progress("Downloading a/b", 3_000_000, 20_000_000, "B"),
     Notice("Grüße 📈\nzwei Zeilen", "warning"),
     StepLog(3, 100, 1, 0.12, 0.13, 5e-4, 1e-4, 2.5, math.inf),
     EpochLog(1, 60, 0.11),

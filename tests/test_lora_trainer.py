@@ -125,6 +125,24 @@ def test_the_steps_are_counted_in_the_words_people_know(trainer, tiny_base):
     assert "20 steps per epoch, 60 in all" in shown
 
 
+def test_settings_can_be_trained_when_the_base_was_found(trainer, tmp_path):
+    (tmp_path / "page.safetensors").write_bytes(b"<html>")
+
+    async def count(name: str):
+        await begin(trainer, Path(name))
+        await press(trainer.settings)
+        return words(trainer.settings.panel.state)
+
+    for name, says in {
+        "nobody_has_this": 'base model "nobody_has_this" was not found',
+        "nobody/never-seen": "is not on this machine and Hugging Face cannot be reached",
+        "page.safetensors": "page.safetensors is a web page, not a model",
+    }.items():
+        said = asyncio.run(count(name))
+        assert says in said and "can be trained" not in said
+        assert "steps per epoch" in words(trainer.settings.result)
+
+
 def test_a_wrong_setting_is_said_before_anything_starts(trainer, tiny_base):
     async def person():
         await begin(trainer, tiny_base)

@@ -147,6 +147,35 @@ class TestCommandLine:
         assert said.stdout.splitlines()[-1] == "False 0"
         assert time.monotonic() - begin < 3
 
+    def test_a_verb_says_at_once_that_it_loads_its_libraries(self, tmp_path: Path):
+        """The first line comes before torch & co are imported, and only where they are."""
+        code = """
+import io, json, sys
+from lora_nb.__main__ import main
+from lora_nb.verbs import VERBS
+class Terminal(io.StringIO):
+    def write(self, text):
+        said.append((text, "torch" in sys.modules or "onnxruntime" in sys.modules))
+        return len(text)
+seen = {}
+light = [name for name in VERBS if not VERBS[name].loads]
+for name in [*light, "train"]:
+    said, sys.stdout = [], Terminal()
+    main([name] + ([] if name == "import" else ["--train_data_dir", "nowhere"]))
+    sys.stdout = sys.__stdout__
+    seen[name] = said[:1]
+print(json.dumps([seen, "torch" in sys.modules]))
+"""
+        line = [sys.executable, "-c", code]
+        said = subprocess.run(
+            line, capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, check=True
+        )
+        seen, loaded = json.loads(said.stdout)
+        assert loaded and seen.pop("train") == [["Loading the libraries ...", False]]
+        assert set(seen) == {"import", "scan", "restore", "trigger", "top_tags"}
+        assert not any(heavy for first in seen.values() for _, heavy in first)
+        assert not any("Loading" in text for first in seen.values() for text, _ in first)
+
     def test_emoji_pass_on_a_console_of_another_encoding(self, dataset: Path):
         write_caption(dataset / "1.png", "📈 köln")
         line = [sys.executable, "-m", "lora_nb", "top_tags", "--train_data_dir", str(dataset)]
@@ -341,7 +370,7 @@ class TestReporter:
         with Reporter(stream) as reporter:
             for done in range(1, 101):
                 reporter.tell(Progress("Tagging", done, 100))
-        assert stream.getvalue() == "Tagging: 1/100\nTagging: 100/100\n"
+        assert stream.getvalue() == "Tagging: 1 of 100\nTagging: 100 of 100\n"
 
     def test_a_terminal_sees_one_line_that_moves(self):
         stream = Terminal()
@@ -349,7 +378,21 @@ class TestReporter:
             reporter.tell(Progress("Tagging", 1, 10))
             reporter.tell(Progress("Tagging", 10, 10))
             reporter.tell(Finished("done", "Done.", ("a.png",)))
-        assert stream.getvalue() == "\rTagging: 1/10\rTagging: 10/10\nDone.\n  a.png\n"
+        assert stream.getvalue() == "\rTagging: 1 of 10\rTagging: 10 of 10\nDone.\n  a.png\n"
+
+    def test_another_stage_is_said_at_once(self):
+        stream = io.StringIO()
+        with Reporter(stream) as reporter:
+            for stage in ("Loading the libraries", "Loading the base"):
+                reporter.tell(Progress(stage, 0, 1))
+            for done in (1, 2, 7):
+                reporter.tell(Progress("Downloading a/b", done * 500_000_000, 3_500_000_000, "B"))
+        assert stream.getvalue().splitlines() == [
+            "Loading the libraries ...",
+            "Loading the base ...",
+            "Downloading a/b: 0.5 of 3.5 GB",
+            "Downloading a/b: 3.5 of 3.5 GB",
+        ]
 
     def test_every_event_reaches_the_job(self, tmp_path: Path):
         told = [Notice("x", "warning"), StepLog(1, 9, 1, 0.1, 0.1, 0, 0, 1, 8), EpochLog(1, 9, 0.1), Saved("a", 1, 9), Drawn(("b",), 1, 9)]  # fmt: skip

@@ -1,11 +1,12 @@
 """The plan of a run: the sentences, the exact steps, the captions, and what makes a run impossible."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
 
 from lora_nb.config import TrainConfig
-from lora_nb.plan import plan_run, resolve
+from lora_nb.plan import check_base, plan_run, resolve
 
 
 @pytest.fixture
@@ -106,3 +107,29 @@ def test_preservation_without_a_trigger_word_has_no_effect(config):
     assert "no effect: there is no trigger_word" in plan_run(replace(keeps, trigger_word="")).warnings[0]
     strange = plan_run(replace(keeps, trigger_word="sks"))
     assert strange.warnings == ("diff_output_preservation has no effect: no caption holds the trigger_word",)
+
+
+def test_a_base_that_is_not_there_is_said(tiny_base, tmp_path):
+    check_base("demo")
+    check_base(str(tiny_base))
+    (tmp_path / "page.safetensors").write_bytes(b"<html>")
+    for name, says in {
+        "no_such_base": 'base model "no_such_base" was not found',
+        "nobody/never-seen": '"nobody/never-seen" is not on this machine and Hugging Face cannot be reached',
+        str(tmp_path / "page.safetensors"): "page.safetensors is a web page, not a model",
+    }.items():
+        with pytest.raises(ValueError, match=says):
+            check_base(name)
+
+
+@pytest.mark.parametrize("part", ["unet", "text_encoder", "vae"])
+def test_a_folder_without_its_weights_is_no_base(tiny_base, tmp_path, part):
+    folder = tmp_path / "base"
+    shutil.copytree(tiny_base, folder)
+    path = next((folder / part).glob("*.safetensors"))
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(ValueError, match="cut off"):
+        check_base(str(folder))
+    path.unlink()
+    with pytest.raises(ValueError, match=f"{part} holds no weights"):
+        check_base(str(folder))

@@ -65,7 +65,7 @@ class Panel:
             done, total = self._progress.done, max(self._progress.total, 1)
             self.bar.max, self.bar.value = total, min(done, total)
             self.bar.layout.display = ""
-            self.stage.value = escape(f"{self._progress.stage}: {done} of {self._progress.total}")
+            self.stage.value = escape(self._progress.text)
         lines = "".join(sentence(text, level) for text, level in self._sentences.items())
         self.notices.value = lines and f'<div style="max-height:16em;overflow-y:auto">{lines}</div>'
 

@@ -47,6 +47,7 @@ class SettingsStep(Step):
         self.result.children = [
             W.HTML("".join(lines + [sentence(text, "warning") for text in planned.warnings]))
         ]
+        plan.check_base(planned.config.pretrained_model_name_or_path)
         return "These settings can be trained."
 
     def config(self) -> config.TrainConfig:
