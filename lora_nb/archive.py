@@ -4,7 +4,7 @@ import os
 import re
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        return "/".join(self.parts)
+        return printable(self.parts)
 
     @property
     def suffix(self) -> str:
@@ -33,6 +33,11 @@ class Entry:
     def stem(self) -> str:
         """The whole name without its ending: what an image and its caption share."""
         return str(Path(self.name).with_suffix(""))
+
+
+def printable(parts: Sequence[str]) -> str:
+    """The path of a file in its source; bytes of a name that are not UTF-8 are written out."""
+    return "/".join(parts).encode("utf-8", errors="backslashreplace").decode()
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def contents(source: Path, leave_out: Path) -> Iterator[Contents]:
 
 def _sorted(found: Iterator[tuple[tuple[str, ...], Entry | str]]) -> Contents:
     visible = sorted((item for item in found if not _is_junk(item[0])), key=lambda item: item[0])
-    skipped = (("/".join(parts), reason) for parts, reason in visible if isinstance(reason, str))
+    skipped = ((printable(parts), reason) for parts, reason in visible if isinstance(reason, str))
     return Contents(tuple(entry for _, entry in visible if isinstance(entry, Entry)), tuple(skipped))
 
 
@@ -85,14 +90,30 @@ def _opened(source: Path) -> zipfile.ZipFile:
 
 
 def _in_folder(source: Path, leave_out: Path) -> Iterator[tuple[tuple[str, ...], Entry | str]]:
-    for place, folders, names in os.walk(source):
+    errors: list[OSError] = []
+    for place, folders, names in os.walk(source, onerror=errors.append):
         folders[:] = [name for name in folders if Path(place, name).resolve() != leave_out.resolve()]
         for path in (Path(place, name) for name in names):
             parts = path.relative_to(source).parts
-            if path.is_symlink():
-                yield parts, "a link"
-            elif path.is_file():
-                yield parts, Entry(parts, path.stat().st_size, lambda path=path: path.open("rb"))
+            yield parts, _file(path, parts)
+    for error in errors:
+        if Path(error.filename) == source:
+            raise ValueError(f"{source} cannot be read ({error.strerror}): give a folder that you may open")
+        yield (
+            Path(error.filename).relative_to(source).parts,
+            f"a folder that cannot be read: {error.strerror}",
+        )
+
+
+def _file(path: Path, parts: tuple[str, ...]) -> Entry | str:
+    """The entry of a file in a folder, or why it is none."""
+    try:
+        status = path.lstat()
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    if stat.S_ISREG(status.st_mode):
+        return Entry(parts, status.st_size, lambda: path.open("rb"))
+    return "a link" if stat.S_ISLNK(status.st_mode) else "not a file"
 
 
 def _in_zip(source: Path, archive: zipfile.ZipFile) -> Iterator[tuple[tuple[str, ...], Entry | str]]:

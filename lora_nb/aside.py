@@ -37,21 +37,13 @@ def move_aside(folders: Folders, path: Path, reason: str) -> Path:
     target = _free_place(folders.set_aside / original, captions.caption_path(path))
     aside = Aside(target.relative_to(folders.set_aside).as_posix(), original.as_posix(), reason)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _append(folders.set_aside / REASONS, _to_line(aside))
+    files.append_line(folders.set_aside / REASONS, _to_line(aside))
     _move_pair(path, target)
     return target
 
 
-def _append(path: Path, line: str) -> None:
-    with open(path, "a+b") as file:
-        whole = file.tell() == 0 or (file.seek(-1, os.SEEK_END), file.read(1))[1] == b"\n"
-        file.write(("" if whole else "\n").encode() + line.encode("utf-8"))
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _to_line(aside: Aside) -> str:
-    return json.dumps(asdict(aside), ensure_ascii=False) + "\n"
+    return json.dumps(asdict(aside))
 
 
 def _within(dataset: Path, path: Path) -> Path:
@@ -88,27 +80,55 @@ def bring_back(folders: Folders, names: Sequence[str] | None = None) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
         _move_pair(path, target)
     if wanted:
-        lines = [_to_line(item) for item in list_aside(folders)]
+        lines = [_to_line(item) + "\n" for item in list_aside(folders)]
         files.write_text(folders.set_aside / REASONS, "".join(lines))
     return len(wanted)
 
 
 def read_report(folders: Folders) -> dict[str, Any]:
-    """What the last curation found; empty when there was none.
+    """What the last curation found, without what does not lie in this project; empty when there was none.
 
     `{"broken": [{"path", "reason", "set_aside"}], "clusters": [{"kept", "reason", "copies": [{"path",
     "distance", "set_aside"}]}]}` with absolute paths: `path` before, `set_aside` after the move.
     """
     try:
         report = files.from_json((folders.report / REPORT).read_bytes())
-        return {"broken": list(report["broken"]), "clusters": list(report["clusters"])}
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return {"broken": [], "clusters": []}
+    except (FileNotFoundError, ValueError):
+        report = {}
+    clusters = [
+        {**cluster, "copies": _entries(folders, cluster, "copies", "distance")}
+        for cluster in _dicts(report, "clusters")
+        if isinstance(cluster.get("reason"), str) and _lies_in(folders.dataset, cluster.get("kept"))
+    ]
+    return {"broken": _entries(folders, report, "broken", "reason"), "clusters": clusters}
+
+
+def _entries(folders: Folders, holder: Any, key: str, needed: str) -> list[dict[str, Any]]:
+    """The entries of a report whose pictures lie where they say and may be shown."""
+    return [
+        entry
+        for entry in _dicts(holder, key)
+        if isinstance(entry.get("path"), str)
+        and needed in entry
+        and _lies_in(folders.set_aside, entry.get("set_aside"))
+    ]
+
+
+def _dicts(holder: Any, key: str) -> list[dict[str, Any]]:
+    found = holder.get(key) if isinstance(holder, dict) else None
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
+def _lies_in(folder: Path, path: Any) -> bool:
+    try:
+        return files.within(folder, Path(path).relative_to(folder).as_posix()) is not None
+    except (ValueError, TypeError):
+        return False
 
 
 def write_report(folders: Folders, report: dict[str, Any]) -> None:
     """Keep what a curation found, for `read_report`."""
-    files.write_text(folders.report / REPORT, json.dumps(report, ensure_ascii=False, indent=1))
+    files.write_text(folders.report / REPORT, json.dumps(report, indent=1))
 
 
 def _read_reasons(folders: Folders) -> list[Aside]:
@@ -119,10 +139,20 @@ def _read_reasons(folders: Folders) -> list[Aside]:
     reasons = []
     for line in lines:
         try:
-            reasons.append(Aside(**files.from_json(line)))
+            aside = Aside(**files.from_json(line))
         except (ValueError, TypeError):  # the last line of a session that was killed while it wrote
             continue
+        if all(isinstance(text, str) for text in (aside.name, aside.original, aside.reason)):
+            reasons.append(_checked(folders, aside))
     return reasons
+
+
+def _checked(folders: Folders, aside: Aside) -> Aside:
+    """The record; a place that is no picture within the dataset is replaced by the picture's own name."""
+    fine = Path(aside.original).suffix.lower() in IMAGE_EXTENSIONS and files.within(
+        folders.dataset, aside.original
+    )
+    return aside if fine else Aside(aside.name, aside.name, aside.reason)
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -1,7 +1,6 @@
 """Pictures -> sentences by BLIP in their captions."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import torch
 from PIL import Image
@@ -17,9 +16,7 @@ from lora_nb.images import ImageItem
 
 def caption_images(config: CaptionConfig, on_event: OnEvent = silent) -> TagReport:
     """Write a sentence about every picture into its caption; an unreadable picture is named and the others go on."""
-    return annotate(
-        Path(config.train_data_dir), config.existing, lambda todo: _sentences(config, todo, on_event), _append
-    )
+    return annotate(config, "caption", lambda todo: _sentences(config, todo, on_event), _append, on_event)
 
 
 def _append(old: str, sentence: str) -> str:

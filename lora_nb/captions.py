@@ -1,16 +1,21 @@
 """Caption text <-> tags, and the caption file beside an image."""
 
-import codecs
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lora_nb import files
+from lora_nb import encodings, files
 from lora_nb.config import TriggerConfig
+from lora_nb.events import Notice, OnEvent
 
 CAPTION_EXTENSION = ".txt"
+UNSURE = (
+    "it is not in UTF-8 and its encoding is not sure; save it as UTF-8, or say which it is with caption_encoding "
+    "(cp1252, shift_jis, gb18030, ...)"
+)
 
 
 @dataclass(frozen=True)
@@ -54,26 +59,83 @@ def free_stem(stem: str, taken: Container[str]) -> str:
     return candidate
 
 
-def read_caption(image: Path, extension: str = CAPTION_EXTENSION) -> str | None:
-    """The image's caption without blanks around it; None when it has no caption file."""
+class UnsureError(ValueError):
+    """A caption is not in UTF-8, and it is not sure what it says."""
+
+
+def read_caption(
+    image: Path, extension: str = CAPTION_EXTENSION, encoding: str = encodings.AUTO
+) -> str | None:
+    """The image's caption without blanks around it; None when it has no caption file. Raises UnsureError."""
+    found = read_text(image, extension, encoding)
+    return None if found is None else found.text
+
+
+def read_text(
+    image: Path, extension: str = CAPTION_EXTENSION, encoding: str = encodings.AUTO
+) -> encodings.Text | None:
+    """As `read_caption`, with the encoding it was read in; `encoding` names that of a caption that is not UTF-8."""
+    path = caption_path(image, extension)
     try:
-        return _decode(caption_path(image, extension).read_bytes()).strip()
+        found = encodings.read(path.read_bytes(), encoding)
     except FileNotFoundError:
         return None
+    if found is None:
+        raise UnsureError(f"{path}: {UNSURE}")
+    return encodings.Text(found.text.strip(), found.encoding)
 
 
-def _decode(content: bytes) -> str:
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16", errors="replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")
+class Reader:
+    """Reads many captions, and remembers which are not in UTF-8."""
+
+    def __init__(self, extension: str = CAPTION_EXTENSION, encoding: str = encodings.AUTO) -> None:
+        self.extension, self.encoding = extension, encodings.check(encoding)
+        self.others: dict[str, list[str]] = {}
+        self.unsure: list[Path] = []
+
+    def read(self, image: Path) -> str | None:
+        """The image's caption; None too when it is not sure what it says."""
+        try:
+            found = read_text(image, self.extension, self.encoding)
+        except UnsureError:
+            self.unsure.append(image)
+            return None
+        if found and found.encoding != encodings.UTF8:
+            self.others.setdefault(found.encoding, []).append(caption_path(image, self.extension).name)
+        return found.text if found else None
+
+    def tell(self, on_event: OnEvent) -> None:
+        """Say which captions were read in which encoding, and which could not be."""
+        for encoding, names in self.others.items():
+            on_event(
+                Notice(f"{len(names)} captions are not in UTF-8 and are read as {encoding}: {some(names)}.")
+            )
+        if self.unsure:
+            names = some([caption_path(image, self.extension).name for image in self.unsure])
+            on_event(
+                Notice(f"{len(self.unsure)} captions are left alone ({names}). Of each: {UNSURE}.", "warning")
+            )
 
 
-def write_caption(image: Path, text: str, extension: str = CAPTION_EXTENSION) -> None:
-    """Write the image's caption, whole or not at all."""
-    files.write_text(caption_path(image, extension), text.strip() + "\n" if text.strip() else "")
+def some(names: Sequence[str], most: int = 10) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def write_caption(
+    image: Path,
+    text: str,
+    extension: str = CAPTION_EXTENSION,
+    write: Callable[[Path, bytes], None] = files.write_bytes,
+) -> None:
+    """Write the image's caption, whole or not at all, in UTF-8."""
+    write(caption_path(image, extension), in_file(text))
+
+
+def in_file(text: str) -> bytes:
+    """The bytes of a caption file that says `text`."""
+    return (text.strip() + "\n" if text.strip() else "").encode()
 
 
 def add_trigger(text: str, trigger: str) -> str:
@@ -117,20 +179,48 @@ def wanted(existing: str, old: str | None) -> bool:
     return existing != "missing" or not old
 
 
-def apply_trigger(images: Sequence[Path], config: TriggerConfig) -> int:
-    """How many captions changed: `remove_tags` dropped, then the trigger first.
+def apply_trigger(
+    images: Sequence[Path],
+    config: TriggerConfig,
+    earlier: str = "",
+    write: Callable[[Path, bytes], None] = files.write_bytes,
+) -> int:
+    """How many captions changed: `remove_tags` and the `earlier` trigger dropped, then the trigger first.
 
-    A picture without a caption gets one that says the trigger alone.
+    A picture without a caption gets one that says the trigger alone; one whose caption is not sure is left as it is.
     """
-    changed = 0
     unwanted = split_tags(join_tags(config.remove_tags))
+
+    def edit(old: str) -> str:
+        text = _without_earlier(old, earlier, config.trigger_word)
+        return add_trigger(remove_tags(text, unwanted), config.trigger_word)
+
+    return rewrite(images, edit, config.caption_encoding, write)
+
+
+def rewrite(
+    images: Sequence[Path], edit: Callable[[str], str], encoding: str, write: Callable[[Path, bytes], None]
+) -> int:
+    """How many captions changed: to what `edit` makes of them, and to UTF-8. One that is not sure stays as it is."""
+    changed = 0
     for image in images:
-        old = read_caption(image)
-        new = add_trigger(remove_tags(old or "", unwanted), config.trigger_word)
-        if new != (old or ""):
-            write_caption(image, new)
+        try:
+            old = read_text(image, encoding=encoding) or encodings.Text("", encodings.UTF8)
+        except UnsureError:
+            continue
+        new = edit(old.text)
+        if new != old.text or old.encoding != encodings.UTF8:
+            write_caption(image, new, write=write)
             changed += 1
     return changed
+
+
+def _without_earlier(text: str, earlier: str, trigger: str) -> str:
+    """`text` without the earlier trigger words, if they were put there: then they are among its first tags."""
+    words, keep = split_tags(earlier), {same_tag(tag) for tag in split_tags(trigger)}
+    first = {same_tag(tag) for tag in split_tags(text)[: len(words)]}
+    gone = [word for word in words if same_tag(word) in first and same_tag(word) not in keep]
+    return remove_trigger(text, join_tags(gone)) if keep else text
 
 
 def count_tags(captions: Iterable[str]) -> Counter[str]:
@@ -142,17 +232,18 @@ def count_tags(captions: Iterable[str]) -> Counter[str]:
 def top_tags(folder: Path, n: int = 50, extension: str = CAPTION_EXTENSION) -> list[tuple[str, int]]:
     """The `n` most frequent tags in a dataset folder and its sub-folders, with their counts.
 
-    A text file counts when a file of the same stem stands beside it.
+    A text file counts when a file of the same stem stands beside it. Raises ValueError when there is no folder.
     """
+    if not Path(folder).is_dir():
+        raise ValueError(f"{folder} is not a folder: give the dataset folder, the one with the pictures")
     return count_tags(_captions_in(Path(folder), extension)).most_common(n)
 
 
 def _captions_in(folder: Path, extension: str) -> Iterable[str]:
-    if not folder.is_dir():
-        return
     for place in [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]:
         names = sorted(path for path in place.iterdir() if path.is_file() and not path.name.startswith("."))
         stems = {path.stem for path in names if path.suffix != extension}
         for path in names:
             if path.suffix == extension and path.stem in stems:
-                yield read_caption(path, extension) or ""
+                with suppress(UnsureError):
+                    yield read_caption(path, extension) or ""

@@ -27,7 +27,9 @@ class ImportConfig:
     train_data_dir: str = setting("", "the dataset folder to fill", internal=True)
     subset: str = setting("", "sub-folder to put them in, as N_name: N repeats (empty: the dataset folder itself)")
     max_files: int = setting(10_000, "refuse an archive with more files than this", min=1, advanced=True)
-    max_gigabytes: float = setting(8.0, "refuse an archive that unpacks to more than this", min=0.001, advanced=True)
+    existing: Literal["keep", "replace"] = setting("keep", "captions of pictures that are in the dataset already: keep them, or take the source's (undo brings the old ones back)")
+    max_gigabytes: float = setting(8.0, "refuse an archive that unpacks to more than this", min=0.001, max=100_000, advanced=True)
+    caption_encoding: str = setting("auto", "of captions that are not in UTF-8: auto recognises it where it is sure, else its name (cp1252, shift_jis, gb18030, ...)", advanced=True)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,14 @@ class DatasetConfig:
     """A dataset folder."""
 
     train_data_dir: str = setting("", "the dataset folder", internal=True)
+
+
+@dataclass(frozen=True)
+class RecodeConfig:
+    """Captions of another encoding, written anew in UTF-8."""
+
+    train_data_dir: str = setting("", "the dataset folder", internal=True)
+    caption_encoding: str = setting("auto", "of captions that are not in UTF-8: auto recognises it where it is sure, else its name (cp1252, shift_jis, gb18030, ...)", advanced=True)
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,7 @@ class TagConfig:
     remove_underscore: bool = setting(True, "long_hair -> long hair (faces like ^_^ stay)")
     existing: Literal["missing", "append", "overwrite"] = setting("missing", "pictures that have a caption: leave it, add new tags to it, or write it anew")
     batch_size: int = setting(8, "pictures at a time", min=1, max=256, advanced=True)
+    caption_encoding: str = setting("auto", "of captions that are not in UTF-8: auto recognises it where it is sure, else its name (cp1252, shift_jis, gb18030, ...)", advanced=True)
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,7 @@ class CaptionConfig:
     num_beams: int = setting(3, "beam search width; 1 is greedy and faster", min=1, max=16)
     existing: Literal["missing", "append", "overwrite"] = setting("missing", "pictures that have a caption: leave it, add to it, or write it anew")
     batch_size: int = setting(8, "pictures at a time", min=1, max=256, advanced=True)
+    caption_encoding: str = setting("auto", "of captions that are not in UTF-8: auto recognises it where it is sure, else its name (cp1252, shift_jis, gb18030, ...)", advanced=True)
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,7 @@ class TriggerConfig:
     train_data_dir: str = setting("", "the dataset folder", internal=True)
     trigger_word: str = setting("", "a word that means nothing yet, e.g. ohwx_cat; several with commas")
     remove_tags: tuple[str, ...] = setting((), "tags to drop everywhere, with ; between them: what you drop, the trigger word absorbs")
+    caption_encoding: str = setting("auto", "of captions that are not in UTF-8: auto recognises it where it is sure, else its name (cp1252, shift_jis, gb18030, ...)", advanced=True)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from imagededup.methods import AHash, DHash, PHash, WHash
 from PIL import Image
 
-from lora_nb import aside, captions, images
+from lora_nb import aside, captions, files, images
 from lora_nb.config import CurateConfig
 from lora_nb.events import OnEvent, silent
 from lora_nb.images import Broken
@@ -90,7 +90,7 @@ def _look_at_all(config: CurateConfig, on_event: OnEvent) -> tuple[list[Looked],
     found = images.scan(Path(config.train_data_dir).absolute(), verify=False, on_event=on_event)
     hasher = METHODS[config.method](verbose=False)
     paths = sorted([*(item.path for item in found.items), *(broken.path for broken in found.broken)])
-    captioned = {item.path for item in found.items if item.caption}
+    captioned = {item.path for item in found.items if item.caption} | set(found.unsure)
 
     def look(path: Path) -> Looked | Broken:
         try:
@@ -189,7 +189,14 @@ def _set_copies_aside(folders: Folders, cluster: Cluster) -> dict:
 
 
 def _pass_caption_on(cluster: Cluster) -> None:
-    if not captions.read_caption(cluster.kept):
-        text = next(filter(None, (captions.read_caption(copy.path) for copy in cluster.copies)), None)
+    if not _caption_bytes(cluster.kept):
+        text = next(filter(None, (_caption_bytes(copy.path) for copy in cluster.copies)), b"")
         if text:
-            captions.write_caption(cluster.kept, text)
+            files.write_bytes(captions.caption_path(cluster.kept), text)
+
+
+def _caption_bytes(image: Path) -> bytes:
+    """The caption as it stands in its file, in whatever encoding; b"" for a blank one and for none."""
+    path = captions.caption_path(image)
+    content = path.read_bytes() if path.is_file() else b""
+    return content if content.strip() else b""

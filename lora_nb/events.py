@@ -90,7 +90,10 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Finished:
-    """The work ended: `status` is "done" or "stopped" (resumable); `text` says what came of it."""
+    """The work ended: `status` is "done", "nothing" (there was nothing to do) or "stopped" (resumable).
+
+    `text` says what came of it.
+    """
 
     status: str
     text: str

@@ -4,6 +4,7 @@ import errno
 import glob
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,6 +78,30 @@ def from_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line, on disk when this returns; a last line that a kill cut off is closed first."""
+    with open(path, "a+b") as file:
+        whole = file.tell() == 0 or (file.seek(-1, os.SEEK_END), file.read(1))[1] == b"\n"
+        file.write(("" if whole else "\n").encode() + line.encode("utf-8") + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def within(folder: Path, name: str) -> Path | None:
+    """The path of a name that was read from a file, relative to `folder`; None for one that leads out of it.
+
+    An absolute name, `..`, a drive letter and a link to elsewhere lead out.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if not all(parts) or {".", ".."} & set(parts) or re.match(r"[A-Za-z]:", name) or "\0" in name:
+        return None
+    path = Path(folder, *parts)
+    try:
+        return path if path.parent.resolve().is_relative_to(Path(folder).resolve()) else None
+    except (OSError, RuntimeError):  # a link that leads to itself
+        return None
 
 
 def free_name(path: Path) -> Path:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
-from lora_nb import captions
+from lora_nb import captions, encodings
 from lora_nb.events import Notice, OnEvent, Progress, silent
 
 T = TypeVar("T")
@@ -59,6 +59,7 @@ class Scan:
 
     items: tuple[ImageItem, ...]
     broken: tuple[Broken, ...]
+    unsure: tuple[Path, ...] = ()  # readable pictures whose captions are not: those have None
 
 
 def scan(
@@ -67,24 +68,25 @@ def scan(
     caption_extension: str = captions.CAPTION_EXTENSION,
     verify: bool = True,
     on_event: OnEvent = silent,
+    caption_encoding: str = encodings.AUTO,
 ) -> Scan:
     """The pictures in `folder` and its direct sub-folders, always in the same order.
 
     A sub-folder called `N_name` has N repeats, any other `num_repeats`. `verify` decodes every picture whole;
-    without it only the header is read. Raises ValueError when `folder` is none, OSError when a file cannot
-    be read.
+    without it only the header is read. Captions that are not UTF-8 are told. Raises ValueError when `folder` is
+    none, OSError when a file cannot be read.
     """
     places = _places(Path(folder), num_repeats, on_event)
     found = {path: repeats for place, repeats in places for path in list_images(place)}
     measure = _measure_whole if verify else _measure_header
-    items, broken = [], []
+    items, broken, texts = [], [], captions.Reader(caption_extension, caption_encoding)
     for path, size in each(measure, list(found), "Reading images", on_event):
         if isinstance(size, str):
             broken.append(Broken(path, size))
         else:
-            caption = captions.read_caption(path, caption_extension)
-            items.append(ImageItem(path, *size, caption, found[path], path.parent.name))
-    return Scan(tuple(items), tuple(broken))
+            items.append(ImageItem(path, *size, texts.read(path), found[path], path.parent.name))
+    texts.tell(on_event)
+    return Scan(tuple(items), tuple(broken), tuple(texts.unsure))
 
 
 def each(

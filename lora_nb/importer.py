@@ -13,10 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lora_nb import archive, captions
+from lora_nb import archive, captions, encodings
 from lora_nb.archive import Entry
 from lora_nb.config import ImportConfig
 from lora_nb.events import OnEvent, Progress, silent
+from lora_nb.given_captions import Given, Named
+from lora_nb.history import Changes
 from lora_nb.images import IMAGE_EXTENSIONS, REPEATS
 from lora_nb.project import folders_of_dataset
 
@@ -30,12 +32,20 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What came in (names in the dataset), and what did not, as (name in the source, reason or new name)."""
+    """What came in (names in the dataset), and what did not, as (name in the source, reason or new name).
+
+    Of `skipped`, `failed` could not be read, and `known` pictures were there before. Of the captions that were there
+    before, `equal` are the same in the source and `different` are not: (name in the dataset, its text, the source's).
+    """
 
     added: tuple[str, ...]
     captions: int
     skipped: tuple[tuple[str, str], ...]
     renamed: tuple[tuple[str, str], ...]
+    failed: tuple[tuple[str, str], ...] = ()
+    known: int = 0
+    equal: int = 0
+    different: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,27 +66,38 @@ class _Import:
     dataset: Path
     config: ImportConfig
     on_event: OnEvent
+    given: Given
     added: list[str] = field(default_factory=list)
-    captions: int = 0
+    known: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
     renamed: list[tuple[str, str]] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
 
 
 def import_dataset(config: ImportConfig, on_event: OnEvent = silent) -> ImportReport:
-    """Copy the pictures of `config.source` and their captions into the dataset; nothing there is overwritten.
+    """Copy the pictures of `config.source` and their captions into the dataset; no picture there is overwritten.
 
-    Folders of the source are flattened, except those called `N_name`. Raises ValueError, with nothing
-    imported, for a source that is unsafe, too large, protected, empty, or neither a zip nor a folder.
+    Folders of the source are flattened, except those called `N_name`. A source of captions alone gives them to the
+    pictures of the dataset with their names. Captions that are there already stay, or are replaced and kept for
+    `undo`, as `config.existing` says. Raises ValueError, with nothing imported, for a source that is unsafe, too
+    large, protected, empty, or neither a zip nor a folder.
     """
     work = _start(config, on_event)
     with archive.contents(work.source, leave_out=work.dataset) as contents:
         work.skipped += contents.skipped
+        work.failed += [pair for pair in contents.skipped if "cannot be read" in pair[1]]
         _check_size(contents.entries, work)
         pictures = _sort_out(contents.entries, work)
         work.dataset.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".import-", dir=work.dataset.parent) as staging:
-            _place(_unpack(pictures, Path(staging), work), work)
-    return ImportReport(tuple(work.added), work.captions, tuple(work.skipped), tuple(work.renamed))
+            if pictures:
+                _place(_unpack(pictures, Path(staging), work), work)
+            else:
+                _place_captions(contents.entries, Path(staging), work)
+    return ImportReport(
+        tuple(work.added), work.given.written, tuple(work.skipped), tuple(work.renamed),
+        tuple(work.failed), work.known, work.given.equal, tuple(work.given.different),
+    )  # fmt: skip
 
 
 def _start(config: ImportConfig, on_event: OnEvent) -> _Import:
@@ -90,23 +111,24 @@ def _start(config: ImportConfig, on_event: OnEvent) -> _Import:
     source, dataset = Path(config.source.strip()).expanduser(), Path(config.train_data_dir).absolute()
     if source.resolve() == dataset.resolve():
         raise ValueError(f"{source} is the dataset folder itself: give the place the pictures come from")
-    return _Import(source, dataset, config, on_event)
+    encodings.check(config.caption_encoding)
+    return _Import(source, dataset, config, on_event, Given(config, dataset, Changes(dataset, "import")))
 
 
 def _sort_out(entries: Sequence[Entry], work: _Import) -> list[_Picture]:
-    """The pictures with the captions that lie beside them. Raises ValueError when there is none."""
+    """The pictures with the captions beside them; none for captions alone. Raises ValueError without either."""
     wanted = [entry for entry in entries if entry.suffix in IMAGE_EXTENSIONS]
     texts = [entry for entry in entries if entry.suffix == captions.CAPTION_EXTENSION]
     exact = {text.stem: text for text in texts}
     near = {text.stem.casefold(): text for text in texts}
     stems = {entry.stem.casefold() for entry in wanted}
     for entry in entries:
-        if entry.suffix == captions.CAPTION_EXTENSION and entry.stem.casefold() not in stems:
+        if wanted and entry.suffix == captions.CAPTION_EXTENSION and entry.stem.casefold() not in stems:
             work.skipped.append((entry.name, "no picture of this name beside it"))
         elif entry.suffix not in {*IMAGE_EXTENSIONS, captions.CAPTION_EXTENSION}:
             work.skipped.append((entry.name, f"not a picture ({ENDINGS}) or a caption (txt)"))
-    if not wanted:
-        raise ValueError(f"{work.source} holds no picture: it must hold {ENDINGS} files")
+    if not wanted and not texts:
+        raise ValueError(f"{work.source} holds no picture: it must hold {ENDINGS} files{_why(work)}")
     return [_Picture(entry, exact.get(entry.stem, near.get(entry.stem.casefold()))) for entry in wanted]
 
 
@@ -160,7 +182,8 @@ def _copy(entry: Entry, target: Path, limit: int, work: _Import) -> int:
                     raise _too_large(work)
                 file.write(chunk)
     except _Unreadable as error:
-        work.skipped.append((entry.name, f"damaged in the source: {error}"))
+        work.failed.append((entry.name, str(error)))
+        work.skipped.append(work.failed[-1])
         target.unlink()
         return 0
     return size
@@ -172,9 +195,13 @@ def _chunks(entry: Entry) -> Iterator[bytes]:
             while chunk := stream.read(CHUNK):
                 yield chunk
     except OSError as error:
-        raise _Unreadable(error.strerror or str(error)) from error
+        raise _Unreadable(f"it cannot be read: {error.strerror or error}") from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
-        raise _Unreadable(str(error)) from error
+        raise _Unreadable(f"damaged in the source: {error}") from error
+
+
+def _why(work: _Import) -> str:
+    return f" ({work.failed[0][0]}: {work.failed[0][1]})" if work.failed else ""
 
 
 def _place(pictures: list[_Picture], work: _Import) -> None:
@@ -185,9 +212,12 @@ def _place(pictures: list[_Picture], work: _Import) -> None:
         if there is None:
             _add(picture, taken, work)
         elif there.is_relative_to(work.dataset):
-            work.captions += _bring_caption(picture, there)
+            work.known += 1
+            if picture.caption and picture.text:
+                _give(picture.text, picture.caption, there, work)
             work.skipped.append((picture.entry.name, "already in the dataset"))
         else:
+            work.known += 1
             work.skipped.append((picture.entry.name, "set aside before"))
         work.on_event(Progress("Importing", done, len(pictures)))
 
@@ -200,19 +230,38 @@ def _add(picture: _Picture, taken: dict[Path, set[str]], work: _Import) -> None:
     target = place / _file_name(picture.entry, taken[place])
     taken[place].add(target.stem.casefold())
     os.replace(picture.image, target)
-    work.captions += _bring_caption(picture, target)
+    if picture.caption:
+        work.given.beside(picture.caption.read_bytes(), target)
     work.added.append(target.relative_to(work.dataset).as_posix())
     if target.name != picture.entry.parts[-1]:
         work.renamed.append((picture.entry.name, work.added[-1]))
 
 
-def _bring_caption(picture: _Picture, image: Path) -> int:
-    """1 when the picture's caption comes to stand beside `image`, 0 without one or where one stands already."""
-    target = captions.caption_path(image)
-    if picture.caption is None or target.exists():
-        return 0
-    os.replace(picture.caption, target)
-    return 1
+def _place_captions(entries: Sequence[Entry], staging: Path, work: _Import) -> None:
+    """Captions alone, given to the pictures of the dataset that are called like them."""
+    texts = [entry for entry in entries if entry.suffix == captions.CAPTION_EXTENSION]
+    named = Named(work.dataset)
+    found = [(entry, named.find(entry.parts)) for entry in texts]
+    work.skipped += [(entry.name, reason) for entry, reason in found if isinstance(reason, str)]
+    pairs = [(entry, image) for entry, image in found if isinstance(image, Path)]
+    if not pairs:
+        raise ValueError(
+            f"{work.source} holds no picture ({ENDINGS}), and none of its {len(texts)} captions belongs to a picture "
+            f"in {work.dataset} ({work.skipped[-1][0]}: {work.skipped[-1][1]})"
+        )
+    left = int(work.config.max_gigabytes * 1e9)
+    for number, (entry, image) in enumerate(pairs, start=1):
+        copied = staging / f"{number}.caption"
+        left -= _copy(entry, copied, left, work)
+        if copied.exists():
+            _give(entry, copied, image, work)
+        work.on_event(Progress("Importing", number, len(pairs)))
+
+
+def _give(entry: Entry, caption: Path, image: Path, work: _Import) -> None:
+    if reason := work.given.to(caption.read_bytes(), image):
+        work.failed.append((entry.name, reason))
+        work.skipped.append(work.failed[-1])
 
 
 def _subset_of(entry: Entry) -> str:

@@ -89,8 +89,6 @@ def _check_prediction(prediction_type: str, source: Path) -> str:
     return prediction_type
 
 
-
-
 def _load_part(cls: type, folder: Path, part: str, dtype: torch.dtype) -> Any:
     path = bases.weight_file(folder, part)
     options = {"variant": "fp16"} if ".fp16." in path.name else {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lora_nb import bases, events, hub, project
 from lora_nb.buckets import Placement, count_batches, place
-from lora_nb.captions import remove_trigger
+from lora_nb.captions import caption_path, remove_trigger
 from lora_nb.config import TrainConfig
 from lora_nb.images import ImageItem, scan
 
@@ -116,6 +116,12 @@ def _read_pictures(config: TrainConfig, on_event: events.OnEvent):
         raise ValueError(f"{folder} holds no pictures that can be read (jpg, png, webp, bmp, avif)")
     for subset in {item.path.parent for item in found.items}:
         project.check_utf8(subset)
+    if found.unsure:
+        names = _some([caption_path(path, config.caption_extension).name for path in found.unsure])
+        raise ValueError(
+            f"{len(found.unsure)} captions are not in UTF-8 and it is not sure what they say ({names}): save them as "
+            f"UTF-8, or run `python -m lora_nb recode --train_data_dir {folder} --caption_encoding NAME`"
+        )
     return found
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import types
 import typing
@@ -166,7 +167,7 @@ def _check_one(setting: Setting, value: Any) -> Any:
         value = float(value)
     if type(value).__name__ != setting.kind:
         raise wrong
-    if setting.kind == "float" and value != value:
+    if setting.kind == "float" and not math.isfinite(value):
         raise wrong
     if (setting.min is not None and value < setting.min) or (setting.max is not None and value > setting.max):
         raise wrong

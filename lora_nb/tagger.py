@@ -60,12 +60,7 @@ def tag_images(config: TagConfig, on_event: OnEvent = silent) -> TagReport:
 
     Tags stand in the model's order, general ones before names of characters (as sd-scripts writes them).
     """
-    return annotate(
-        Path(config.train_data_dir),
-        config.existing,
-        lambda todo: _tags(config, todo, on_event),
-        captions.merge_tags,
-    )
+    return annotate(config, "tag", lambda todo: _tags(config, todo, on_event), captions.merge_tags, on_event)
 
 
 def _tags(

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lora_nb import captions, plan, project
+from lora_nb import captions, handover, history, outcomes, plan, project
 from lora_nb.config import (
     CaptionConfig,
     CurateConfig,
     DatasetConfig,
     GridConfig,
     ImportConfig,
+    RecodeConfig,
     RestoreConfig,
     SampleConfig,
     TagConfig,
@@ -20,11 +21,13 @@ from lora_nb.config import (
     TriggerConfig,
 )
 from lora_nb.events import Finished, Notice, OnEvent
-from lora_nb.images import scan
+from lora_nb.history import Changes
+from lora_nb.images import Scan, scan
 from lora_nb.interrupts import stop_on_signals
 
 Poll = Callable[[], frozenset[str]]
 MOST_NAMED = 20
+LONGEST = 120  # characters of a caption in a sentence
 
 
 @dataclass(frozen=True)
@@ -40,22 +43,28 @@ class Verb:
 
 
 def import_pictures(config: ImportConfig, tell: OnEvent, poll: Poll) -> Finished:
-    """Copy the pictures of a zip or a folder into the dataset."""
+    """Copy the pictures of a zip or a folder, or edited captions, into the dataset."""
     from lora_nb.importer import import_dataset
 
     report = import_dataset(config, tell)
     _name_some(tell, "Skipped", report.skipped)
     _name_some(tell, "Renamed", report.renamed)
-    pictures, texts = len(report.added), report.captions
-    return Finished(
-        "done", f"Imported {pictures} pictures and {texts} captions into {config.train_data_dir}."
-    )
+    differing = [(name, f"{_excerpt(old)} -> {_excerpt(new)}") for name, old, new in report.different]
+    _name_some(tell, "Differs", differing)
+    return outcomes.of_import(report, config)
+
+
+def _excerpt(text: str) -> str:
+    line = " ".join(text.split())
+    return f'"{line[:LONGEST]}..."' if len(line) > LONGEST else f'"{line}"'
 
 
 def scan_pictures(config: DatasetConfig, tell: OnEvent, poll: Poll) -> Finished:
     """Read every picture and say which cannot be read."""
-    found = scan(_dataset(config), on_event=tell)
+    found = _with_pictures(scan(_dataset(config), on_event=tell), config)
     _name_some(tell, "Unreadable", [(str(broken.path), broken.reason) for broken in found.broken])
+    if not found.items:
+        raise ValueError(f"none of the {len(found.broken)} pictures in {config.train_data_dir} can be read")
     captioned = sum(bool(item.caption) for item in found.items)
     return Finished(
         "done",
@@ -67,7 +76,7 @@ def curate_pictures(config: CurateConfig, tell: OnEvent, poll: Poll) -> Finished
     """Set unreadable pictures and duplicates aside."""
     from lora_nb.curate import curate
 
-    _dataset(config)
+    _with_pictures(scan(_dataset(config), verify=False), config)
     report = curate(config, tell)
     _name_some(tell, "Unreadable", [(str(broken.path), broken.reason) for broken in report.broken])
     for cluster in report.clusters:
@@ -75,6 +84,10 @@ def curate_pictures(config: CurateConfig, tell: OnEvent, poll: Poll) -> Finished
         copies = [(copy.path.name, reason) for copy in cluster.copies]
         _name_some(tell, "Set aside", copies)
     folders = project.folders_of_dataset(Path(config.train_data_dir))
+    if not report.moved:
+        return Finished(
+            "done", "Every picture can be read, and none is a copy of another: none is set aside."
+        )
     return Finished(
         "done", f"{report.moved} pictures set aside in {folders.set_aside}; `restore` brings them back."
     )
@@ -85,7 +98,13 @@ def restore_pictures(config: RestoreConfig, tell: OnEvent, poll: Poll) -> Finish
     from lora_nb.aside import bring_back
 
     folders = project.folders_of_dataset(_dataset(config))
+    if not folders.dataset.is_dir() and not folders.set_aside.is_dir():
+        raise ValueError(f"{config.train_data_dir} is not a folder: give the dataset folder")
     number = bring_back(folders, list(config.names) or None)
+    if not number:
+        return Finished(
+            "nothing", f"Nothing is set aside in {folders.set_aside}: there is nothing to bring back."
+        )
     return Finished("done", f"{number} pictures are back in {config.train_data_dir}.")
 
 
@@ -94,7 +113,9 @@ def tag_pictures(config: TagConfig, tell: OnEvent, poll: Poll) -> Finished:
     from lora_nb.tagger import tag_images
 
     _dataset(config)
-    return _captioned("tagged", tag_images(config, tell), tell)
+    report = tag_images(config, tell)
+    _name_some(tell, "Failed", report.failed)
+    return outcomes.of_captions("tagged", report, config.train_data_dir)
 
 
 def caption_pictures(config: CaptionConfig, tell: OnEvent, poll: Poll) -> Finished:
@@ -102,34 +123,78 @@ def caption_pictures(config: CaptionConfig, tell: OnEvent, poll: Poll) -> Finish
     from lora_nb.captioner import caption_images
 
     _dataset(config)
-    return _captioned("captioned", caption_images(config, tell), tell)
-
-
-def _captioned(word: str, report: captions.TagReport, tell: OnEvent) -> Finished:
+    report = caption_images(config, tell)
     _name_some(tell, "Failed", report.failed)
-    words = (
-        f"{report.tagged} pictures {word}, {report.skipped} left as they were, {len(report.failed)} failed."
-    )
-    return Finished("done", words)
+    return outcomes.of_captions("captioned", report, config.train_data_dir)
 
 
 def put_trigger(config: TriggerConfig, tell: OnEvent, poll: Poll) -> Finished:
-    """Put the trigger word first in every caption."""
+    """Put the trigger word first in every caption, in place of the earlier one."""
     if not config.trigger_word.strip() and not config.remove_tags:
         raise ValueError(
             'trigger_word is empty: give the word that shall call the LoRA, e.g. --trigger_word "ohwx cat"'
         )
-    found = scan(_dataset(config), verify=False, on_event=tell)
-    changed = captions.apply_trigger([item.path for item in found.items], config)
-    return Finished("done", f"{changed} of {len(found.items)} captions changed.")
+    found = scan(_dataset(config), verify=False, on_event=tell, caption_encoding=config.caption_encoding)
+    _with_pictures(found, config)
+    folders = project.folders_of_dataset(Path(config.train_data_dir))
+    earlier = handover.read(folders, tell).trigger_word
+    changes = Changes(folders.dataset, "trigger", {"trigger_word": earlier})
+    images = [item.path for item in found.items]
+    changed = captions.apply_trigger(images, config, earlier, changes.write)
+    if len(found.unsure) == len(images):
+        raise ValueError(f"no caption was changed: of none of the {len(images)} it is sure what it says")
+    if config.trigger_word.strip():
+        handover.remember(folders, tell, trigger_word=config.trigger_word)
+    if not changed:
+        return Finished("nothing", f"0 of {len(images)} captions changed: they are as asked already.")
+    return Finished("done", f"{changed} of {len(images)} captions changed.")
+
+
+def recode_captions(config: RecodeConfig, tell: OnEvent, poll: Poll) -> Finished:
+    """Write captions of another encoding anew in UTF-8."""
+    found = scan(_dataset(config), verify=False, on_event=tell, caption_encoding=config.caption_encoding)
+    _with_pictures(found, config)
+    changes = Changes(Path(config.train_data_dir), "recode")
+    changed = captions.rewrite(
+        [item.path for item in found.items], str, config.caption_encoding, changes.write
+    )
+    if changed:
+        return Finished(
+            "done", f"{changed} captions are in UTF-8 now; {len(found.unsure)} are left as they were."
+        )
+    if found.unsure:
+        raise ValueError(
+            f"no caption was changed: of {len(found.unsure)} it is not sure what they say; name their encoding with "
+            "--caption_encoding (cp1252, shift_jis, gb18030, ...)"
+        )
+    return Finished("nothing", "All captions are in UTF-8 already.")
+
+
+def undo_step(config: DatasetConfig, tell: OnEvent, poll: Poll) -> Finished:
+    """Take back what the last step changed in the captions."""
+    folders = project.folders_of_dataset(_dataset(config))
+    if not folders.dataset.is_dir():
+        raise ValueError(f"{config.train_data_dir} is not a folder: give the dataset folder")
+    undone = history.undo(folders.dataset)
+    if undone is None:
+        return Finished(
+            "nothing", f"There is nothing to undo: no step changed captions in {folders.dataset}."
+        )
+    _name_some(tell, "Left as it is", undone.left)
+    if isinstance(undone.note.get("trigger_word"), str):
+        handover.remember(folders, tell, trigger_word=undone.note["trigger_word"])
+    left = f"; {len(undone.left)} are left as they are now" if undone.left else ""
+    return Finished("done", f"{undone.restored} captions are as they were before `{undone.verb}`{left}.")
 
 
 def list_tags(config: TopTagsConfig, tell: OnEvent, poll: Poll) -> Finished:
     """List the most frequent tags."""
     counts = captions.top_tags(_dataset(config), config.number)
-    return Finished(
-        "done", "\n".join(f"{count:6d}  {tag}" for tag, count in counts) or "There are no captions."
-    )
+    if not counts:
+        raise ValueError(
+            f"no picture in {config.train_data_dir} has a caption: write them with tag or caption"
+        )
+    return Finished("done", "\n".join(f"{count:6d}  {tag}" for tag, count in counts))
 
 
 def train_lora(config: TrainConfig, tell: OnEvent, poll: Poll) -> Finished:
@@ -199,6 +264,12 @@ def _dataset(config: Any) -> Path:
     return Path(config.train_data_dir)
 
 
+def _with_pictures(found: Scan, config: Any) -> Scan:
+    if not found.items and not found.broken:
+        raise outcomes.no_pictures(config.train_data_dir)
+    return found
+
+
 def _name_some(tell: OnEvent, what: str, pairs: Sequence[tuple[str, str]]) -> None:
     for name, reason in pairs[:MOST_NAMED]:
         tell(Notice(f"{what}: {name} ({reason})"))
@@ -214,6 +285,8 @@ VERBS = {
     "tag": Verb(TagConfig, tag_pictures, loads=True),
     "caption": Verb(CaptionConfig, caption_pictures, loads=True),
     "trigger": Verb(TriggerConfig, put_trigger),
+    "recode": Verb(RecodeConfig, recode_captions),
+    "undo": Verb(DatasetConfig, undo_step),
     "top_tags": Verb(TopTagsConfig, list_tags),
     "train": Verb(TrainConfig, train_lora, loads=True),
     "sample": Verb(SampleConfig, draw_samples, loads=True),

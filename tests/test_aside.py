@@ -112,7 +112,59 @@ def test_a_damaged_report_counts_as_none(folders, text):
 
 def test_a_report_is_read_back_and_a_missing_one_is_empty(folders):
     assert aside.read_report(folders) == {"broken": [], "clusters": []}
-    report = {"broken": [{"path": "猫.png", "reason": "x", "set_aside": "y"}], "clusters": []}
+    entry = {"path": "猫.png", "reason": "x", "set_aside": str(folders.set_aside / "猫.png")}
+    report = {"broken": [entry], "clusters": []}
     aside.write_report(folders, report)
     assert aside.read_report(folders) == report
     assert json.loads((folders.report / "curate.json").read_text(encoding="utf-8")) == report
+
+
+NOT_OURS = (
+    "../../../x.png", "/x.png", "C:/x.png", "C:\\x.png", "..\\..\\x.png", "a/../../x.png", "link/x.png", "", ".", "x.txt",
+    "a\0.png", 5, None, ["a.png"], {"a": 1},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("original", NOT_OURS)
+def test_a_place_in_the_records_that_leads_out_is_not_used(folders, tmp_path, original):
+    (tmp_path / "outside").mkdir()
+    (folders.dataset / "link").symlink_to(tmp_path / "outside")
+    aside.set_aside(folders, [(folders.dataset / "a.png", "why")])
+    record = folders.set_aside / "reasons.jsonl"
+    before = contents(tmp_path)
+    line = json.loads(record.read_text(encoding="utf-8"))
+    record.write_text(json.dumps({**line, "original": original}) + "\n[]\n7\n", encoding="utf-8")
+    assert aside.bring_back(folders) == 1
+    assert captions.read_caption(folders.dataset / "a.png") == "one"
+    moved = {"cat/set_aside/a.png", "cat/set_aside/a.txt", "cat/set_aside/reasons.jsonl"}
+    assert {name for name, content in before.items() if contents(tmp_path).get(name) != content} == moved
+
+
+@pytest.mark.parametrize("name", NOT_OURS)
+def test_a_name_in_the_records_that_leads_out_moves_nothing(folders, tmp_path, name):
+    for place in (tmp_path / "x.png", folders.base / "x.png", folders.base.parent.parent / "x.png"):
+        place.write_bytes(b"mine")
+    aside.set_aside(folders, [(folders.dataset / "a.png", "why")])
+    record = folders.set_aside / "reasons.jsonl"
+    record.write_text(json.dumps({"name": name, "original": "new.png", "reason": ""}), encoding="utf-8")
+    assert [item.name for item in aside.list_aside(folders)] == ["a.png"]
+    assert aside.bring_back(folders) == 1
+    assert (tmp_path / "x.png").read_bytes() == (folders.base / "x.png").read_bytes() == b"mine"
+    assert not (folders.dataset / "new.png").exists() and (folders.dataset / "a.png").exists()
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        [],
+        5,
+        {"broken": 1, "clusters": {}},
+        {"broken": [{"path": "a.png", "reason": "x", "set_aside": "/etc/passwd"}], "clusters": [7]},
+        {"clusters": [{"kept": "/etc/passwd", "reason": "x", "copies": []}]},
+        {"broken": [{"path": "a.png", "reason": "x", "set_aside": 5}, {"set_aside": "x"}]},
+    ],
+)
+def test_a_report_that_is_not_ours_shows_nothing(folders, report):
+    folders.report.mkdir()
+    (folders.report / "curate.json").write_text(json.dumps(report), encoding="utf-8")
+    assert aside.read_report(folders) == {"broken": [], "clusters": []}

@@ -88,7 +88,8 @@ def test_top_tags_read_sub_folders_and_pass_over_stray_text(tmp_path):
     (tmp_path / "README.txt").write_text("stray, hat", encoding="utf-8")
     assert captions.top_tags(tmp_path) == [("hat", 2), ("cat", 1)]
     assert captions.top_tags(tmp_path, n=1) == [("hat", 2)]
-    assert captions.top_tags(tmp_path / "none") == []
+    with pytest.raises(ValueError, match="none is not a folder"):
+        captions.top_tags(tmp_path / "none")
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ class CaptionStep(Step):
         kind = self.kind.value
         wanted = self.forms[kind].read(train_data_dir=str(folders.dataset))
         end = await self.run({TAGS: "tag", SENTENCES: "caption"}[kind], wanted, folders)
-        review.remember(folders, self.project.name(), caption_kind=kind)
+        review.remember(folders, self.project.name(), self.panel.take, caption_kind=kind)
         self.result.children = [W.HTML(review.captions(folders, most=12))]
         return end.text
 
@@ -159,7 +159,8 @@ class TriggerStep(Step):
         """Offer the word used before, or the project's name."""
         folders = self.project.folders()
         fresh = EXAMPLE_TRIGGER if review.is_example(folders) else folders.base.name
-        self.form.write(trigger_word=review.handover(folders).trigger_word or fresh)
+        self.form.write(trigger_word=review.handover(folders, self.panel.take).trigger_word or fresh)
+        self.panel.redraw()
         if review.is_example(folders):
             self._suggest()
 
@@ -175,6 +176,6 @@ class TriggerStep(Step):
         folders = self.project.folders()
         wanted = self.form.read(train_data_dir=str(folders.dataset))
         end = await self.run("trigger", wanted, folders)
-        review.remember(folders, self.project.name(), trigger_word=wanted.trigger_word)
+        review.remember(folders, self.project.name(), self.panel.take)
         self.result.children = [W.HTML(review.captions(folders, most=6))]
         return end.text

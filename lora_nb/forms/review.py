@@ -2,13 +2,14 @@
 
 import zipfile
 from collections.abc import Sequence
-from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from lora_nb import captions as caption_files
-from lora_nb import config, images, settings
+from lora_nb import config, images
+from lora_nb import handover as project_file
+from lora_nb.events import Notice, OnEvent, silent
 from lora_nb.forms import gallery
 from lora_nb.forms.follow import sentence
 from lora_nb.images import ImageItem
@@ -34,21 +35,14 @@ def is_example(folders: Folders) -> bool:
         return names <= {Path(name).name for name in archive.namelist()}
 
 
-def handover(folders: Folders) -> config.Handover:
-    """What project.toml says; an empty one when it is not there or was damaged by hand."""
-    try:
-        return settings.load(config.Handover, folders.handover)
-    except ValueError:
-        return config.Handover()
+def handover(folders: Folders, tell: OnEvent = silent) -> config.Handover:
+    """What project.toml says; `tell` hears what in it is not usable."""
+    return project_file.read(folders, tell)
 
 
-def remember(folders: Folders, name: str, **learnt: Any) -> config.Handover:
+def remember(folders: Folders, name: str, tell: OnEvent = silent, **learnt: Any) -> config.Handover:
     """Write what was learnt about the project, with fresh counts, into project.toml."""
-    found = pictures(folders)
-    counts = {"images": len(found), "captioned": sum(bool(item.caption) for item in found)}
-    known = replace(handover(folders), project=name, **counts, **learnt)
-    settings.save(known, folders.handover)
-    return known
+    return project_file.remember(folders, tell, project=name, **learnt)
 
 
 def broken(entries: Sequence[dict[str, str]]) -> str:
@@ -89,8 +83,10 @@ def hand_over(folders: Folders, name: str) -> str:
     """HTML that sums the dataset up, after writing project.toml. Raises ValueError for an empty dataset."""
     if not pictures(folders):
         raise ValueError(f"{folders.dataset} holds no pictures: import some in step 2")
-    known = remember(folders, name, **_kind(folders))
+    told: list[Notice] = []
+    known = remember(folders, name, told.append, **_kind(folders))
     lines = [sentence(f"{known.images} pictures are ready in {folders.dataset}", "good")]
+    lines += [sentence(notice.text, notice.level) for notice in told]
     if known.captioned < known.images:
         lines.append(sentence(f"{known.images - known.captioned} of them have no caption", "warning"))
     if not known.trigger_word:

@@ -37,7 +37,7 @@ class Step:
         self.button.on_click(self.press)
         self.cancel.on_click(self.stop)
         self.widget = W.VBox([*parts, W.HBox([self.button, self.cancel]), self.panel.widget, self.result])
-        self.shown = self.done = self.stopped = False
+        self.shown = self.done = self.stopped = self.idle = False
         self.job: jobs.Job | None = None
         self.task: asyncio.Task | None = None
 
@@ -101,7 +101,7 @@ class Step:
             self.panel.say(str(error), "bad")
         else:
             self.done = True
-            self.panel.say(sentence, "good")
+            self.panel.say(sentence, "info" if self.idle else "good")
         finally:
             self.button.disabled = False
             self.panel.rest()
@@ -111,7 +111,7 @@ class Step:
 
         Raises ValueError with its sentence when it failed or was stopped.
         """
-        self.stopped = False
+        self.stopped = self.idle = False
         self.job = jobs.start(verb, config, folders, environment=hub_token())
         self.cancel.layout.display = ""
         try:
@@ -122,6 +122,7 @@ class Step:
             raise ValueError("Stopped. What was finished stays; press the button to go on.")
         if error := jobs.last_error(self.job):
             raise ValueError(error)
+        self.idle = end is not None and end.status == "nothing"
         return end or Finished("done", "")
 
 

@@ -35,7 +35,8 @@ class SettingsStep(Step):
     def preset(self) -> None:
         """Take over the last run of this project, or else what Dataset Maker learnt."""
         folders = self.project.folders()
-        known = review.handover(folders)
+        known = review.handover(folders, self.panel.take)
+        self.panel.redraw()
         if known.project:
             self.result.children = [W.HTML(sentence(review.summary(known)))]
         self.form.config = _start(folders, known)
