@@ -1,6 +1,5 @@
 """The files a run leaves in its output folder: LoRA, sidecar and preview of each saved epoch."""
 
-import glob
 import json
 import time
 from pathlib import Path
@@ -44,14 +43,14 @@ def drop_old(output_dir: Path, output_name: str, keep: int) -> None:
 
 
 def _parts(path: Path) -> list[Path]:
-    return [path, path.with_suffix(".json"), path.with_suffix(".png")]
+    return [path.with_suffix(f".{ending}") for ending in project.BESIDE]
 
 
 def set_earlier_aside(plan: RunPlan, state_file: Path) -> Path | None:
     """Move an earlier run's files of the same name into `output/earlier/<time>`; None when there are none."""
     config = plan.config
     output = Path(config.output_dir)
-    old = [part for path in run_files(output, config.output_name) for part in _parts(path)]
+    old = [part for path in project.run_files(output, config.output_name) for part in _parts(path)]
     metrics = project.folders_of_output(output).metrics
     present = [path for path in (*old, state_file, metrics) if path.exists()]
     if not present:
@@ -61,12 +60,6 @@ def set_earlier_aside(plan: RunPlan, state_file: Path) -> Path | None:
     for path in present:
         path.rename(place / path.name)
     return place
-
-
-def run_files(output_dir: Path, output_name: str) -> list[Path]:
-    """Every LoRA file of `output_name`: numbered epochs, then those saved by hand at a step."""
-    by_hand = sorted(Path(output_dir).glob(f"{glob.escape(output_name)}-step*.safetensors"))
-    return project.lora_files(output_dir, output_name) + by_hand
 
 
 def has_changed_anything(path: Path) -> bool:

@@ -194,7 +194,7 @@ class Run:
         if self.accelerator.num_processes > 1:
             broadcast_object_list(asked)
         if "save" in asked[0]:
-            self.save_lora(f"{self.plan.config.output_name}-step{self.state.step:06d}.safetensors", epoch)
+            self.save_lora(project.step_file_name(self.plan.config.output_name, self.state.step), epoch)
         if "sample" in asked[0]:
             self._preview(epoch)
         every = self.plan.config.save_state_every_n_steps
@@ -269,7 +269,7 @@ class Run:
         """The LoRA files that stand in the output folder."""
         return tuple(
             str(path)
-            for path in checkpoints.run_files(Path(self.plan.config.output_dir), self.plan.config.output_name)
+            for path in project.run_files(Path(self.plan.config.output_dir), self.plan.config.output_name)
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lora_nb import files, settings
+from lora_nb import files, project, settings
 from lora_nb.plan import RunPlan
 
 # Settings that change neither the weights nor the metadata of a file.
@@ -92,7 +92,7 @@ def differences(old: Identity, new: Identity) -> list[str]:
 
 def state_path(state_dir: Path, output_name: str) -> Path:
     """Where the state of run `output_name` lies."""
-    return Path(state_dir) / f"{output_name}.state"
+    return Path(state_dir) / project.state_file_name(output_name)
 
 
 def save_state(path: Path, state: RunState) -> None:

@@ -77,7 +77,7 @@ def find_state(
     path = state.state_path(project.folders_of_output(Path(config.output_dir)).state, config.output_name)
     if accelerator.is_main_process:
         for folder in (path.parent, Path(config.output_dir)):
-            files.sweep(folder, config.output_name)
+            files.sweep(folder, lambda name: project.is_of_run(name, config.output_name))
     if config.on_existing == "restart":
         if accelerator.is_main_process and (place := checkpoints.set_earlier_aside(plan, path)):
             tell(events.Notice(f"The earlier run's files now lie in {place}."))
@@ -86,7 +86,7 @@ def find_state(
     kept = state.load_state(path)
     mend = 'choose another output_name, or on_existing = "restart" to set them aside and begin anew'
     if kept is None:
-        if old := checkpoints.run_files(Path(config.output_dir), config.output_name):
+        if old := project.run_files(Path(config.output_dir), config.output_name):
             raise ValueError(f"{config.output_dir} already holds {old[0].name} of another run: {mend}")
         return None
     changed = state.differences(

@@ -106,13 +106,10 @@ class GridStep(Step):
         """Take over the run's base, and show the grid that was drawn after the training."""
         run = self.run_settings.config()
         self.form.write(**_as_in_the_run(run))
-        drawn = sorted(
-            self.project.folders().samples.glob("grid*.png"), key=lambda path: path.stat().st_mtime
-        )
-        loras = self.run_settings.lora_files()
-        if drawn and loras and drawn[-1].stat().st_mtime >= loras[-1].stat().st_mtime:
+        drawn = project.newest_grid(self.project.folders().samples, self.run_settings.lora_files())
+        if drawn:
             self.done = True
-            self._show_grid(drawn[-1])
+            self._show_grid(drawn)
 
     async def _draw(self) -> str:
         folders, run = self.project.folders(), self.run_settings.config()
