@@ -54,6 +54,13 @@ def resolve_base(name: str) -> Path | str:
     )
 
 
+def public_name(name: str) -> str:
+    """What to call a base before others: a Hugging Face id as it is, of a path the last part."""
+    path = Path(name).expanduser()
+    is_id = HUB_ID.fullmatch(name) and path.suffix not in SINGLE_FILE_SUFFIXES and not path.exists()
+    return name if is_id else path.name
+
+
 def native_resolution(name: str) -> int:
     """Side in pixels of the square the base was made for; 512 where only its weights could tell."""
     folder = DEMO_FOLDER if name == DEMO else Path(name).expanduser()

@@ -17,9 +17,9 @@ EARLIER = "earlier"
 def write_checkpoint(path: Path, file: LoraFile, dtype: torch.dtype, plan: RunPlan) -> None:
     """Write a LoRA file and the .json A1111 reads beside it."""
     write_lora(path, file, dtype)
-    trigger = plan.config.trigger_word
+    trigger, description = plan.config.trigger_word, plan.config.metadata_description
     sidecar = {
-        "description": f"Trained with lora_nb on {len(plan.items)} pictures.",
+        "description": description or f"Trained with lora_nb on {len(plan.items)} pictures.",
         "sd version": "SD1",
         "activation text": trigger,
         "preferred weight": 1.0,

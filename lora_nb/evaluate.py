@@ -115,7 +115,7 @@ def _axis(setting: str, values: Sequence[str], prompt: str, negative: str) -> Ax
     drawn = tuple(values[1:]) if PLACEHOLDER.fullmatch(search) else tuple(values)
     if not drawn:
         raise ValueError(
-            f'{setting} = {search} holds the placeholder alone: write its values after it, e.g. "{search}; 1"'
+            f'{setting} = {search} holds the placeholder alone: write its values after it, e.g. "{search}, 1"'
         )
     return Axis(search, drawn)
 
@@ -153,9 +153,9 @@ def find_lora(folder: Path, name: str) -> Path:
 class Drawer:
     """A base with at most one LoRA in it, drawing one cell after another."""
 
-    def __init__(self, name: str, folder: Path) -> None:
-        self.name, self.folder = name, folder
-        self.base = load_for_drawing(name)
+    def __init__(self, config: GridConfig) -> None:
+        self.config, self.folder = config, Path(config.lora_dir)
+        self.base = load_for_drawing(config)
         self.file, self.shapes = "", {}
         self.known: dict[tuple[Prompt, LoraCall | None], Image.Image] = {}
 
@@ -182,7 +182,7 @@ class Drawer:
         update = lora_file.read_lora(find_lora(self.folder, name))
         shapes = {module: (values.down.shape, values.up.shape) for module, values in update.modules.items()}
         if self.file and shapes != self.shapes:
-            self.base = load_for_drawing(self.name)
+            self.base = load_for_drawing(self.config)
         put = lora.load if shapes == self.shapes else lora.apply
         try:
             put(self.base.unet, self.base.text_encoder, update)
@@ -208,7 +208,9 @@ def grid(
     plan = plan_grid(config, on_event)
     sheet_path = _free_grid(Path(config.output_dir))
     on_event(Progress("Loading the base", 0, 1))
-    drawer = Drawer(config.pretrained_model_name_or_path, Path(config.lora_dir))
+    drawer = Drawer(config)
+    for text in drawer.base.notes:
+        on_event(Notice(text, "warning"))
     folder, pictures, paths = sheet_path.with_suffix(""), [], []
     for done, cell in enumerate(plan.cells):
         if "stop" in poll():

@@ -107,6 +107,7 @@ class Run:
             self.plan.config.pretrained_model_name_or_path,
             self.base.short_hash,
             self.base.sha256,
+            bool(self.base.scheduler_config.get("rescale_betas_zero_snr")),
         )
 
     def _take_up(self, kept: state.RunState) -> None:
@@ -227,7 +228,7 @@ class Run:
         config = self.plan.config
         path = Path(config.output_dir) / name
         if self.accelerator.is_main_process:
-            about = self.about | metadata.of_save(epoch, self.state.step, _now(config))
+            about = self.about | metadata.of_save(config, epoch, self.state.step, _now(config))
             file = LoraFile(lora.modules(self.base.unet, self.base.text_encoder), about)
             checkpoints.write_checkpoint(path, file, DTYPES[config.save_precision], self.plan)
             self.tell(events.Saved(str(path), epoch, self.state.step))

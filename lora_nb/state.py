@@ -12,9 +12,11 @@ from typing import Any
 import torch
 
 from lora_nb import files, project, settings
+from lora_nb.config import TrainConfig
 from lora_nb.plan import RunPlan
 
-# Settings that change neither the weights nor the metadata of a file.
+# Settings that change nothing of what is learnt. What the files are to say of themselves may be mended in the middle
+# of a run: those written from then on say it.
 WITHOUT_INFLUENCE = {
     "train_data_dir",
     "output_dir",
@@ -28,7 +30,15 @@ WITHOUT_INFLUENCE = {
     "save_state_every_n_steps",
     "save_every_n_epochs",
     "save_last_n_epochs",
+    "metadata_title",
+    "metadata_author",
+    "metadata_description",
+    "metadata_license",
+    "metadata_tags",
+    "training_comment",
+    "no_metadata",
 }
+DEFAULTS = settings.to_dict(TrainConfig())
 
 
 @dataclass(frozen=True)
@@ -74,13 +84,15 @@ def _fingerprint(plan: RunPlan) -> str:
 
 
 def differences(old: Identity, new: Identity) -> list[str]:
-    """What changed between two runs, in words; empty for the same run."""
+    """What changed between two runs, in words; empty for the same run.
+
+    A setting that an older version did not know counts as its default.
+    """
     names = sorted(set(old.settings) | set(new.settings))
-    changed = [
-        f"{name} {old.settings.get(name, 'empty')} -> {new.settings.get(name, 'empty')}"
-        for name in names
-        if old.settings.get(name) != new.settings.get(name)
-    ]
+    before, after = (
+        {name: each.settings.get(name, DEFAULTS.get(name, "empty")) for name in names} for each in (old, new)
+    )
+    changed = [f"{name} {before[name]} -> {after[name]}" for name in names if before[name] != after[name]]
     if old.dataset != new.dataset:
         changed.append("other pictures or captions")
     if old.base != new.base:

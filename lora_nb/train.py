@@ -41,7 +41,9 @@ def train(
         tell(events.Notice(text))
     for text in plan.warnings:
         tell(events.Notice(text, "warning"))
-    base = load_base(plan.config.pretrained_model_name_or_path, _weights_dtype(accelerator))
+    base = _load(plan.config, accelerator)
+    for text in base.notes:
+        tell(events.Notice(text, "warning"))
     kept = find_state(plan, base, accelerator, tell)
     if kept is not None and kept.finished:
         return _already_done(plan)
@@ -65,8 +67,11 @@ def choose_precision(wanted: str) -> str:
     return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"
 
 
-def _weights_dtype(accelerator: Accelerator) -> torch.dtype:
-    return DTYPES.get(accelerator.mixed_precision, torch.float32)
+def _load(config: TrainConfig, accelerator: Accelerator) -> BaseModel:
+    dtype = DTYPES.get(accelerator.mixed_precision, torch.float32)
+    return load_base(
+        config.pretrained_model_name_or_path, dtype, config.prediction_type, config.zero_terminal_snr
+    )
 
 
 def find_state(
@@ -125,7 +130,7 @@ def finish(run: Run) -> events.Finished:
     run.forget_models()
     if main:
         newest = project.lora_files(Path(plan.config.output_dir), plan.config.output_name)[-1]
-        fresh = load_base(plan.config.pretrained_model_name_or_path, _weights_dtype(run.accelerator))
+        fresh = _load(plan.config, run.accelerator)
         for model in (fresh.unet, fresh.text_encoder):
             model.to(run.accelerator.device)
         run.tell(events.Notice(prove(newest, fresh, prompt, clip_skip)))

@@ -162,6 +162,8 @@ def _with_grid(config: TrainConfig, finished: Finished, tell: OnEvent, poll: Pol
         output_dir=str(folders.samples),
         guidance=config.guidance,
         clip_skip=config.clip_skip,
+        prediction_type=config.prediction_type,
+        zero_terminal_snr=config.zero_terminal_snr,
     )
     try:
         return Finished("done", finished.text, (*finished.files, *draw_grid(grid, tell, poll).files[:1]))

@@ -67,6 +67,18 @@ def test_the_forms_are_preset_by_dataset_maker(trainer):
     assert 'the trigger word "ohwx, cat"' in words(trainer.settings.result)
 
 
+def test_grid_and_try_follow_what_the_run_was_told_of_the_base(trainer):
+    async def person():
+        await trainer.choose_settings()
+        trainer.settings.form.write(prediction_type="v_prediction", zero_terminal_snr="yes")
+        for step in (trainer.grid, trainer.trying):
+            step.preset()
+            wanted = step.form.read()
+            assert (wanted.prediction_type, wanted.zero_terminal_snr) == ("v_prediction", "yes")
+
+    asyncio.run(person())
+
+
 def test_sentences_are_not_shuffled(trainer):
     folders = trainer.project.folders()
     settings.save(config.Handover("cat", "ohwx", "sentences", 4, 4), folders.handover)

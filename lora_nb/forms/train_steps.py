@@ -91,6 +91,8 @@ def _as_in_the_run(run: config.TrainConfig) -> dict[str, str | int | float]:
         BASE: run.pretrained_model_name_or_path,
         "clip_skip": run.clip_skip,
         "guidance": run.guidance,
+        "prediction_type": run.prediction_type,
+        "zero_terminal_snr": run.zero_terminal_snr,
     }
 
 
