@@ -91,9 +91,20 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def tokenizer_folder(base: Path) -> Path:
+    """Where the tokenizer of a diffusers folder or a single file lies.
+
+    A single file holds none: SD 1.5's is CLIP's, which ships here. The demo base was made for the same vocabulary
+    and has no copy of its own.
+    """
+    ships_here = base.is_file() or base.resolve() == DEMO_FOLDER.resolve()
+    return (SD15_FOLDER if ships_here else base) / "tokenizer"
+
+
 def check_folder(folder: Path) -> Path:
     """`folder`, if it is a diffusers folder of the SD 1.5 family. Raises ValueError."""
-    missing = [part for part in (*PARTS, "scheduler") if not (folder / part).is_dir()]
+    places = {part: folder / part for part in (*PARTS, "scheduler")} | {"tokenizer": tokenizer_folder(folder)}
+    missing = [part for part, place in places.items() if not place.is_dir()]
     index = folder / "model_index.json"
     kind = read_json(index).get("_class_name", "") if index.is_file() else "StableDiffusionPipeline"
     if missing and index.is_file() and "StableDiffusion" not in kind:

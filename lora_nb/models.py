@@ -89,7 +89,7 @@ def _as_told(base: BaseModel, prediction_type: str, zero_terminal_snr: str) -> B
 def _load_folder(folder: Path, dtype: torch.dtype, name: str) -> BaseModel:
     scheduler = bases.read_json(folder / "scheduler" / "scheduler_config.json")
     return BaseModel(
-        tokenizer=_load_tokenizer(folder / "tokenizer"),
+        tokenizer=_load_tokenizer(bases.tokenizer_folder(folder)),
         text_encoder=_load_part(CLIPTextModel, folder, "text_encoder", dtype),
         vae=_load_part(AutoencoderKL, folder, "vae", dtype),
         unet=_load_part(UNet2DConditionModel, folder, "unet", dtype),
@@ -162,7 +162,7 @@ def _load_file(path: Path, dtype: torch.dtype) -> BaseModel:
     found = single_file.load(path, dtype)
     sha256, short_hash = file_hashes(path)
     return BaseModel(
-        tokenizer=_load_tokenizer(bases.DEMO_FOLDER / "tokenizer"),
+        tokenizer=_load_tokenizer(bases.tokenizer_folder(path)),
         text_encoder=found.text_encoder,
         vae=found.vae,
         unet=found.unet,

@@ -1,4 +1,5 @@
 import json
+import shutil
 import struct
 import zipfile
 from pathlib import Path
@@ -35,6 +36,16 @@ def refused(path: Path) -> str:
     text = str(error.value)
     assert "\n" not in text and path.name in text
     return text
+
+
+def test_a_single_file_reads_with_the_tokenizer_of_sd15_and_a_folder_with_its_own(tmp_path, tiny_base):
+    (tmp_path / "base.safetensors").touch()
+    assert bases.tokenizer_folder(tmp_path / "base.safetensors") == bases.SD15_FOLDER / "tokenizer"
+    assert bases.tokenizer_folder(bases.DEMO_FOLDER) == bases.SD15_FOLDER / "tokenizer"
+    assert bases.tokenizer_folder(tiny_base) == tiny_base / "tokenizer"
+    assert bases.resolve_base("demo") == bases.DEMO_FOLDER == bases.resolve_base(str(bases.DEMO_FOLDER))
+    shutil.copytree(tiny_base, tmp_path / "base", ignore=shutil.ignore_patterns("tokenizer"))
+    assert refused(tmp_path / "base").endswith("it lacks tokenizer")
 
 
 def test_a_whole_sd15_file_passes(tmp_path):
