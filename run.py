@@ -241,16 +241,18 @@ def stopped(doing, code):
 
 def results(project):
     """Where a person finds what the demo made. Raises Trouble if it is not there."""
-    loras = sorted((project / "output").glob("*.safetensors"))
-    grids = sorted((project / "samples").glob("grid*.png"), key=lambda path: path.stat().st_mtime)
+    from lora_nb import project as names  # of the standard library alone too
+
+    loras = names.lora_files(project / "output", project.name)
+    grid = names.newest_grid(project / "samples", loras)
     report = project / "report"
-    if not loras or not grids:
+    if not loras or grid is None:
         raise Trouble(
             "The demo ended without {} in {}.".format("LoRA files" if not loras else "a grid", project)
         )
     return [
         "LoRA files  {} (and {} more beside it)".format(loras[-1], len(loras) - 1),
-        "Grid        {}".format(grids[-1]),
+        "Grid        {}".format(grid),
         "Report      {}".format(report),
         "Begin anew  delete or rename {}".format(project),
     ]

@@ -136,8 +136,7 @@ def write(both: nn.ModuleDict, folder: Path = FOLDER) -> None:
     config.write_text(config.read_text().replace('"float16"', '"float32"'))
     for weights in fresh.rglob("*.safetensors"):
         weights.chmod(0o644)
-    shutil.rmtree(fresh / "tokenizer")
-    shutil.copytree(text_stage.FOLDER, fresh / "tokenizer")
+    shutil.rmtree(fresh / "tokenizer")  # CLIP's own, which lies in lora_nb/sd15 for every base
     if folder.exists():
         folder.rename(old)
     fresh.rename(folder)

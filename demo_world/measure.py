@@ -12,6 +12,7 @@ import judge
 import tagger as tagger_stage
 import text as text_stage
 from base import FOLDER, drawn
+from lora_nb import bases
 from palette import BACKGROUND, HAIR
 from render import draw, sample, sheet
 from settings import SCRATCH, UNET_STYLES
@@ -118,7 +119,8 @@ def behaviour(pipe: StableDiffusionPipeline) -> dict:
 
 def measure() -> dict:
     """Return all figures; also writes figures.json and contact_sheet.png beside this file."""
-    pipe = StableDiffusionPipeline.from_pretrained(FOLDER, safety_checker=None)
+    tokenizer = text_stage.CLIPTokenizer.from_pretrained(bases.tokenizer_folder(FOLDER))
+    pipe = StableDiffusionPipeline.from_pretrained(FOLDER, tokenizer=tokenizer, safety_checker=None)
     tagger = tagger_stage.Tagger()
     avatars = combinations()
     truth = draw(avatars)

@@ -58,6 +58,13 @@ def resolve_base(name: str) -> Path | str:
     )
 
 
+def public_name(name: str) -> str:
+    """What to call a base before others: a Hugging Face id as it is, of a path the last part."""
+    path = Path(name).expanduser()
+    is_id = HUB_ID.fullmatch(name) and path.suffix not in SINGLE_FILE_SUFFIXES and not path.exists()
+    return name if is_id else path.name
+
+
 def native_resolution(name: str) -> int:
     """Side in pixels of the square the base was made for; 512 where only its weights could tell."""
     folder = DEMO_FOLDER if name == DEMO else Path(name).expanduser()
@@ -105,9 +112,20 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def tokenizer_folder(base: Path) -> Path:
+    """Where the tokenizer of a diffusers folder or a single file lies.
+
+    A single file holds none: SD 1.5's is CLIP's, which ships here. The demo base was made for the same vocabulary
+    and has no copy of its own.
+    """
+    ships_here = base.is_file() or base.resolve() == DEMO_FOLDER.resolve()
+    return (SD15_FOLDER if ships_here else base) / "tokenizer"
+
+
 def check_folder(folder: Path) -> Path:
     """`folder`, if it is a diffusers folder of the SD 1.5 family. Raises ValueError."""
-    missing = [part for part in (*PARTS, "scheduler") if not (folder / part).is_dir()]
+    places = {part: folder / part for part in (*PARTS, "scheduler")} | {"tokenizer": tokenizer_folder(folder)}
+    missing = [part for part, place in places.items() if not place.is_dir()]
     index = folder / "model_index.json"
     kind = read_json(index).get("_class_name", "") if index.is_file() else "StableDiffusionPipeline"
     if missing and index.is_file() and "StableDiffusion" not in kind:

@@ -1,6 +1,5 @@
 """The files a run leaves in its output folder: LoRA, sidecar and preview of each saved epoch."""
 
-import glob
 import json
 import time
 from collections.abc import Mapping
@@ -25,9 +24,9 @@ def write_checkpoint(path: Path, file: LoraFile, dtype: torch.dtype, plan: RunPl
                 "training has diverged; lower learning_rate"
             )
     write_lora(path, file, dtype)
-    trigger = plan.config.trigger_word
+    trigger, description = plan.config.trigger_word, plan.config.metadata_description
     sidecar = {
-        "description": f"Trained with lora_nb on {len(plan.items)} pictures.",
+        "description": description or f"Trained with lora_nb on {len(plan.items)} pictures.",
         "sd version": "SD1",
         "activation text": trigger,
         "preferred weight": 1.0,
@@ -76,14 +75,14 @@ def stands(path: Path, about: Mapping[str, str]) -> bool:
 
 
 def _parts(path: Path) -> list[Path]:
-    return [path, path.with_suffix(".json"), path.with_suffix(".png")]
+    return [path.with_suffix(f".{ending}") for ending in project.BESIDE]
 
 
 def set_earlier_aside(plan: RunPlan, state_file: Path) -> Path | None:
     """Move an earlier run's files of the same name into `output/earlier/<time>`; None when there are none."""
     config = plan.config
     output = Path(config.output_dir)
-    old = [part for path in run_files(output, config.output_name) for part in _parts(path)]
+    old = [part for path in project.run_files(output, config.output_name) for part in _parts(path)]
     metrics = project.folders_of_output(output).metrics
     present = [path for path in (*old, state_file, metrics) if path.exists()]
     if not present:
@@ -93,12 +92,6 @@ def set_earlier_aside(plan: RunPlan, state_file: Path) -> Path | None:
     for path in present:
         path.rename(place / path.name)
     return place
-
-
-def run_files(output_dir: Path, output_name: str) -> list[Path]:
-    """Every LoRA file of `output_name`: numbered epochs, then those saved by hand at a step."""
-    by_hand = sorted(Path(output_dir).glob(f"{glob.escape(output_name)}-step*.safetensors"))
-    return project.lora_files(output_dir, output_name) + by_hand
 
 
 def has_changed_anything(path: Path) -> bool:

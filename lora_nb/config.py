@@ -5,6 +5,9 @@ from typing import Literal
 
 from lora_nb.settings import setting
 
+TAGS = (";,\n",)  # no tag holds a comma
+VALUES = (";\n", ",")  # with commas between them as in A1111; a piece of a prompt may hold some, then ; is between them
+
 BLACKLIST = (
     "virtual youtuber; parody; style parody; official alternate costume; official alternate hairstyle; "
     "official alternate hair length; alternate costume; alternate hairstyle; alternate hair length; alternate hair color"
@@ -80,7 +83,7 @@ class TagConfig:
     tagger: str = setting("SmilingWolf/wd-eva02-large-tagger-v3", 'a Hugging Face id, a folder with model.onnx and selected_tags.csv, or "demo"')
     general_threshold: float = setting(0.35, "how sure the tagger must be; 0.25 for concepts, 0.5 for styles", min=0, max=1)
     character_threshold: float = setting(0.85, "the same for names of characters; 1 leaves them out", min=0, max=1)
-    undesired_tags: tuple[str, ...] = setting(tuple(BLACKLIST.split("; ")), "tags never written, with ; between them")
+    undesired_tags: tuple[str, ...] = setting(tuple(BLACKLIST.split("; ")), "tags never written, with commas between them", separators=TAGS)
     remove_underscore: bool = setting(True, "long_hair -> long hair (faces like ^_^ stay)")
     existing: Literal["missing", "append", "overwrite"] = setting("missing", "pictures that have a caption: leave it, add new tags to it, or write it anew")
     batch_size: int = setting(8, "pictures at a time", min=1, max=256, advanced=True)
@@ -107,7 +110,7 @@ class TriggerConfig:
 
     train_data_dir: str = setting("", "the dataset folder", internal=True)
     trigger_word: str = setting("", "a word that means nothing yet, e.g. ohwx_cat; several with commas")
-    remove_tags: tuple[str, ...] = setting((), "tags to drop everywhere, with ; between them: what you drop, the trigger word absorbs")
+    remove_tags: tuple[str, ...] = setting((), "tags to drop everywhere, with commas between them: what you drop, the trigger word absorbs", separators=TAGS)
     caption_encoding: str = setting("auto", "of captions that are not in UTF-8: auto recognises it where it is sure, else its name (cp1252, shift_jis, gb18030, ...)", advanced=True)
 
 
@@ -120,6 +123,8 @@ class TrainConfig:
     output_dir: str = setting("", "folder the LoRA files go to", group="Model", internal=True)
     output_name: str = setting("", "name of the files; empty: the project's name", group="Model")
     trigger_word: str = setting("", "the word that calls the LoRA; goes into the file for the programs that show it", group="Model")
+    prediction_type: Literal["auto", "epsilon", "v_prediction"] = setting("auto", "what the base predicts; auto: what its own files say. Say v_prediction for a .safetensors or .ckpt that does not", group="Model", advanced=True)
+    zero_terminal_snr: Literal["auto", "yes", "no"] = setting("auto", "whether the base was trained down to pure noise; auto: what its own files say", group="Model", advanced=True)
 
     resolution: int | None = setting(None, "side of the training square in pixels; empty: the base's own (512 for SD 1.5)", min=32, max=2048, group="Pictures")
     num_repeats: int = setting(10, "times each picture is seen per epoch; pictures x repeats between 200 and 400 is a good start. A folder called N_name has its own", min=1, max=1000, group="Pictures")
@@ -160,7 +165,7 @@ class TrainConfig:
 
     rank: int = setting(16, "inner size of the update (kohya: network_dim)", min=1, max=256, group="LoRA", kohya="network_dim")
     alpha: float = setting(8.0, "strength of the update is alpha / rank; half the rank is usual", min=0.01, max=256, group="LoRA", kohya="network_alpha")
-    dropout: float = setting(0.0, "share of the update left out at each step", min=0, max=0.9, group="LoRA", advanced=True, kohya="network_dropout")
+    dropout: float = setting(0.0, "share of the update's inner values left out at each step", min=0, max=0.9, group="LoRA", advanced=True, kohya="network_dropout")
 
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = setting("auto", "auto: bf16 where the GPU is fast at it, fp16 on a T4, none on a CPU", group="Precision", advanced=True)
     save_precision: Literal["fp16", "bf16", "fp32"] = setting("fp16", "numbers in the LoRA file", group="Precision", advanced=True)
@@ -171,6 +176,14 @@ class TrainConfig:
     guidance: float = setting(7.0, "how closely samples and grid follow their prompts (CFG scale)", min=1, max=30, group="Samples", advanced=True)
     sample_every_n_epochs: int = setting(1, "0 draws none", min=0, max=1000, group="Samples")
     grid: bool = setting(True, "draw the X/Y grid of checkpoints and strengths when the training is done", group="Samples")
+
+    metadata_title: str = setting("", "title in the file; empty: output_name", group="Said in the file", advanced=True)
+    metadata_author: str = setting("", "who made it", group="Said in the file", advanced=True)
+    metadata_description: str = setting("", "what it is; A1111 shows it too", group="Said in the file", advanced=True)
+    metadata_license: str = setting("", "on which terms others may use it, e.g. CC BY 4.0", group="Said in the file", advanced=True)
+    metadata_tags: str = setting("", "what to find it by, with commas between", group="Said in the file", advanced=True)
+    training_comment: str = setting("", "a remark on the training", group="Said in the file", advanced=True)
+    no_metadata: bool = setting(False, "leave tags, prompts, trigger word and settings out of the file, so that it tells nothing of your pictures; the .json beside it keeps the trigger word", group="Said in the file", advanced=True)
 
     on_existing: Literal["resume", "restart"] = setting("resume", "when this run was begun before: go on with it, or set its files aside and begin anew", group="Continue")
     save_state_every_n_steps: int = setting(200, "how often, besides each epoch's end, to save what a later start goes on from; 0 only at epochs", min=0, max=100_000, group="Continue", advanced=True)
@@ -201,6 +214,8 @@ class SampleConfig:
     height: int | None = setting(None, "empty: the base's own", min=32, max=2048)
     clip_skip: int = setting(1, "as in training", min=1, max=12)
     seed: int = setting(42, "the same seed draws the same picture; 0 or -1 draws a seed and says which", min=-1, max=2**32 - 1)
+    prediction_type: Literal["auto", "epsilon", "v_prediction"] = setting("auto", "what the base predicts; auto: what its own files say. Say v_prediction for a .safetensors or .ckpt that does not", advanced=True)
+    zero_terminal_snr: Literal["auto", "yes", "no"] = setting("auto", "whether the base was trained down to pure noise; auto: what its own files say", advanced=True)
 
 
 @dataclass(frozen=True)
@@ -213,8 +228,8 @@ class GridConfig:
     trigger_word: str = setting("", "the word that calls the LoRA", internal=True)
     output_dir: str = setting("", "folder the grid goes to", internal=True)
     prompt: str = setting("", "with <lora:name-NUM:STRENGTH> in it; empty: that and the trigger word")
-    x_values: tuple[str, ...] = setting((), "NUM; 01; 02; ... (empty: every checkpoint)")
-    y_values: tuple[str, ...] = setting(("STRENGTH", "0", "0.5", "0.8", "1"), "STRENGTH; 0; 0.5; 1: a placeholder (capital letters, never drawn), then its values")
+    x_values: tuple[str, ...] = setting((), "NUM, 01, 02, ... (empty: every checkpoint)", separators=VALUES)
+    y_values: tuple[str, ...] = setting(("STRENGTH", "0", "0.5", "0.8", "1"), "STRENGTH, 0, 0.5, 1: a placeholder (capital letters, never drawn), then its values; values with commas inside have ; between them", separators=VALUES)
     negative_prompt: str = setting("", "what not to draw")
     steps: int = setting(20, "denoising steps", min=1, max=200)
     guidance: float = setting(7.0, "how closely to follow the prompt (CFG scale)", min=1, max=30)
@@ -222,6 +237,8 @@ class GridConfig:
     height: int | None = setting(None, "empty: the base's own", min=32, max=2048)
     clip_skip: int = setting(1, "as in training", min=1, max=12)
     seed: int = setting(42, "the same for every picture of the grid; 0 or -1 draws a seed and says which", min=-1, max=2**32 - 1)
+    prediction_type: Literal["auto", "epsilon", "v_prediction"] = setting("auto", "what the base predicts; auto: what its own files say. Say v_prediction for a .safetensors or .ckpt that does not", advanced=True)
+    zero_terminal_snr: Literal["auto", "yes", "no"] = setting("auto", "whether the base was trained down to pure noise; auto: what its own files say", advanced=True)
 
 
 @dataclass(frozen=True)

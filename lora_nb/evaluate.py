@@ -26,6 +26,7 @@ from lora_nb.sample import (
 
 EPOCHS, STRENGTHS = "NUM", "STRENGTH"
 PLACEHOLDER = re.compile(r"[A-Z]+")
+NUMBERED_CALL = re.compile(rf"<lora:([^:>]+)-{EPOCHS}\b")
 
 
 @dataclass(frozen=True)
@@ -85,21 +86,23 @@ def _whole_prompt(config: GridConfig, on_event: OnEvent) -> str:
     return prompt
 
 
-def _numbers(config: GridConfig) -> list[str]:
-    """The numbers of the checkpoints as their names have them. Raises ValueError when there is none."""
-    found = project.lora_files(Path(config.lora_dir), config.output_name)
+def _numbers(config: GridConfig, name: str) -> list[str]:
+    """The numbers of the checkpoints of run `name` as their files have them. Raises ValueError when there is none."""
+    found = project.lora_files(Path(config.lora_dir), name)
     if not found:
-        name = f"{config.output_name}-01.safetensors"
-        raise ValueError(f"there is no LoRA file {name} or the like in {config.lora_dir}: train first")
+        first = project.lora_file_name(name, 1)
+        raise ValueError(f"there is no LoRA file {first} or the like in {config.lora_dir}: train first")
     return [path.stem.rpartition("-")[2] for path in found]
 
 
 def _newest(config: GridConfig) -> str:
-    return _numbers(config)[-1]
+    return _numbers(config, config.output_name)[-1]
 
 
 def _every_checkpoint(config: GridConfig, prompt: str) -> tuple[str, ...]:
-    return (EPOCHS, *_numbers(config)) if EPOCHS in prompt else ()
+    called = NUMBERED_CALL.search(prompt)
+    name = called[1].strip() if called else config.output_name
+    return (EPOCHS, *_numbers(config, name)) if EPOCHS in prompt else ()
 
 
 def _axis(setting: str, values: Sequence[str], prompt: str, negative: str) -> Axis:
@@ -112,7 +115,7 @@ def _axis(setting: str, values: Sequence[str], prompt: str, negative: str) -> Ax
     drawn = tuple(values[1:]) if PLACEHOLDER.fullmatch(search) else tuple(values)
     if not drawn:
         raise ValueError(
-            f'{setting} = {search} holds the placeholder alone: write its values after it, e.g. "{search}; 1"'
+            f'{setting} = {search} holds the placeholder alone: write its values after it, e.g. "{search}, 1"'
         )
     return Axis(search, drawn)
 
@@ -150,9 +153,9 @@ def find_lora(folder: Path, name: str) -> Path:
 class Drawer:
     """A base with at most one LoRA in it, drawing one cell after another."""
 
-    def __init__(self, name: str, folder: Path, on_event: OnEvent = silent) -> None:
-        self.name, self.folder = name, folder
-        self.base = load_for_drawing(name, on_event)
+    def __init__(self, config: GridConfig, on_event: OnEvent = silent) -> None:
+        self.config, self.folder = config, Path(config.lora_dir)
+        self.base = load_for_drawing(config, on_event)
         self.file, self.shapes = "", {}
         self.known: dict[tuple[Prompt, LoraCall | None], Image.Image] = {}
 
@@ -179,7 +182,7 @@ class Drawer:
         update = lora_file.read_lora(find_lora(self.folder, name))
         shapes = {module: (values.down.shape, values.up.shape) for module, values in update.modules.items()}
         if self.file and shapes != self.shapes:
-            self.base = load_for_drawing(self.name)
+            self.base = load_for_drawing(self.config)
         put = lora.load if shapes == self.shapes else lora.apply
         try:
             put(self.base.unet, self.base.text_encoder, update)
@@ -206,7 +209,7 @@ def grid(
         config = replace(config, seed=seeds.draw("seed", on_event))
     plan = plan_grid(config, on_event)
     sheet_path = _free_grid(Path(config.output_dir))
-    drawer = Drawer(config.pretrained_model_name_or_path, Path(config.lora_dir), on_event)
+    drawer = Drawer(config, on_event)
     folder, pictures, paths = sheet_path.with_suffix(""), [], []
     for done, cell in enumerate(plan.cells):
         if "stop" in poll():
@@ -228,10 +231,12 @@ def grid(
 
 
 def _free_grid(folder: Path) -> Path:
-    path, number = folder / "grid.png", 2
-    while path.exists() or path.with_suffix("").exists() or path.with_suffix(".json").exists():
-        path, number = folder / f"grid-{number}.png", number + 1
-    return path
+    number = 1
+    while any(
+        (folder / project.grid_file_name(number)).with_suffix(end).exists() for end in ("", ".png", ".json")
+    ):
+        number += 1
+    return folder / project.grid_file_name(number)
 
 
 def _file_name(cell: Cell) -> str:

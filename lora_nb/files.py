@@ -1,15 +1,16 @@
 """Files written whole: a reader sees the old content or the new one, never a part."""
 
 import errno
-import glob
 import json
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+UNFINISHED = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)  # as `replacing` calls them
 
 
 @contextmanager
@@ -114,7 +115,9 @@ def free_name(path: Path) -> Path:
     return candidate
 
 
-def sweep(folder: Path, stem: str) -> None:
-    """Remove what a killed process left of its unfinished writes to files whose names begin with `stem`."""
-    for path in Path(folder).glob(f".{glob.escape(stem)}*.tmp"):
-        path.unlink(missing_ok=True)
+def sweep(folder: Path, mine: Callable[[str], bool]) -> None:
+    """Remove what a killed process left of its unfinished writes to files whose names are `mine`."""
+    for path in Path(folder).glob(".*.tmp"):
+        match = UNFINISHED.fullmatch(path.name)
+        if match and mine(match[1]):
+            path.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from lora_nb.settings import Setting, from_dict, load, nearest, parse, settings_of, show, to_dict
+from lora_nb.settings import Setting, absent, from_dict, load, nearest, parse, settings_of, show, to_dict
 
 Config = TypeVar("Config")
 
@@ -72,5 +72,5 @@ def _unknown(argument: str, cls: type, prog: str) -> str:
         )
     name = argument.lstrip("-").partition("=")[0].replace("-", "_")
     near = nearest(cls, name)
-    hint = f"did you mean --{near}?" if near else f"see {prog} --help"
+    hint = f"did you mean --{near}?" if near else absent(name) or f"see {prog} --help"
     return f'unknown flag "{argument}"; {hint}'

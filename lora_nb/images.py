@@ -20,7 +20,7 @@ T = TypeVar("T")
 IMAGE_EXTENSIONS = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".avif"))
 # Whatever its ending says, a file is read as one of these only: Pillow's EPS reader would run Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "AVIF", "GIF", "TIFF")
-REPEATS = re.compile(r"(\d+)_.+")
+REPEATS = re.compile(r"(\d+)_(.+)")
 ORIENTATION = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -98,6 +98,7 @@ class Run:
             self.plan.config.pretrained_model_name_or_path,
             self.base.short_hash,
             self.base.sha256,
+            bool(self.base.scheduler_config.get("rescale_betas_zero_snr")),
         )
 
     def _take_up(self, kept: state.RunState) -> None:
@@ -195,7 +196,7 @@ class Run:
         if "save" in asked or (every and self.state.step % every == 0):
             self.save_state()
         if "save" in asked:
-            self.save_lora(f"{self.plan.config.output_name}-step{self.state.step:06d}.safetensors", epoch)
+            self.save_lora(project.step_file_name(self.plan.config.output_name, self.state.step), epoch)
         if "sample" in asked:
             self._preview(epoch)
         return asked
@@ -254,7 +255,7 @@ class Run:
         config = self.plan.config
         path = Path(config.output_dir) / name
         if self.accelerator.is_main_process:
-            about = self.about | metadata.of_save(epoch, self.state.step, _now(config))
+            about = self.about | metadata.of_save(config, epoch, self.state.step, _now(config))
             file = LoraFile(lora.modules(self.base.unet, self.base.text_encoder), about)
             checkpoints.write_checkpoint(path, file, DTYPES[config.save_precision], self.plan)
             self.tell(events.Saved(str(path), epoch, self.state.step))
@@ -292,7 +293,7 @@ class Run:
         """The LoRA files that stand in the output folder."""
         return tuple(
             str(path)
-            for path in checkpoints.run_files(Path(self.plan.config.output_dir), self.plan.config.output_name)
+            for path in project.run_files(Path(self.plan.config.output_dir), self.plan.config.output_name)
         )
 
 

@@ -6,8 +6,10 @@ Shapes: R rank.
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+import torch.nn.functional as F
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
@@ -59,15 +61,21 @@ def inject(model: nn.Module, targets: Iterable[str], spec: LoraSpec, seed: int) 
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        config = LoraConfig(
-            r=spec.rank, lora_alpha=spec.alpha, lora_dropout=spec.dropout, target_modules=list(targets)
-        )
+        config = LoraConfig(r=spec.rank, lora_alpha=spec.alpha, target_modules=list(targets))
         inject_adapter_in_model(config, model, adapter_name=ADAPTER)
+    if spec.dropout:
+        for layer in _layers(model).values():
+            _down(layer).register_forward_hook(partial(_drop, spec.dropout))
     parameters = [p for layer in _layers(model).values() for p in (_down(layer).weight, _up(layer).weight)]
     for parameter in parameters:
         parameter.data = parameter.data.float()
         parameter.requires_grad_(True)
     return parameters
+
+
+def _drop(share: float, down: nn.Module, _: tuple, output: Tensor) -> Tensor:
+    """sd-scripts' network_dropout: of what down gives to up. peft's lora_dropout would drop what down is given."""
+    return F.dropout(output, share, down.training)
 
 
 def _layers(model: nn.Module) -> dict[str, LoraLayer]:

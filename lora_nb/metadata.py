@@ -8,9 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from lora_nb import __version__, settings
+from lora_nb import __version__, bases, settings
 from lora_nb.captions import split_tags
 from lora_nb.config import TrainConfig
 from lora_nb.plan import RunPlan
@@ -26,7 +25,6 @@ ABSENT = {
     "ss_multires_noise_iterations": None,
     "ss_multires_noise_discount": 0.3,
     "ss_adaptive_noise_scale": None,
-    "ss_zero_terminal_snr": False,
     "ss_caption_dropout_every_n_epochs": 0,
     "ss_caption_tag_dropout_rate": 0.0,
     "ss_face_crop_aug_range": None,
@@ -51,8 +49,16 @@ ABSENT = {
     "ss_color_aug": False,
     "ss_random_crop": False,
     "ss_reg_dataset_dirs": {},
-    "ss_training_comment": None,
 }
+
+# What no_metadata leaves besides modelspec, as in sd-scripts: what a file is, nothing of the pictures.
+MINIMUM = (
+    "ss_v2",
+    "ss_base_model_version",
+    "ss_network_module",
+    "ss_network_dim",
+    "ss_network_alpha",
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class RunFacts:
     base_name: str
     base_short_hash: str
     base_sha256: str
+    zero_terminal_snr: bool = False
 
 
 def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
@@ -76,30 +83,27 @@ def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
         **ABSENT,
         **_training(plan, facts),
         **_dataset(plan, facts),
-        "ss_sd_model_name": Path(facts.base_name).name or None,
+        "ss_sd_model_name": bases.public_name(facts.base_name) or None,
         "ss_sd_model_hash": facts.base_short_hash or None,
         "ss_new_sd_model_hash": facts.base_sha256 or None,
-        **_modelspec(plan, facts),
         "lora_nb_settings": _settings(config),
     }
-    return {key: _text(value) for key, value in values.items()}
+    if config.no_metadata:
+        values = {key: values[key] for key in MINIMUM}
+    return {key: _text(value) for key, value in (values | _modelspec(plan, facts)).items()}
 
 
 def _settings(config: TrainConfig) -> dict:
     """Every setting of the run, without the folders of the machine it ran on."""
     values = {name: value for name, value in settings.to_dict(config).items() if not name.endswith("_dir")}
-    base = Path(config.pretrained_model_name_or_path)
-    return values | {"pretrained_model_name_or_path": base.name if base.exists() else str(base)}
+    return values | {"pretrained_model_name_or_path": bases.public_name(config.pretrained_model_name_or_path)}
 
 
-def of_save(epoch: int, step: int, finished_at: float) -> dict[str, str]:
+def of_save(config: TrainConfig, epoch: int, step: int, finished_at: float) -> dict[str, str]:
     """The metadata of one saved file. `epoch` counts from 1."""
-    return {
-        "ss_epoch": str(epoch),
-        "ss_steps": str(step),
-        "ss_training_finished_at": str(finished_at),
-        "modelspec.date": datetime.fromtimestamp(int(finished_at), UTC).strftime("%Y-%m-%dT%H:%M:%S"),
-    }
+    date = datetime.fromtimestamp(int(finished_at), UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    saved = {"ss_epoch": str(epoch), "ss_steps": str(step), "ss_training_finished_at": str(finished_at)}
+    return ({} if config.no_metadata else saved) | {"modelspec.date": date}
 
 
 def _text(value) -> str:
@@ -131,7 +135,8 @@ def _training(plan: RunPlan, facts: RunFacts) -> dict:
         "ss_network_alpha": config.alpha,
         "ss_network_dropout": config.dropout or None,
         "ss_mixed_precision": facts.mixed_precision,
-        "ss_base_model_version": "sd_v1",
+        "ss_base_model_version": "sd_v1_v" if facts.prediction_type == "v_prediction" else "sd_v1",
+        "ss_zero_terminal_snr": facts.zero_terminal_snr,
         "ss_clip_skip": config.clip_skip,
         "ss_max_token_length": config.max_token_length,
         "ss_seed": config.seed,
@@ -141,6 +146,7 @@ def _training(plan: RunPlan, facts: RunFacts) -> dict:
         "ss_max_grad_norm": config.max_grad_norm,
         "ss_caption_dropout_rate": config.caption_dropout_rate,
         "ss_min_snr_gamma": config.min_snr_gamma,
+        "ss_training_comment": config.training_comment or None,
     }
 
 
@@ -210,12 +216,18 @@ def _modelspec(plan: RunPlan, facts: RunFacts) -> dict:
         "sai_model_spec": "1.0.1",
         "architecture": "stable-diffusion-v1/lora",
         "implementation": "diffusers",
-        "title": config.output_name,
+        "title": config.metadata_title or config.output_name,
         "resolution": f"{plan.resolution}x{plan.resolution}",
         "prediction_type": "v" if facts.prediction_type == "v_prediction" else "epsilon",
         "implementation_version": f"lora_nb/{__version__}",
         "encoder_layer": config.clip_skip,
     }
-    if config.trigger_word:
-        spec["trigger_phrase"] = config.trigger_word
+    given = {
+        "trigger_phrase": "" if config.no_metadata else config.trigger_word,
+        "author": config.metadata_author,
+        "description": config.metadata_description,
+        "license": config.metadata_license,
+        "tags": config.metadata_tags,
+    }
+    spec |= {key: value for key, value in given.items() if value}
     return {f"modelspec.{key}": value for key, value in spec.items()}

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import pickle
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ class BaseModel:
     """A Stable Diffusion, frozen and in eval mode.
 
     `fingerprint` identifies the weights. For a single file `sha256` is the file's and `short_hash` kohya's
-    ss_sd_model_hash; for a folder both are "".
+    ss_sd_model_hash; for a folder both are "". `notes` are sentences on what settings overrule.
     """
 
     tokenizer: CLIPTokenizer
@@ -43,12 +43,20 @@ class BaseModel:
     prediction_type: str = "epsilon"
     sha256: str = ""
     short_hash: str = ""
+    notes: tuple[str, ...] = ()
 
 
-def load_base(name: str, dtype: torch.dtype = torch.float32, on_event: OnEvent = silent) -> BaseModel:
+def load_base(
+    name: str,
+    dtype: torch.dtype = torch.float32,
+    on_event: OnEvent = silent,
+    prediction_type: str = "auto",
+    zero_terminal_snr: str = "auto",
+) -> BaseModel:
     """The base called `name` (Hugging Face id, diffusers folder, .safetensors/.ckpt file, "demo") on the CPU.
 
-    Raises ValueError with one sentence when it is absent, damaged, or not of the SD 1.5 family.
+    `prediction_type` and `zero_terminal_snr` ("yes", "no") count more than what its own files say. Raises
+    ValueError with one sentence when it is absent, damaged, or not of the SD 1.5 family.
     """
     found = bases.resolve_base(name)
     on_event(Progress("Loading the base", 0, 1))
@@ -61,7 +69,23 @@ def load_base(name: str, dtype: torch.dtype = torch.float32, on_event: OnEvent =
     refuse_misfit(base.tokenizer, base.text_encoder.config.vocab_size, name)
     for model in (base.text_encoder, base.vae, base.unet):
         model.eval().requires_grad_(False)
-    return base
+    return _as_told(base, prediction_type, zero_terminal_snr)
+
+
+def _as_told(base: BaseModel, prediction_type: str, zero_terminal_snr: str) -> BaseModel:
+    """`base` with what the settings say of it; where it says otherwise itself there is a note."""
+    scheduler, notes = dict(base.scheduler_config), []
+    for setting, told, key, value in (
+        ("prediction_type", prediction_type, "prediction_type", prediction_type),
+        ("zero_terminal_snr", zero_terminal_snr, "rescale_betas_zero_snr", zero_terminal_snr == "yes"),
+    ):
+        if told == "auto":
+            continue
+        if scheduler.get(key, value) != value:
+            notes.append(f"{setting} = {told} is followed, though {base.name} itself says {scheduler[key]}")
+        scheduler[key] = value
+    kind = scheduler.get("prediction_type", "epsilon")
+    return replace(base, scheduler_config=scheduler, prediction_type=kind, notes=tuple(notes))
 
 
 def _download(repo: str, on_event: OnEvent) -> Path:
@@ -72,7 +96,7 @@ def _download(repo: str, on_event: OnEvent) -> Path:
 def _load_folder(folder: Path, dtype: torch.dtype, name: str) -> BaseModel:
     scheduler = bases.read_json(folder / "scheduler" / "scheduler_config.json")
     return BaseModel(
-        tokenizer=load_tokenizer(folder / "tokenizer"),
+        tokenizer=load_tokenizer(bases.tokenizer_folder(folder)),
         text_encoder=_load_part(CLIPTextModel, folder, "text_encoder", dtype),
         vae=_load_part(AutoencoderKL, folder, "vae", dtype),
         unet=_load_part(UNet2DConditionModel, folder, "unet", dtype),
@@ -125,14 +149,14 @@ def _load_file(path: Path, dtype: torch.dtype) -> BaseModel:
     found = single_file.load(path, dtype)
     sha256, short_hash = file_hashes(path)
     return BaseModel(
-        tokenizer=load_tokenizer(bases.DEMO_FOLDER / "tokenizer"),
+        tokenizer=load_tokenizer(bases.tokenizer_folder(path)),
         text_encoder=found.text_encoder,
         vae=found.vae,
         unet=found.unet,
         scheduler_config=found.scheduler_config,
         name=path.name,
         fingerprint=sha256,
-        prediction_type=found.scheduler_config["prediction_type"],
+        prediction_type=found.scheduler_config.get("prediction_type", "epsilon"),
         sha256=sha256,
         short_hash=short_hash,
     )

@@ -1,6 +1,6 @@
 """What a training run will do, known before any weights are loaded."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from lora_nb import bases, events, hub, project
 from lora_nb.buckets import Placement, count_batches, place
 from lora_nb.captions import caption_path, remove_trigger
 from lora_nb.config import TrainConfig
-from lora_nb.images import ImageItem, scan
+from lora_nb.images import REPEATS, ImageItem, scan
 
 MANY_STEPS = 10_000
 
@@ -126,8 +126,8 @@ def _read_pictures(config: TrainConfig, on_event: events.OnEvent):
 
 
 def _captions(config: TrainConfig, items: Sequence[ImageItem]) -> tuple[tuple[str, ...], list[str]]:
-    """One caption a picture; those without get the trigger word, or the name of their N_name folder."""
-    lacking = [item.path.name for item in items if not (item.caption or "").strip()]
+    """One caption a picture; those without get the trigger word, or the name of their N_name folder, or none."""
+    lacking = [item for item in items if not (item.caption or "").strip()]
     captions = tuple(
         (item.caption or "").strip() or config.trigger_word or _class_words(item) for item in items
     )
@@ -136,17 +136,29 @@ def _captions(config: TrainConfig, items: Sequence[ImageItem]) -> tuple[tuple[st
             f"none of the {len(items)} pictures in {config.train_data_dir} has a caption "
             f"({config.caption_extension} beside it): tag them in Dataset Maker first, or give a trigger_word"
         )
-    if not lacking:
-        return captions, []
-    instead = f'"{config.trigger_word}"' if config.trigger_word else "their folder's name"
-    return captions, [
-        f"{len(lacking)} of {len(items)} pictures have no caption and are trained with {instead}: {_some(lacking)}"
+    return captions, _without_caption(config, items, lacking)
+
+
+def _without_caption(
+    config: TrainConfig, items: Sequence[ImageItem], lacking: Sequence[ImageItem]
+) -> list[str]:
+    """One sentence for each thing that pictures without a caption are trained with instead."""
+    instead: dict[str, list[str]] = defaultdict(list)
+    for item in lacking:
+        words = config.trigger_word or _class_words(item)
+        origin = "" if config.trigger_word else ", from their folder's name"
+        empty = "an empty caption: give a trigger_word, or tag them"
+        instead[f'"{words}"{origin}' if words else empty].append(item.path.name)
+    return [
+        f"{len(names)} of {len(items)} pictures have no caption and are trained with {words}: {_some(names)}"
+        for words, names in instead.items()
     ]
 
 
 def _class_words(item: ImageItem) -> str:
-    count, _, words = item.subset.partition("_")
-    return words if count.isdigit() else ""
+    """The words of an N_name folder; "" in any other."""
+    match = REPEATS.fullmatch(item.subset)
+    return match[2] if match else ""
 
 
 def _some(names: Sequence[str]) -> str:
@@ -211,5 +223,6 @@ def _without_effect(config: TrainConfig, captions: Sequence[str]) -> list[str]:
             "diff_output_preservation has no effect: "
             + ("no caption holds the trigger_word" if config.trigger_word else "there is no trigger_word"),
         ),
+        (config.no_metadata and config.training_comment, "training_comment has no effect with no_metadata"),
     ]
     return [sentence for holds, sentence in cases if holds]

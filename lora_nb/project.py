@@ -1,9 +1,12 @@
 """Names of the folders and files of one project."""
 
+import json
 import os
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 # What a file may not be called, here or on Windows, to which it may be carried.
@@ -13,6 +16,8 @@ RESERVED = re.compile(r"CON|PRN|AUX|NUL|(COM|LPT)[0-9]")
 # Of 255 bytes, what remains beside "-step1000000.safetensors" and the temporary file's dot, number and ".tmp".
 LONGEST_NAME = 255 - 24 - 14
 FORBIDDEN = re.compile(r"[\s.()\"'\\:*?<>|]")
+LORA_NAME = re.compile(r"<lora:([^:>]+)")
+BESIDE = ("safetensors", "json", "png")  # endings of a LoRA file, its sidecar and its preview
 
 
 @dataclass(frozen=True)
@@ -145,12 +150,71 @@ def lora_file_name(output_name: str, epoch: int) -> str:
     return f"{output_name}-{epoch:02d}.safetensors"
 
 
+def step_file_name(output_name: str, step: int) -> str:
+    """`name-step000120.safetensors` for what is saved by hand after step 120."""
+    return f"{output_name}-step{step:06d}.safetensors"
+
+
+def state_file_name(output_name: str) -> str:
+    """`name.state`: what a stopped run goes on from."""
+    return f"{output_name}.state"
+
+
 def lora_files(output_dir: Path, output_name: str) -> list[Path]:
     """The numbered LoRA files of `output_name`, in the order of their epochs."""
-    pattern = re.compile(re.escape(output_name) + r"-(\d+)\.safetensors")
-    numbered = [
-        (int(match[1]), path)
-        for path in Path(output_dir).glob("*.safetensors")
-        if (match := pattern.fullmatch(path.name))
+    return _numbered(output_dir, partial(lora_file_name, output_name))
+
+
+def run_files(output_dir: Path, output_name: str) -> list[Path]:
+    """Every LoRA file of `output_name`: numbered epochs, then those saved by hand at a step."""
+    return lora_files(output_dir, output_name) + _numbered(output_dir, partial(step_file_name, output_name))
+
+
+def is_of_run(file_name: str, output_name: str) -> bool:
+    """Whether a run called `output_name` writes a file of this very name: LoRA, sidecar, preview or state."""
+    if file_name == state_file_name(output_name):
+        return True
+    stem, _, ending = file_name.rpartition(".")
+    names = (partial(lora_file_name, output_name), partial(step_file_name, output_name))
+    return ending in BESIDE and any(_number(f"{stem}.safetensors", name) is not None for name in names)
+
+
+def _numbered(folder: Path, name: Callable[[int], str]) -> list[Path]:
+    """The files in `folder` that are called exactly `name(n)`, in the order of n."""
+    found = {path: _number(path.name, name) for path in folder.iterdir()} if folder.is_dir() else {}
+    return sorted((path for path in found if found[path] is not None), key=found.__getitem__)
+
+
+def _number(file_name: str, name: Callable[[int], str]) -> int | None:
+    """The n of `name(n)` that is exactly `file_name`; the first may go without a number."""
+    numbers = (*map(int, re.findall(r"\d+", file_name)[-1:]), 1)
+    return next((number for number in numbers if name(number) == file_name), None)
+
+
+def grid_file_name(number: int) -> str:
+    """`grid.png`, `grid-2.png`, ...; beside each lie its legend (.json) and the folder of its pictures."""
+    return "grid.png" if number == 1 else f"grid-{number}.png"
+
+
+def newest_grid(samples: Path, loras: Sequence[Path]) -> Path | None:
+    """The newest grid that compares any of `loras`, if it is newer than they are.
+
+    The runs of a project share their samples folder: which of them a grid compares is told by its legend.
+    """
+    newest = max((path.stat().st_mtime for path in loras), default=float("inf"))
+    calls = {path.stem for path in loras}
+    own = [
+        path
+        for path in _numbered(samples, grid_file_name)
+        if path.stat().st_mtime >= newest and calls & _compared(path.with_suffix(".json"))
     ]
-    return [path for _, path in sorted(numbered)]
+    return max(own, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _compared(legend: Path) -> set[str]:
+    """The names of the LoRA files that a grid calls; none without a readable legend."""
+    try:
+        pictures = json.loads(legend.read_text(encoding="utf-8"))["pictures"]
+        return {name for picture in pictures for name in LORA_NAME.findall(picture["prompt"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()

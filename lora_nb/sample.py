@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor, nn
 
 from lora_nb import files, lora, lora_file, models, seeds
-from lora_nb.config import SampleConfig
+from lora_nb.config import GridConfig, SampleConfig
 from lora_nb.events import Drawn, Finished, Notice, OnEvent, Progress, silent
 from lora_nb.models import BaseModel
 from lora_nb.settings import parse, settings_of
@@ -189,9 +189,16 @@ def _decode(vae: nn.Module, latents: Tensor) -> Tensor:
         models.move(vae, dtype)
 
 
-def load_for_drawing(name: str, on_event: OnEvent = silent) -> BaseModel:
+def load_for_drawing(config: SampleConfig | GridConfig, on_event: OnEvent = silent) -> BaseModel:
     """The base on the GPU in float16 (VAE in float32) where there is one, else on the CPU in float32."""
-    base = models.load_base(name, on_event=on_event)
+    base = models.load_base(
+        config.pretrained_model_name_or_path,
+        on_event=on_event,
+        prediction_type=config.prediction_type,
+        zero_terminal_snr=config.zero_terminal_snr,
+    )
+    for text in base.notes:
+        on_event(Notice(text, "warning"))
     if torch.cuda.is_available():
         models.move(base.vae, "cuda")
         for model in (base.unet, base.text_encoder):
@@ -234,7 +241,7 @@ def sample(config: SampleConfig, on_event: OnEvent = silent) -> Finished:
     """Draw each prompt and save it in `output_dir` under a new name."""
     prompts = read_prompts(config, on_event)
     update = lora_file.read_lora(Path(config.lora)) if config.lora else None
-    base = load_for_drawing(config.pretrained_model_name_or_path, on_event)
+    base = load_for_drawing(config, on_event)
     call, lora_hash, name = "", "", Path(base.name).stem
     if update:
         lora.apply(base.unet, base.text_encoder, update)

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import math
+import re
 import tomllib
 import types
 import typing
@@ -13,11 +14,14 @@ from typing import Any, Literal, TypeVar
 
 import tomli_w
 
-from lora_nb import files
+from lora_nb import files, kohya
 
 Config = TypeVar("Config")
 
 NOTHING = "none"  # TOML has no null
+SEPARATORS = (";\n",)
+QUOTED = r'"(?:[^"]|"")*"'  # as in a CSV file and in A1111's lists
+LIKE = 0.8  # below it two names are no misspelling of each other
 
 
 def setting(
@@ -30,11 +34,14 @@ def setting(
     advanced: bool = False,
     internal: bool = False,
     kohya: str = "",
+    separators: tuple[str, ...] = SEPARATORS,
 ) -> Any:
     """A dataclass field whose help, bounds and place in the form travel with it.
 
     `group` is the heading it stands under; `advanced` folds it away in the form; `internal` keeps it
     out of the form (paths a form fills in by itself); `kohya` is what sd-scripts calls it, where that differs.
+    `separators` are the characters between the parts of a list: of several sets the first that is in the text, so
+    that the parts may hold those of the others. Where a comma is among them, "..." keeps a part together.
     """
     return dataclasses.field(
         default=default,
@@ -46,6 +53,7 @@ def setting(
             "advanced": advanced,
             "internal": internal,
             "kohya": kohya,
+            "separators": separators,
         },
     )
 
@@ -70,6 +78,7 @@ class Setting:
     optional: bool
     many: bool
     choices: tuple[Any, ...]
+    separators: tuple[str, ...]
 
     @property
     def expected(self) -> str:
@@ -110,18 +119,32 @@ def _read_field(field: dataclasses.Field, hint: Any) -> Setting:
     kind = "choice" if choices else hint.__name__
     meta = field.metadata
     return Setting(field.name, kind, field.default, meta["help"], meta["min"], meta["max"], meta["group"],
-                   meta["advanced"], meta["internal"], optional, many, choices)  # fmt: skip
+                   meta["advanced"], meta["internal"], optional, many, choices, meta["separators"])  # fmt: skip
 
 
 def parse(setting: Setting, text: str) -> Any:
-    """The value a person typed. A list is written with `;` or line ends between its parts. Raises ValueError."""
+    """The value a person typed. A list is written with one of its separators between the parts. Raises ValueError."""
     text = text.strip()
     if setting.optional and text.lower() in ("", NOTHING):
         return None
     if setting.many:
-        parts = [part.strip() for part in text.replace("\n", ";").split(";")]
-        return check(setting, tuple(_parse_one(setting, part) for part in parts if part))
+        return check(setting, tuple(_parse_one(setting, part) for part in _split(setting, text) if part))
     return check(setting, _parse_one(setting, text))
+
+
+def _split(setting: Setting, text: str) -> list[str]:
+    quoted = QUOTED if _takes_quotes(setting) else "(?!)"
+    bare = set(re.sub(quoted, "", text))
+    between = next((each for each in setting.separators if bare & set(each)), setting.separators[0])
+    part = re.compile(rf"\s*(?:({quoted})\s*(?=[{between}]|$)|([^{between}]*))(?:[{between}]|$)")
+    return [
+        match[1][1:-1].replace('""', '"').strip() if match[1] else match[2].strip()
+        for match in part.finditer(text)
+    ]
+
+
+def _takes_quotes(setting: Setting) -> bool:
+    return "," in "".join(setting.separators)
 
 
 def _parse_one(setting: Setting, text: str) -> Any:
@@ -142,8 +165,15 @@ def show(setting: Setting, value: Any) -> str:
     if value is None:
         return ""
     if setting.many:
-        return "; ".join(str(part) for part in value)
+        between = ", " if _takes_quotes(setting) else "; "
+        return between.join(_quoted(setting, str(part)) for part in value)
     return str(value).lower() if setting.kind == "bool" else str(value)
+
+
+def _quoted(setting: Setting, part: str) -> str:
+    if _takes_quotes(setting) and set(part) & {*"".join(setting.separators), '"'}:
+        return '"' + part.replace('"', '""') + '"'
+    return part
 
 
 def check(setting: Setting, value: Any) -> Any:
@@ -175,11 +205,21 @@ def _check_one(setting: Setting, value: Any) -> Any:
 
 
 def nearest(cls: type, name: str) -> str:
-    """The setting of `cls` that a misspelt `name`, or sd-scripts' name for it, most likely means; "" for none."""
-    names = {field.metadata.get("kohya"): field.name for field in dataclasses.fields(cls)}
+    """The setting of `cls` that a misspelt `name`, or sd-scripts' name for it, means; "" for none.
+
+    A name that sd-scripts has and lora_nb has not leads nowhere: `absent` says what it is.
+    """
+    names = dict.fromkeys(kohya.ABSENT, "")
+    names |= {field.metadata.get("kohya"): field.name for field in dataclasses.fields(cls)}
     names |= {field.name: field.name for field in dataclasses.fields(cls)}
-    near = difflib.get_close_matches(name, filter(None, names), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, filter(None, names), n=1, cutoff=LIKE)
     return names[near[0]] if near else ""
+
+
+def absent(name: str) -> str:
+    """What to say of a setting of sd-scripts that lora_nb does not have; "" for any other name."""
+    why = kohya.ABSENT.get(name)
+    return f"sd-scripts has it and lora_nb has not: {why}" if why else ""
 
 
 def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
@@ -188,9 +228,16 @@ def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
     for name in values:
         if name not in known:
             near = nearest(cls, name)
-            hint = f'; did you mean "{near}"?' if near else f"; known are {', '.join(known)}"
-            raise ValueError(f'unknown setting "{name}"{hint}')
-    return cls(**{name: check(known[name], value) for name, value in values.items()})
+            hint = f'did you mean "{near}"?' if near else absent(name) or f"known are {', '.join(known)}"
+            raise ValueError(f'unknown setting "{name}"; {hint}')
+    return cls(**{name: _read(known[name], value) for name, value in values.items()})
+
+
+def _read(setting: Setting, value: Any) -> Any:
+    """The value in a file: a list may be one text where commas are its separators, as people write it."""
+    if setting.many and isinstance(value, str) and _takes_quotes(setting):
+        return parse(setting, value)
+    return check(setting, value)
 
 
 def to_dict(config: Any) -> dict[str, Any]:

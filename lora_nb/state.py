@@ -24,7 +24,8 @@ HEAD = re.compile(rb"lora_nb state (\d+) sha256 ([0-9a-f]{64})\n")
 HEAD_LENGTH = len(f"lora_nb state {VERSION} sha256 {'0' * 64}\n")
 BLOCK = 1 << 20
 
-# Settings that change neither the weights nor the metadata of a file.
+# Settings that change nothing of what is learnt. What the files are to say of themselves may be mended in the middle
+# of a run: those written from then on say it.
 WITHOUT_INFLUENCE = {
     "train_data_dir",
     "output_dir",
@@ -38,7 +39,15 @@ WITHOUT_INFLUENCE = {
     "save_state_every_n_steps",
     "save_every_n_epochs",
     "save_last_n_epochs",
+    "metadata_title",
+    "metadata_author",
+    "metadata_description",
+    "metadata_license",
+    "metadata_tags",
+    "training_comment",
+    "no_metadata",
 }
+DEFAULTS = settings.to_dict(TrainConfig())
 
 
 @dataclass(frozen=True)
@@ -94,13 +103,15 @@ def _fingerprint(plan: RunPlan) -> str:
 
 
 def differences(old: Identity, new: Identity) -> list[str]:
-    """What changed between two runs, in words; empty for the same run."""
+    """What changed between two runs, in words; empty for the same run.
+
+    A setting that an older version did not know counts as its default.
+    """
     names = sorted(set(old.settings) | set(new.settings))
-    changed = [
-        f"{name} {old.settings.get(name, 'empty')} -> {new.settings.get(name, 'empty')}"
-        for name in names
-        if old.settings.get(name) != new.settings.get(name)
-    ]
+    before, after = (
+        {name: each.settings.get(name, DEFAULTS.get(name, "empty")) for name in names} for each in (old, new)
+    )
+    changed = [f"{name} {before[name]} -> {after[name]}" for name in names if before[name] != after[name]]
     if old.dataset != new.dataset:
         changed.append("other pictures or captions")
     if old.base != new.base:
@@ -112,7 +123,9 @@ def differences(old: Identity, new: Identity) -> list[str]:
 
 def state_path(config: TrainConfig) -> Path:
     """Where the state of a run lies whose names are filled in."""
-    return project.folders_of_output(Path(config.output_dir)).state / f"{config.output_name}.state"
+    return project.folders_of_output(Path(config.output_dir)).state / project.state_file_name(
+        config.output_name
+    )
 
 
 class _Summed:

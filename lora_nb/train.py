@@ -46,7 +46,7 @@ def train(
         tell(events.Notice(text))
     for text in plan.warnings:
         tell(events.Notice(text, "warning"))
-    base = load_base(plan.config.pretrained_model_name_or_path, _weights_dtype(accelerator), tell)
+    base = _load(plan.config, accelerator, tell)
     check_schedule(base.scheduler_config, base.prediction_type, base.name)
     kept = find_state(plan, base, accelerator, tell)
     if kept is not None and kept.finished:
@@ -91,7 +91,7 @@ def settle_seed(config: TrainConfig, accelerator: Accelerator, tell: events.OnEv
 def check_folders(plan: RunPlan) -> None:
     """Raises ValueError when a folder that the run will write to does not take its files."""
     config, folders = plan.config, project.folders_of_output(Path(plan.config.output_dir))
-    longest = f"{config.output_name}-step{plan.total_steps:06d}.safetensors"
+    longest = project.step_file_name(config.output_name, plan.total_steps)
     places = [Path(config.output_dir), folders.state, folders.logs / "tensorboard" / config.output_name]
     if config.sample_every_n_epochs or config.grid:
         places.append(folders.samples)
@@ -99,8 +99,17 @@ def check_folders(plan: RunPlan) -> None:
         files.check_writable(place, longest)
 
 
-def _weights_dtype(accelerator: Accelerator) -> torch.dtype:
-    return DTYPES.get(accelerator.mixed_precision, torch.float32)
+def _load(config: TrainConfig, accelerator: Accelerator, tell: events.OnEvent) -> BaseModel:
+    base = load_base(
+        config.pretrained_model_name_or_path,
+        DTYPES.get(accelerator.mixed_precision, torch.float32),
+        tell,
+        config.prediction_type,
+        config.zero_terminal_snr,
+    )
+    for text in base.notes:
+        tell(events.Notice(text, "warning"))
+    return base
 
 
 def find_state(
@@ -111,7 +120,7 @@ def find_state(
     path = state.state_path(config)
     if accelerator.is_main_process:
         for folder in (path.parent, Path(config.output_dir)):
-            files.sweep(folder, config.output_name)
+            files.sweep(folder, lambda name: project.is_of_run(name, config.output_name))
     if config.on_existing == "restart":
         if accelerator.is_main_process and (place := checkpoints.set_earlier_aside(plan, path)):
             tell(events.Notice(f"The earlier run's files now lie in {place}."))
@@ -120,7 +129,7 @@ def find_state(
     kept = state.load_state(path)
     mend = 'choose another output_name, or on_existing = "restart" to set them aside and begin anew'
     if kept is None:
-        if old := checkpoints.run_files(Path(config.output_dir), config.output_name):
+        if old := project.run_files(Path(config.output_dir), config.output_name):
             raise ValueError(f"{config.output_dir} already holds {old[0].name} of another run: {mend}")
         return None
     changed = state.differences(
@@ -159,7 +168,7 @@ def finish(run: Run) -> events.Finished:
     run.forget_models()
     if main:
         newest = project.lora_files(Path(plan.config.output_dir), plan.config.output_name)[-1]
-        fresh = load_base(plan.config.pretrained_model_name_or_path, _weights_dtype(run.accelerator))
+        fresh = _load(plan.config, run.accelerator, events.silent)
         for model in (fresh.unet, fresh.text_encoder):
             model.to(run.accelerator.device)
         run.tell(events.Notice(prove(newest, fresh, prompt, clip_skip)))

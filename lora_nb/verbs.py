@@ -220,12 +220,9 @@ def silent_process(event: Any) -> None:
 
 def _with_grid(config: TrainConfig, finished: Finished, tell: OnEvent, poll: Poll) -> Finished:
     folders = project.folders_of_output(Path(config.output_dir))
-    newest = max(Path(file).stat().st_mtime for file in finished.files)
-    drawn = [path for path in folders.samples.glob("grid*.png") if path.stat().st_mtime >= newest]
+    drawn = project.newest_grid(folders.samples, [Path(file) for file in finished.files])
     if drawn:
-        return Finished(
-            "done", finished.text, (*finished.files, str(max(drawn, key=lambda path: path.stat().st_mtime)))
-        )
+        return Finished("done", finished.text, (*finished.files, str(drawn)))
     grid = GridConfig(
         pretrained_model_name_or_path=config.pretrained_model_name_or_path,
         lora_dir=config.output_dir,
@@ -234,6 +231,8 @@ def _with_grid(config: TrainConfig, finished: Finished, tell: OnEvent, poll: Pol
         output_dir=str(folders.samples),
         guidance=config.guidance,
         clip_skip=config.clip_skip,
+        prediction_type=config.prediction_type,
+        zero_terminal_snr=config.zero_terminal_snr,
     )
     try:
         return Finished("done", finished.text, (*finished.files, *draw_grid(grid, tell, poll).files[:1]))

@@ -38,6 +38,16 @@ def refused(path: Path) -> str:
     return text
 
 
+def test_a_single_file_reads_with_the_tokenizer_of_sd15_and_a_folder_with_its_own(tmp_path, tiny_base):
+    (tmp_path / "base.safetensors").touch()
+    assert bases.tokenizer_folder(tmp_path / "base.safetensors") == bases.SD15_FOLDER / "tokenizer"
+    assert bases.tokenizer_folder(bases.DEMO_FOLDER) == bases.SD15_FOLDER / "tokenizer"
+    assert bases.tokenizer_folder(tiny_base) == tiny_base / "tokenizer"
+    assert bases.resolve_base("demo") == bases.DEMO_FOLDER == bases.resolve_base(str(bases.DEMO_FOLDER))
+    shutil.copytree(tiny_base, tmp_path / "base", ignore=shutil.ignore_patterns("tokenizer"))
+    assert refused(tmp_path / "base").endswith("it lacks tokenizer")
+
+
 def test_a_whole_sd15_file_passes(tmp_path):
     path = write_safetensors(tmp_path / "base.safetensors", SD15)
     assert bases.resolve_base(str(path)) == path

@@ -45,6 +45,14 @@ def test_the_default_grid_is_every_checkpoint_by_strength(config):
     assert [cell.call.name for cell in plan.cells] == ["cat-01"] * 4 + ["cat-02"] * 4
 
 
+def test_every_checkpoint_is_of_the_run_that_the_prompt_names(config, tiny_base, tmp_path):
+    for name in ("cat-01", "cat-03", "cat-dark-01", "cat-dark-02", "cat-2"):
+        (tmp_path / f"{name}.safetensors").touch()
+    here = {"lora_dir": str(tmp_path), "y_values": ()}
+    assert plan_grid(config(**here)).x.values == ("01", "03")
+    assert plan_grid(config(**here, prompt="<lora:cat-dark-NUM:1>")).x.values == ("01", "02")
+
+
 def test_the_first_value_is_drawn_unless_it_is_a_placeholder(config):
     plan = plan_grid(
         config(prompt="a cat <lora:cat-01:0.5>", x_values=("a cat", "a dog"), y_values=("0.5", "1"))

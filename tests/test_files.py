@@ -101,3 +101,17 @@ def test_json_of_text_or_bytes():
         == files.from_json('{"ü": [1, null]}'.encode())
         == {"ü": [1, None]}
     )
+
+
+def test_the_sweep_takes_what_it_was_asked_for_and_no_others(tmp_path: Path):
+    """A run that begins must not take away what a run with a longer name is just writing."""
+    for name in ("cat-01.safetensors", "cat-dark-01.safetensors", "cat.state", "cat-dark.state"):
+        (tmp_path / f".{name}.0a1b2c3d.tmp").touch()
+    (tmp_path / ".cat.notes.tmp").touch()
+    files.sweep(tmp_path, {"cat-01.safetensors", "cat.state"}.__contains__)
+    assert sorted(leftovers(tmp_path)) == [
+        ".cat-dark-01.safetensors.0a1b2c3d.tmp",
+        ".cat-dark.state.0a1b2c3d.tmp",
+        ".cat.notes.tmp",
+    ]
+    files.sweep(tmp_path / "missing", lambda name: True)

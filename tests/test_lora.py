@@ -126,6 +126,79 @@ def test_switched_off_the_models_are_the_base_and_then_as_before(pipeline):
     assert torch.equal(predict(pipeline.unet, pipeline.text_encoder), ours) and not torch.equal(ours, base)
 
 
+class Kohyas(torch.nn.Module):
+    """One layer as in sd-scripts' networks/lora.py: org(x) + up(dropout(down(x))) * scale."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.org, self.scale = layer.get_base_layer(), layer.scaling["default"]
+        self.down, self.up = layer.lora_A["default"], layer.lora_B["default"]
+
+    def forward(self, x):
+        plain = torch.nn.functional.conv2d if self.down.weight.dim() == 4 else torch.nn.functional.linear
+        inner = torch.nn.functional.dropout(plain(x, self.down.weight), 0.3, self.training)
+        return self.org(x) + plain(inner, self.up.weight) * self.scale
+
+
+@pytest.mark.parametrize("end", ["attn1.to_q", "proj_in"])
+def test_dropout_drops_what_sd_scripts_drops(pipeline, end):
+    """The same draw of chance, linear and convolution: outputs and gradients are those of the formula."""
+    inject_both(pipeline.unet, pipeline.text_encoder, lora.LoraSpec(4, 2.0, 0.3))
+    lora.load(pipeline.unet, pipeline.text_encoder, randomize_up(pipeline.unet, pipeline.text_encoder))
+    path = next(path for path in lora.unet_targets(pipeline.unet) if path.endswith(f"{end}.base_layer"))
+    layer = pipeline.unet.get_submodule(path.removesuffix(".base_layer"))
+    theirs = Kohyas(layer)
+    shape = (5, theirs.org.in_channels, 3, 3) if end == "proj_in" else (2, 5, theirs.org.in_features)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(3))
+    for training in (True, False):
+        results = []
+        for module in (layer.train(training), theirs.train(training)):
+            torch.manual_seed(11)
+            layer.zero_grad()
+            output = module(x)
+            output.square().sum().backward()
+            gradients = [theirs.down.weight.grad.clone(), theirs.up.weight.grad.clone()]
+            results.append([output.detach(), *gradients])
+        assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*results, strict=True))
+    torch.manual_seed(12)
+    assert not torch.allclose(layer.train()(x), results[0][0], atol=1e-3)
+
+
+def test_dropout_is_out_of_the_way_where_nothing_is_trained(pipeline):
+    """Drawing and the base alone: no draw of chance is used up, the answers are those without dropout."""
+    base = predict(pipeline.unet, pipeline.text_encoder)
+    inject_both(pipeline.unet, pipeline.text_encoder, lora.LoraSpec(4, 2.0, 0.3))
+    lora.load(pipeline.unet, pipeline.text_encoder, randomize_up(pipeline.unet, pipeline.text_encoder))
+    pipeline.unet.train()
+    torch.manual_seed(5)
+    with lora.switched_off(pipeline.unet, pipeline.text_encoder):
+        assert torch.equal(predict(pipeline.unet, pipeline.text_encoder), base)
+    assert torch.equal(torch.get_rng_state(), torch.manual_seed(5).get_state())
+    first, second = (predict(pipeline.unet, pipeline.text_encoder) for _ in range(2))
+    assert not torch.equal(first, second)
+    pipeline.unet.eval()
+    still, again = (predict(pipeline.unet, pipeline.text_encoder) for _ in range(2))
+    assert torch.equal(still, again)
+
+
+def test_dropout_under_gradient_checkpointing_drops_the_same_again(tiny_base):
+    """What is computed again on the way back draws the same mask: the gradients are those without checkpointing."""
+    gradients = []
+    for checkpointing in (False, True):
+        unet = UNet2DConditionModel.from_pretrained(tiny_base, subfolder="unet").requires_grad_(False)
+        parameters = lora.inject(unet, lora.unet_targets(unet), lora.LoraSpec(4, 2.0, 0.3), 1)
+        torch.manual_seed(2)
+        for parameter in parameters[1::2]:
+            torch.nn.init.normal_(parameter)
+        unet.train()
+        if checkpointing:
+            unet.enable_gradient_checkpointing()
+        torch.manual_seed(7)
+        unet(torch.ones(1, 4, 16, 16), 500, torch.ones(1, 77, 32)).sample.square().sum().backward()
+        gradients.append([parameter.grad for parameter in parameters])
+    assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in zip(*gradients, strict=True))
+
+
 def test_a_file_is_applied_with_its_own_ranks_and_layers(pipeline):
     """A file of the U-Net alone, one layer of another rank and alpha: the update is up @ down * alpha / rank."""
     path = next(p for p in lora.unet_targets(pipeline.unet) if p.endswith("attn1.to_q"))

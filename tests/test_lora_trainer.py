@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lora_nb import config, events, jobs, settings
-from lora_nb.forms import LoraTrainer
+from lora_nb.forms import LoraTrainer, lora_trainer
 from lora_nb.forms.curve import Losses
 from lora_nb.forms.follow import Stopped
 from lora_nb.forms.train_panel import TrainPanel, in_words
@@ -65,6 +65,18 @@ def test_the_forms_are_preset_by_dataset_maker(trainer):
         "output",
     )
     assert 'the trigger word "ohwx, cat"' in words(trainer.settings.result)
+
+
+def test_grid_and_try_follow_what_the_run_was_told_of_the_base(trainer):
+    async def person():
+        await trainer.choose_settings()
+        trainer.settings.form.write(prediction_type="v_prediction", zero_terminal_snr="yes")
+        for step in (trainer.grid, trainer.trying):
+            step.preset()
+            wanted = step.form.read()
+            assert (wanted.prediction_type, wanted.zero_terminal_snr) == ("v_prediction", "yes")
+
+    asyncio.run(person())
 
 
 def test_sentences_are_not_shuffled(trainer):
@@ -193,6 +205,20 @@ def test_run_all_trains_draws_and_offers_the_files(trainer, tiny_base):
     drawn = [text for text in said if text]
     assert len(drawn) == 2 * 4 + 2 + 1 and all("CFG scale: 3," in text for text in drawn)
     assert settings.load(config.TrainConfig, folders.run).rank == 2
+
+
+def test_only_the_files_of_the_run_are_offered(trainer, monkeypatch):
+    """Another run's name may begin with this one's, and a name may hold what a pattern would read otherwise."""
+    output, shown = trainer.project.folders().output, []
+    output.mkdir()
+    for name in ("cat-01", "cat-step000005", "cat-dark-01", "cat-2", "cat[1]-01", "cat1-01"):
+        (output / f"{name}.safetensors").touch()
+    monkeypatch.setattr(lora_trainer, "display", shown.append)
+    for name in ("cat", "cat[1]"):
+        trainer.settings.form.write(output_name=name)
+        asyncio.run(trainer.download())
+    offered = [[button.description for button in buttons(each)] for each in shown]
+    assert offered == [["cat-01.safetensors", "cat-step000005.safetensors"], ["cat[1]-01.safetensors"]]
 
 
 @pytest.mark.slow

@@ -32,10 +32,10 @@ ss_keep_tokens ss_dataset_dirs ss_reg_dataset_dirs ss_tag_frequency ss_bucket_in
 
 
 @pytest.fixture
-def about(tiny_base, make_pictures, tmp_path):
+def config(tiny_base, make_pictures, tmp_path):
     make_pictures(tmp_path / "dataset" / "3_sks thing", 4)
     make_pictures(tmp_path / "dataset", 2)
-    config = TrainConfig(
+    return TrainConfig(
         pretrained_model_name_or_path=str(tiny_base),
         train_data_dir=str(tmp_path / "dataset"),
         output_name="cat",
@@ -44,11 +44,22 @@ def about(tiny_base, make_pictures, tmp_path):
         rank=8,
         alpha=4.0,
         clip_skip=2,
+        sample_prompts=("ohwx at my_secret_address",),
     )
-    facts = metadata.RunFacts(
-        1700000000.25, "123", "fp16", "epsilon", 1, "models/anime.safetensors", "deadbeef", "ab" * 32
-    )
-    return metadata.of_run(plan_run(config), facts) | metadata.of_save(3, 77, 1700000100.5)
+
+
+FACTS = metadata.RunFacts(
+    1700000000.25, "123", "fp16", "epsilon", 1, "models/anime.safetensors", "deadbeef", "ab" * 32
+)
+
+
+def said(config, facts=FACTS):
+    return metadata.of_run(plan_run(config), facts) | metadata.of_save(config, 3, 77, 1700000100.5)
+
+
+@pytest.fixture
+def about(config):
+    return said(config)
 
 
 def test_every_key_kohya_writes_is_there_as_text(about):
@@ -107,3 +118,48 @@ def test_warmup_is_a_share_or_a_number(tiny_base, make_pictures, tmp_path):
     plan = plan_run(config)
     assert plan.total_steps == 200 and metadata.warmup_steps(plan) == 10
     assert metadata.warmup_steps(plan_run(replace(config, lr_warmup_steps=25.0))) == 25
+
+
+def test_a_base_is_named_as_others_know_it(config, tmp_path):
+    """sd-scripts: the file's name alone for a path, an id of the Hub whole; `_v` for v-prediction."""
+    facts = replace(
+        FACTS, base_name="Lykon/dreamshaper-8", prediction_type="v_prediction", zero_terminal_snr=True
+    )
+    about = said(config, facts)
+    assert about["ss_sd_model_name"] == "Lykon/dreamshaper-8"
+    assert about["ss_base_model_version"] == "sd_v1_v" and about["modelspec.prediction_type"] == "v"
+    assert about["ss_zero_terminal_snr"] == "True"
+    (tmp_path / "anime.ckpt").touch()
+    for name in (str(tmp_path / "anime.ckpt"), "models/anime.ckpt"):
+        assert said(config, replace(FACTS, base_name=name))["ss_sd_model_name"] == "anime.ckpt"
+
+
+def test_author_and_the_like_are_in_the_file_only_when_given(config, about):
+    names = [f"modelspec.{key}" for key in ("author", "description", "license", "tags")]
+    assert [name for name in names if name in about] == []
+    assert about["modelspec.title"] == "cat" and about["ss_training_comment"] == "None"
+    given = replace(
+        config, metadata_title="My cat", metadata_author="Ada", metadata_description="A cat\nof mine",
+        metadata_license="CC BY 4.0", metadata_tags="cat, pet", training_comment="the third try",
+    )  # fmt: skip
+    about = said(given)
+    assert [about[name] for name in names] == ["Ada", "A cat\nof mine", "CC BY 4.0", "cat, pet"]
+    assert (about["modelspec.title"], about["ss_training_comment"]) == ("My cat", "the third try")
+
+
+def test_no_metadata_leaves_what_sd_scripts_leaves_and_nothing_of_the_pictures(config):
+    quiet = said(replace(config, no_metadata=True, metadata_author="Ada"))
+    own = {key for key in quiet if not key.startswith("modelspec.")}
+    assert own == {
+        "ss_v2",
+        "ss_base_model_version",
+        "ss_network_module",
+        "ss_network_dim",
+        "ss_network_alpha",
+    }
+    assert (
+        quiet["modelspec.author"] == "Ada" and quiet["modelspec.architecture"] == "stable-diffusion-v1/lora"
+    )
+    text = json.dumps(quiet).lower()
+    for secret in ("ohwx", "sks", "circle", "photo", "my_secret_address", "dataset"):
+        assert secret not in text and secret in json.dumps(said(config)).lower()

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from transformers import CLIPTextModel
 
 from conftest import build_tiny_base
 from ldm_layout import read_as_ldm, write_ldm
-from lora_nb import hub, models, single_file
+from lora_nb import bases, diffusion, hub, models, single_file
 from lora_nb.models import encode_images, encode_prompts, load_base
 
 LONG = "a photo of a red circle, " * 30
@@ -228,6 +229,24 @@ def test_a_v_prediction_file_says_so(tiny_base, tmp_path):
     assert (
         single_file.load(path, torch.float32, tiny_base).scheduler_config["prediction_type"] == "v_prediction"
     )
+
+
+def test_a_base_can_be_told_what_its_files_do_not_say(tiny_base, tmp_path):
+    """A folder that says epsilon: told otherwise, training and drawing follow, and there is a sentence about it."""
+    base = load_base(str(tiny_base), prediction_type="v_prediction", zero_terminal_snr="yes")
+    assert base.prediction_type == base.scheduler_config["prediction_type"] == "v_prediction"
+    assert diffusion.alphas_cumprod(base.scheduler_config)[-1] < 1e-6
+    assert base.notes == (
+        f"prediction_type = v_prediction is followed, though {base.name} itself says epsilon",
+    )
+    assert load_base(str(tiny_base)).notes == () == load_base(str(tiny_base), prediction_type="epsilon").notes
+    v = tmp_path / "v"
+    build_tiny_base(v, "v_prediction")
+    told = load_base(str(v), prediction_type="epsilon")
+    assert told.prediction_type == "epsilon" and "itself says v_prediction" in told.notes[0]
+    schedule = bases.read_json(bases.SD15_FOLDER / "scheduler" / "scheduler_config.json")
+    unmarked = models._as_told(replace(base, scheduler_config=schedule), "v_prediction", "auto")
+    assert unmarked.prediction_type == "v_prediction" and unmarked.notes == ()
 
 
 def test_a_single_file_of_another_size_is_refused(tiny_base, tmp_path):

@@ -109,6 +109,14 @@ def test_ci_runs_the_tests():
     assert "python3 run.py test" in script.read_text()
 
 
+def test_clips_vocabulary_ships_once_with_its_licence():
+    (vocabulary,) = (HOME / "lora_nb").rglob("vocab.json")
+    assert vocabulary.parent == HOME / "lora_nb" / "sd15" / "tokenizer"
+    assert all((HOME / path).is_file() for path in PROJECT["license-files"])
+    notice = (HOME / "lora_nb" / "sd15" / "NOTICE.md").read_text(encoding="utf-8")
+    assert "OpenAI" in notice and "lora_nb/sd15/NOTICE.md" in PROJECT["license-files"]
+
+
 def test_the_examples_are_whole():
     for path in HOME.glob("lora_nb/demo/examples/*.zip"):
         with zipfile.ZipFile(path) as archive:

@@ -69,6 +69,26 @@ def test_pictures_without_captions(config, tmp_path):
     assert set(plan_run(named).captions) == {"sks cat"} and set(plan_run(named).repeats) == {4}
 
 
+def test_each_picture_without_a_caption_is_said_to_be_trained_with_what_it_is(
+    config, make_pictures, tmp_path
+):
+    folder = tmp_path / "Loras" / "cat" / "dataset"
+    make_pictures(folder / "3_sks cat", 2, captions=False)
+    make_pictures(folder / "misc", 1, captions=False)
+    (folder / "00.txt").unlink()
+    plan = plan_run(replace(config, trigger_word=""))
+    assert plan.warnings[:2] == (
+        "2 of 9 pictures have no caption and are trained with an empty caption: give a trigger_word, or tag them: 00.png, 00.png",
+        '2 of 9 pictures have no caption and are trained with "sks cat", from their folder\'s name: 00.png, 01.png',
+    )
+    lacking = dict(
+        zip([item.path.relative_to(folder).as_posix() for item in plan.items], plan.captions, strict=True)
+    )
+    assert (lacking["00.png"], lacking["misc/00.png"], lacking["3_sks cat/01.png"]) == ("", "", "sks cat")
+    (words,) = plan_run(config).warnings
+    assert words.startswith('5 of 9 pictures have no caption and are trained with "ohwx": 00.png')
+
+
 def test_what_makes_a_run_impossible(config, tmp_path):
     for wrong, words in (
         (replace(config, train_data_dir=""), "train_data_dir is empty"),
@@ -99,6 +119,11 @@ def test_warnings_say_what_has_no_effect(config, tmp_path):
     )
     assert "is a great deal" in text
     assert plan_run(replace(config, lr_scheduler="constant")).warnings[1:] == ()
+
+
+def test_a_comment_has_no_place_without_metadata(config):
+    plan = plan_run(replace(config, no_metadata=True, training_comment="x"))
+    assert plan.warnings == ("training_comment has no effect with no_metadata",)
 
 
 def test_preservation_without_a_trigger_word_has_no_effect(config):

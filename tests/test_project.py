@@ -1,3 +1,5 @@
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -7,9 +9,14 @@ from lora_nb.project import (
     check_project_name,
     folders_of_dataset,
     folders_of_output,
+    grid_file_name,
+    is_of_run,
     lora_file_name,
     lora_files,
+    newest_grid,
     project_folders,
+    run_files,
+    step_file_name,
 )
 
 
@@ -88,3 +95,61 @@ def test_lora_file_names_are_found_again(tmp_path: Path):
 
 def test_no_folder_means_no_files(tmp_path: Path):
     assert lora_files(tmp_path / "missing", "cat") == []
+
+
+SIBLINGS = ("name", "name[1]", "name-dark", "name-2", "name-step5", "name.v2", "nameless", "my-name")
+
+
+def all_files(output_name: str) -> list[str]:
+    stems = [lora_file_name(output_name, n).removesuffix(".safetensors") for n in (1, 2, 10)]
+    stems.append(step_file_name(output_name, 5).removesuffix(".safetensors"))
+    return [f"{stem}.{ending}" for stem in stems for ending in ("safetensors", "json", "png")]
+
+
+@pytest.mark.parametrize("name", SIBLINGS)
+def test_a_run_finds_its_own_files_and_none_of_a_run_called_alike(tmp_path: Path, name):
+    for sibling in SIBLINGS:
+        for file in all_files(sibling):
+            (tmp_path / file).touch()
+    own = [file for file in all_files(name) if file.endswith(".safetensors")]
+    assert [path.name for path in run_files(tmp_path, name)] == own
+    everything = [file for sibling in SIBLINGS for file in [*all_files(sibling), f"{sibling}.state"]]
+    mine = {file for file in everything if is_of_run(file, name)}
+    assert mine == {*all_files(name), f"{name}.state"}
+
+
+def test_a_file_that_a_person_numbered_is_not_the_runs(tmp_path: Path):
+    for name in ("cat-01", "cat-2", "cat-003", "cat-step5", "cat-1²"):
+        (tmp_path / f"{name}.safetensors").touch()
+    assert [path.stem for path in run_files(tmp_path, "cat")] == ["cat-01"]
+
+
+def test_a_grid_is_of_the_run_whose_files_it_compares(tmp_path: Path):
+    """`grid*.png` is shared by the runs of a project; which run is compared stands in the legend beside it."""
+    output, samples = tmp_path / "output", tmp_path / "samples"
+    for folder in (output, samples):
+        folder.mkdir()
+    loras = [output / lora_file_name("cat", n) for n in (1, 2)]
+    dark = output / lora_file_name("cat-dark", 1)
+    for number, call in enumerate(("cat-01", "cat-dark-01", "cat-02"), start=1):
+        write_grid(samples / grid_file_name(number), call, 1e9)
+    for path in (*loras, dark):
+        path.touch()
+        os.utime(path, (2e9, 2e9))
+    assert newest_grid(samples, loras) is None, "older than the files"
+    for number, call in ((4, "cat-02"), (5, "cat-dark-01"), (6, "")):
+        write_grid(samples / grid_file_name(number), call, 2e9 + number)
+    (samples / "grid-my own.png").touch()
+    (samples / "grid-7.png").touch()
+    (samples / "grid-8.png").touch()
+    (samples / "grid-8.json").write_text("{")
+    assert newest_grid(samples, loras) == samples / "grid-4.png"
+    assert newest_grid(samples, [dark]) == samples / "grid-5.png"
+    assert newest_grid(tmp_path / "nowhere", loras) is None and newest_grid(samples, []) is None
+
+
+def write_grid(path: Path, call: str, when: float) -> None:
+    path.touch()
+    os.utime(path, (when, when))
+    pictures = [{"x": "01", "prompt": f"ohwx <lora:{call}:0.5>" if call else "ohwx"}]
+    path.with_suffix(".json").write_text(json.dumps({"prompt": "ohwx", "pictures": pictures}))

@@ -46,6 +46,16 @@ def same(first: Image.Image, second: Image.Image) -> bool:
     return first.tobytes() == second.tobytes()
 
 
+def test_a_picture_is_drawn_as_the_base_is_said_to_predict(tiny_base, tmp_path):
+    told = []
+    settings = SampleConfig(str(tiny_base), prompts=("a cat",), steps=2, output_dir=str(tmp_path))
+    plain = sample.sample(settings, told.append)
+    assert not [event for event in told if isinstance(event, Notice)]
+    other = sample.sample(replace(settings, prediction_type="v_prediction"), told.append)
+    assert not same(Image.open(plain.files[0]), Image.open(other.files[0]))
+    assert "v_prediction is followed" in next(event.text for event in told if isinstance(event, Notice))
+
+
 def test_a_prompt_with_every_option():
     text = "a cat, sitting --n blurry, bad --w 512 --h 768 --s 12 --l 5.5 --d 7"
     assert parse_prompt(text, Prompt("")) == Prompt("a cat, sitting", "blurry, bad", 512, 768, 12, 5.5, 7)

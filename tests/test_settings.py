@@ -1,10 +1,12 @@
+import random
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from lora_nb import config, settings
+from lora_nb import config, kohya, settings
 from lora_nb.settings import check, from_dict, load, parse, save, setting, settings_of, show, to_dict
 
 CONFIGS = [
@@ -25,6 +27,8 @@ class Cake:
     guests: tuple[str, ...] = setting((), "who comes")
     oven: int | None = setting(None, "degrees", min=50, max=300)
     salt: float | None = setting(0.1, "a pinch", min=0.01)
+    spices: tuple[str, ...] = setting((), "any", separators=(";,\n",))
+    songs: tuple[str, ...] = setting((), "to sing", separators=(";\n", ","))
 
 
 BY_NAME = {each.name: each for each in settings_of(Cake)}
@@ -52,10 +56,37 @@ def test_a_setting_reads_as_it_was_declared():
         ("oven", "", None),
         ("oven", "None", None),
         ("name", "none", "none"),
+        ("guests", "Ada, Countess; Grace", ("Ada, Countess", "Grace")),
+        ("spices", "salt, red pepper;mint\nclove,, ", ("salt", "red pepper", "mint", "clove")),
+        ("spices", '";d", ":d"', (";d", ":d")),
+        ("songs", "NUM,01,02", ("NUM", "01", "02")),
+        ("songs", "NUM, 01 , 02", ("NUM", "01", "02")),
+        ("songs", "NUM; 01; 02", ("NUM", "01", "02")),
+        ("songs", "red hair, long; blue hair", ("red hair, long", "blue hair")),
+        ("songs", "red hair, long\nblue hair", ("red hair, long", "blue hair")),
+        ("songs", '"red hair, long", blue hair', ("red hair, long", "blue hair")),
+        ("songs", '"a; b", c "d" e, "f ""g"""', ("a; b", 'c "d" e', 'f "g"')),
+        ("songs", '5" nails, x', ('5" nails', "x")),
     ],
 )
 def test_parse(name, text, value):
     assert parse(BY_NAME[name], text) == value
+
+
+@pytest.mark.parametrize("name", ["spices", "songs"])
+def test_a_list_that_takes_commas_is_read_back_as_it_is_shown(name):
+    chance = random.Random(name)
+    for _ in range(2000):
+        words = ["".join(chance.choices(' ab,;"\n', k=chance.randrange(1, 6))).strip() for _ in range(3)]
+        value = tuple(word for word in words if word)
+        assert parse(BY_NAME[name], show(BY_NAME[name], value)) == value
+
+
+def test_a_list_in_a_file_may_be_one_text_where_commas_are_expected():
+    assert from_dict(config.GridConfig, {"x_values": "NUM,01,02"}).x_values == ("NUM", "01", "02")
+    assert from_dict(config.TagConfig, {"undesired_tags": "solo, 1girl"}).undesired_tags == ("solo", "1girl")
+    with pytest.raises(ValueError, match="prompts = 'a cat' is not usable: it must be a list"):
+        from_dict(config.SampleConfig, {"prompts": "a cat"})
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
@@ -98,7 +129,9 @@ def test_a_whole_number_does_for_a_number():
     assert type(from_dict(Cake, {"sugar": 1}).sugar) is float
 
 
-@pytest.mark.parametrize(("wrong", "right"), [("layer", "layers"), ("fill", "filling"), ("Guests", "guests")])
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("layer", "layers"), ("filing", "filling"), ("Guests", "guests")]
+)
 def test_a_misspelt_key_is_refused_with_the_nearest_right_one(wrong, right):
     with pytest.raises(ValueError, match=f'unknown setting "{wrong}"; did you mean "{right}"'):
         from_dict(Cake, {wrong: 1})
@@ -162,3 +195,41 @@ def test_a_missing_file_is_named(tmp_path: Path):
 def test_a_name_of_sd_scripts_or_a_misspelt_one_leads_to_ours(typed, meant):
     with pytest.raises(ValueError, match=f'unknown setting "{typed}"; did you mean "{meant}"'):
         from_dict(config.TrainConfig, {typed: 1})
+
+
+# What sd-scripts calls a setting that is here under another name, and the setting that means just that.
+SAME = {
+    "unet_lr": "learning_rate",
+    "optimizer_type": "optimizer",
+    "network_dim": "rank",
+    "network_alpha": "alpha",
+    "network_dropout": "dropout",
+    "caption_extention": "caption_extension",  # sd-scripts knows its own misspelling
+}
+
+
+def test_no_name_of_sd_scripts_leads_to_a_setting_that_means_something_else():
+    for name in (*SAME, *kohya.ABSENT):
+        with pytest.raises(ValueError) as wrong:
+            from_dict(config.TrainConfig, {name: 1})
+        if name in SAME:
+            assert str(wrong.value) == f'unknown setting "{name}"; did you mean "{SAME[name]}"?'
+        else:
+            assert str(wrong.value).startswith(
+                f'unknown setting "{name}"; sd-scripts has it and lora_nb has not: '
+            )
+            assert settings.nearest(config.TrainConfig, name) == ""
+
+
+def test_what_is_said_of_a_setting_of_sd_scripts_names_only_settings_there_are():
+    known = {each.name for kind in CONFIGS for each in settings_of(kind)}
+    names = {
+        name for why in kohya.ABSENT.values() for name in re.findall(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", why)
+    }
+    assert names - {"network_dropout", "v_prediction", "lora_nb"} <= known
+    assert not known & (set(kohya.ABSENT) - {"batch_size"})
+
+
+@pytest.mark.parametrize("name", ["reg_data_dirs", "network_arg", "networkweights"])
+def test_a_misspelt_name_of_what_is_absent_leads_nowhere(name):
+    assert settings.nearest(config.TrainConfig, name) == ""

@@ -136,6 +136,12 @@ def test_identity_tells_runs_apart(config, tmp_path):
         == []
     )
     assert differences(same, identity_of(plan_run(replace(config, rank=8)), "b", 1)) == ["rank 16 -> 8"]
+    told = replace(config, metadata_author="Ada", training_comment="x", no_metadata=True)
+    assert differences(same, identity_of(plan_run(told), "b", 1)) == []
+    forced = identity_of(plan_run(replace(config, prediction_type="v_prediction")), "b", 1)
+    assert differences(same, forced) == ["prediction_type auto -> v_prediction"]
+    older = replace(same, settings={k: v for k, v in same.settings.items() if k != "prediction_type"})
+    assert differences(older, same) == [], "what an older version did not know counts as its default"
     assert differences(same, identity_of(plan_run(config), "c", 2)) == ["another base model", "1 -> 2 GPUs"]
     (tmp_path / "dataset" / "00.txt").write_text("other words")
     assert differences(same, identity_of(plan_run(config), "b", 1)) == ["other pictures or captions"]

@@ -101,6 +101,15 @@ def test_a_run_leaves_numbered_files_that_say_what_they_are(config):
     assert list((folder.parent / "logs" / "tensorboard" / "cat").iterdir())
 
 
+def test_a_run_that_is_told_the_prediction_type_says_so(config):
+    told = []
+    done = train(replace(config, prediction_type="v_prediction", max_train_steps=1), told.append)
+    with safe_open(done.files[0], "pt") as opened:
+        assert opened.metadata()["ss_base_model_version"] == "sd_v1_v"
+    warnings = [event.text for event in told if isinstance(event, events.Notice) and event.level == "warning"]
+    assert any("v_prediction is followed, though" in text for text in warnings)
+
+
 @torch.no_grad()
 def change(path, folder):
     """How far a file moves the answers of a base to a caption without the trigger word: mean square over 16 noisy latents."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import ipywidgets as W
 from IPython.display import display
 
-from lora_nb import colab, jobs, settings
+from lora_nb import colab, jobs, project, settings
 from lora_nb.events import Finished
 from lora_nb.forms import gallery
 from lora_nb.forms.follow import TICK, Stopped, follow, pause, sentence
@@ -116,7 +116,7 @@ class LoraTrainer:
         await self._settle(self.project, self.grid, self.trying)
         try:
             run = self.settings.config()
-            display(_downloads(sorted(Path(run.output_dir).glob(f"{run.output_name}-*.safetensors"))))
+            display(_downloads(project.run_files(Path(run.output_dir), run.output_name)))
         except ValueError as error:
             display(W.HTML(sentence(str(error), "bad")))
 

@@ -93,6 +93,8 @@ def _as_in_the_run(run: config.TrainConfig) -> dict[str, str | int | float]:
         BASE: run.pretrained_model_name_or_path,
         "clip_skip": run.clip_skip,
         "guidance": run.guidance,
+        "prediction_type": run.prediction_type,
+        "zero_terminal_snr": run.zero_terminal_snr,
     }
 
 
@@ -108,13 +110,10 @@ class GridStep(Step):
         """Take over the run's base, and show the grid that was drawn after the training."""
         run = self.run_settings.config()
         self.form.write(**_as_in_the_run(run))
-        drawn = sorted(
-            self.project.folders().samples.glob("grid*.png"), key=lambda path: path.stat().st_mtime
-        )
-        loras = self.run_settings.lora_files()
-        if drawn and loras and drawn[-1].stat().st_mtime >= loras[-1].stat().st_mtime:
+        drawn = project.newest_grid(self.project.folders().samples, self.run_settings.lora_files())
+        if drawn:
             self.done = True
-            self._show_grid(drawn[-1])
+            self._show_grid(drawn)
 
     async def _draw(self) -> str:
         folders, run = self.project.folders(), self.run_settings.config()
