@@ -104,10 +104,12 @@ def run(verb: Verb, given: Sequence[str]) -> int:
     first = is_first_process()
     poll = partial(jobs.take_requests, job_dir) if job_dir else frozenset
     log = noise.log_file(job_dir, shown="--verbose" in given)
-    with interrupts.raised_on_ctrl_c(), noise.apart(log, explain) as screen, memory.watched(job_dir):
-        with Reporter(screen, job_dir, quiet=not first) as reporter:
-            tell = reporter.tell if first else silent_process
-            tell(verb.run(config, tell, poll))
+    with (
+        interrupts.raised_on_ctrl_c(), noise.apart(log, explain) as screen, memory.watched(job_dir),
+        Reporter(screen, job_dir, quiet=not first) as reporter,
+    ):  # fmt: skip
+        tell = reporter.tell if first else silent_process
+        tell(verb.run(config, tell, poll))
     return DONE
 
 

@@ -17,7 +17,7 @@ from lora_nb.captions import read_caption, write_caption
 from lora_nb.config import TrainConfig
 from lora_nb.events import Drawn, EpochLog, Finished, Notice, Progress, Saved, StepLog
 from lora_nb.flags import build_parser, read_arguments
-from lora_nb.interrupts import stop_on_signals
+from lora_nb.interrupts import raised_on_ctrl_c, stop_on_signals
 from lora_nb.project import lora_files
 from lora_nb.reporter import Reporter, in_minutes
 from lora_nb.settings import settings_of
@@ -275,6 +275,40 @@ class TestInterrupts:
             signal.raise_signal(signal.SIGTERM)
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows hands Ctrl-C to a whole console")
+    @pytest.mark.parametrize("module", ["lora_nb.settings", "PIL.Image", "numpy.linalg", "torch.types", "torch.nn", "accelerate.logging"])  # fmt: skip
+    def test_in_the_first_moments_ctrl_c_is_one_sentence(self, module: str, dataset: Path):
+        """Sent as soon as Python has said that it has imported `module`, in the middle of the next import."""
+        line = [
+            sys.executable,
+            "-X",
+            "importtime",
+            "-m",
+            "lora_nb",
+            "train",
+            "--verbose",
+            "--train_data_dir",
+            str(dataset),
+        ]
+        process = subprocess.Popen(
+            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+        while (said := process.stderr.readline()) and said.rpartition("|")[2].strip() != module:
+            pass
+        process.send_signal(signal.SIGINT)
+        rest = [line for line in process.stderr.read().splitlines() if not line.startswith("import time:")]
+        assert (rest, process.stdout.read()) == (["Interrupted; run the same line again to go on."], "")
+        assert process.wait() == 130
+
+    def test_what_a_library_makes_of_ctrl_c_is_still_one(self):
+        with pytest.raises(KeyboardInterrupt), raised_on_ctrl_c():
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise ImportError("numpy._core failed to import") from None
+        with pytest.raises(ImportError), raised_on_ctrl_c():
+            raise ImportError("of its own")
 
     def test_afterwards_ctrl_c_is_what_it_was(self):
         before = signal.getsignal(signal.SIGINT)
