@@ -18,6 +18,7 @@ HOME = Path(__file__).resolve().parent
 VENV = HOME / ".venv"
 STAMP = VENV / "lora_nb.json"
 OLDEST = (3, 11)
+INTERRUPTED = 130
 EXTRAS = {"demo": [], "test": ["test"], "lab": ["lab"]}
 COMPLETE = (
     "from importlib.util import find_spec; names = 'lora_nb torch torchvision diffusers transformers peft accelerate'; "
@@ -54,7 +55,7 @@ def main(arguments):
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted; run the same line again to go on.", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def speak_utf8():
@@ -154,11 +155,25 @@ def demo(python, arguments):
             continue
         line = [step, (DEMO / (step + ".toml")).relative_to(HOME).as_posix()]
         say("python -m lora_nb " + " ".join(line))
-        code = subprocess.run([str(python), "-m", "lora_nb", *line], cwd=str(HOME)).returncode
+        code = wait_for([str(python), "-m", "lora_nb", *line])
         if code:
             return code
     print("\n" + "\n".join(results(HOME / PROJECT)))
     return 0
+
+
+def wait_for(line):
+    """The exit code of a command, after it has ended by itself: Ctrl-C reaches it too, and it may have to save first."""
+    interrupted = False
+    with subprocess.Popen(line, cwd=str(HOME)) as process:
+        while process.poll() is None:
+            try:
+                process.wait()
+            except KeyboardInterrupt:
+                interrupted = True
+    if interrupted and process.returncode != INTERRUPTED:
+        raise KeyboardInterrupt
+    return process.returncode
 
 
 def results(project):

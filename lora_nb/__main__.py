@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DONE
     job_dir = _job_dir(given)
     try:
+        refuse_lost_folder()
         return run(choose(given[0]), given)
     except KeyboardInterrupt:
         return _complain(interrupts.WORDS, job_dir, INTERRUPTED)
@@ -69,6 +70,16 @@ def wait_briefly() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
+def refuse_lost_folder() -> None:
+    """Raises ValueError when the current folder is gone: libraries end the process over it without a word."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise ValueError(
+            "The folder this was started in was removed or renamed: change to one that is there (cd), and run again"
+        ) from None
 
 
 def overview() -> str:
@@ -132,7 +143,9 @@ def explain(error: Exception) -> str:
     if isinstance(error, ValueError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'A file'}: {error.strerror}" if error.filename else error.strerror
+        gone = isinstance(error, FileNotFoundError)
+        more = " (was its folder renamed or removed meanwhile?)" if gone else ""
+        return f"{error.filename or 'A file'}: {error.strerror}{more}"
     if isinstance(error, ImportError) and error.name and not error.name.startswith("lora_nb"):
         return f'The package "{error.name}" is missing or does not load ({error}): pip install -r requirements.txt'
     return ""

@@ -196,10 +196,7 @@ def test_a_hundred_zips(tmp_path):
         assert not [
             path for path in tmp_path.rglob("*") if path.name.startswith(".import-") or path.is_symlink()
         ]
-    assert (
-        sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".zip" or path.is_dir())
-        and min(outcomes.values()) > 10
-    )
+    assert min(outcomes.values()) > 10, outcomes
 
 
 def damage_header(header: dict, chance: random.Random) -> bytes:
@@ -221,11 +218,9 @@ def damage_header(header: dict, chance: random.Random) -> bytes:
 
 
 def test_headers_of_models_and_loras(tmp_path, whole_lora):
-    shape = {"F16": 2}
     outcomes = Counter()
     true = json.loads(whole_lora[8 : 8 + int.from_bytes(whole_lora[:8], "little")])
     payload = whole_lora[8 + int.from_bytes(whole_lora[:8], "little") :]
-    assert shape
     for number in range(100):
         chance = random.Random(number)
         text = damage_header(json.loads(json.dumps(true)), chance)
