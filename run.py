@@ -22,6 +22,7 @@ NEWCOMER_VENV = HOME / ".venv-newcomer"
 STAMP = "lora_nb.json"
 CONSTRAINTS = HOME / "constraints.txt"
 OLDEST = (3, 11)
+INTERRUPTED = 130
 EXTRAS = {"demo": [], "test": ["test"], "lab": ["lab"]}
 MORE_THAN_RUNTIME = "from importlib.util import find_spec; raise SystemExit(not any(map(find_spec, ['pytest', 'jupyterlab'])))"
 COMPLETE = (
@@ -74,7 +75,7 @@ def main(arguments):
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted; run the same line again to go on.", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def speak_utf8():
@@ -203,7 +204,7 @@ def demo(python, arguments):
                 doing, in_words(left), " ".join(line)
             )
         )
-        code = subprocess.run([str(python), "-m", "lora_nb", *line], cwd=str(HOME)).returncode
+        code = wait_for([str(python), "-m", "lora_nb", *line])
         if code:
             return stopped(doing, code)
         expected += DOING[step][1]
@@ -237,6 +238,20 @@ def stopped(doing, code):
             file=sys.stderr,
         )
     return code
+
+
+def wait_for(line):
+    """The exit code of a command, after it has ended by itself: Ctrl-C reaches it too, and it may have to save first."""
+    interrupted = False
+    with subprocess.Popen(line, cwd=str(HOME)) as process:
+        while process.poll() is None:
+            try:
+                process.wait()
+            except KeyboardInterrupt:
+                interrupted = True
+    if interrupted and process.returncode != INTERRUPTED:
+        raise KeyboardInterrupt
+    return process.returncode
 
 
 def results(project):

@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DONE
     job_dir = _job_dir(given)
     try:
+        refuse_lost_folder()
         return run(choose(given[0]), given)
     except KeyboardInterrupt:
         return _complain(interrupts.WORDS, job_dir, INTERRUPTED)
@@ -70,6 +71,16 @@ def wait_briefly() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
+def refuse_lost_folder() -> None:
+    """Raises ValueError when the current folder is gone: libraries end the process over it without a word."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise ValueError(
+            "The folder this was started in was removed or renamed: change to one that is there (cd), and run again"
+        ) from None
 
 
 def overview() -> str:
@@ -105,12 +116,14 @@ def run(verb: Verb, given: Sequence[str]) -> int:
     first = is_first_process()
     poll = partial(jobs.take_requests, job_dir) if job_dir else frozenset
     log = noise.log_file(job_dir, shown="--verbose" in given)
-    with interrupts.raised_on_ctrl_c(), noise.apart(log, explain) as screen, memory.watched(job_dir):
-        with Reporter(screen, job_dir, quiet=not first) as reporter:
-            tell = reporter.tell if first else silent_process
-            if verb.loads:
-                tell(Progress("Loading the libraries", 0, 1))
-            tell(verb.run(config, tell, poll))
+    with (
+        interrupts.raised_on_ctrl_c(), noise.apart(log, explain) as screen, memory.watched(job_dir),
+        Reporter(screen, job_dir, quiet=not first) as reporter,
+    ):  # fmt: skip
+        tell = reporter.tell if first else silent_process
+        if verb.loads:
+            tell(Progress("Loading the libraries", 0, 1))
+        tell(verb.run(config, tell, poll))
     return DONE
 
 
@@ -133,7 +146,9 @@ def explain(error: Exception) -> str:
     if isinstance(error, ValueError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'A file'}: {error.strerror}" if error.filename else error.strerror
+        gone = isinstance(error, FileNotFoundError)
+        more = " (was its folder renamed or removed meanwhile?)" if gone else ""
+        return f"{error.filename or 'A file'}: {error.strerror}{more}"
     if isinstance(error, ImportError) and error.name and not error.name.startswith("lora_nb"):
         return f'The package "{error.name}" is missing or does not load ({error}): pip install -r requirements.txt'
     return ""

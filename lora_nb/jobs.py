@@ -168,7 +168,7 @@ def last_error(job: Job) -> str:
     if is_running(job):
         return ""
     with suppress(FileNotFoundError):
-        return (job.folder / ERROR).read_text(encoding="utf-8").strip()
+        return (job.folder / ERROR).read_text(encoding="utf-8", errors="replace").strip()
     if finished(job) is not None:
         return ""
     return f"{_manner_of_death(job)} (all of it: {job.folder / OUTPUT})"

@@ -115,13 +115,15 @@ def _check_prediction(prediction_type: str, source: Path) -> str:
 
 def _load_part(cls: type, folder: Path, part: str, dtype: torch.dtype) -> Any:
     path = bases.weight_file(folder, part)
+    bases.read_json(folder / part / "config.json")
     options = {"variant": "fp16"} if ".fp16." in path.name else {}
     try:
         model, info = cls.from_pretrained(
             folder, subfolder=part, use_safetensors=path.suffix == ".safetensors",
             torch_dtype=dtype, output_loading_info=True, local_files_only=True, **options,
         )  # fmt: skip
-    except (OSError, ValueError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
+    except (OSError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
+            pickle.UnpicklingError) as error:  # fmt: skip
         raise ValueError(f"{path} could not be read: {bases.first_line(error)}") from None
     bases.refuse_missing(path, info["missing_keys"])
     return model

@@ -61,15 +61,17 @@ def apart(log: Path | None, explain: Callable[[Exception], str]) -> Iterator[Tex
 
 
 def _take_over(log: Path) -> tuple[TextIO, TextIO]:
-    """The person's stdout and stderr, from now on apart; 1 and 2 stay with the log, for what is said at the exit too."""
+    """The person's stdout and stderr, apart from now on; 1 and 2 stay with the log, for what is said at the exit."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    screen = tuple(
-        open(os.dup(number), "w", encoding="utf-8", errors="replace", buffering=1) for number in (1, 2)
-    )
-    noise = open(log, "a", encoding="utf-8", errors="replace", buffering=1)  # noqa: SIM115 - open to the exit
+    screen = _text(os.dup(1), "w"), _text(os.dup(2), "w")
+    noise = _text(log, "a")
     for number in (1, 2):
         os.dup2(noise.fileno(), number)
     sys.__stdout__, sys.__stderr__ = screen
     sys.stdout = sys.stderr = noise
     return screen
+
+
+def _text(file: Path | int, mode: str) -> TextIO:
+    return open(file, mode, encoding="utf-8", errors="replace", buffering=1)

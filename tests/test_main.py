@@ -17,7 +17,7 @@ from lora_nb.captions import read_caption, write_caption
 from lora_nb.config import TrainConfig
 from lora_nb.events import Drawn, EpochLog, Finished, Notice, Progress, Saved, StepLog
 from lora_nb.flags import build_parser, read_arguments
-from lora_nb.interrupts import stop_on_signals
+from lora_nb.interrupts import raised_on_ctrl_c, stop_on_signals
 from lora_nb.project import lora_files
 from lora_nb.reporter import Reporter, in_minutes
 from lora_nb.settings import settings_of
@@ -176,6 +176,19 @@ print(json.dumps([seen, "torch" in sys.modules]))
         assert not any(heavy for first in seen.values() for _, heavy in first)
         assert not any("Loading" in text for first in seen.values() for text, _ in first)
 
+    @pytest.mark.skipif(os.name == "nt", reason="Windows keeps a folder that is in use")
+    @pytest.mark.parametrize("verb", ["curate", "top_tags"])
+    def test_a_folder_that_is_gone_is_one_sentence(self, verb: str, tmp_path: Path):
+        code = "import os, sys; from lora_nb.__main__ import main; os.rmdir(os.getcwd()); sys.exit(main())"
+        (tmp_path / "gone").mkdir()
+        line = [sys.executable, "-c", code, verb, "--train_data_dir", "dataset"]
+        said = subprocess.run(line, cwd=tmp_path / "gone", capture_output=True, text=True, encoding="utf-8")
+        assert (said.returncode, said.stdout) == (2, "")
+        assert (
+            said.stderr
+            == "The folder this was started in was removed or renamed: change to one that is there (cd), and run again\n"
+        )
+
     def test_emoji_pass_on_a_console_of_another_encoding(self, dataset: Path):
         write_caption(dataset / "1.png", "📈 köln")
         line = [sys.executable, "-m", "lora_nb", "top_tags", "--train_data_dir", str(dataset)]
@@ -200,6 +213,7 @@ class TestErrors:
             (RuntimeError("PytorchStreamWriter failed: No space left on device"), "The disk is full: free some space"),
             (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x: Permission denied"),
             (ModuleNotFoundError("No module named 'bitsandbytes'", name="bitsandbytes"), 'The package "bitsandbytes" is missing'),
+            (FileNotFoundError(errno.ENOENT, "No such file or directory", "/x/a.png"), "/x/a.png: No such file or directory (was its folder renamed"),
             (ValueError("rank = 0"), "rank = 0"),
             (MemoryError(), "lower train_batch_size or resolution"),
             (RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"), "The machine has too little memory"),
@@ -304,6 +318,40 @@ class TestInterrupts:
             signal.raise_signal(signal.SIGTERM)
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows hands Ctrl-C to a whole console")
+    @pytest.mark.parametrize("module", ["lora_nb.settings", "PIL.Image", "torch.types", "torch.nn"])  # fmt: skip
+    def test_in_the_first_moments_ctrl_c_is_one_sentence(self, module: str, dataset: Path):
+        """Sent as soon as Python has said that it has imported `module`, in the middle of the next import."""
+        line = [
+            sys.executable,
+            "-X",
+            "importtime",
+            "-m",
+            "lora_nb",
+            "train",
+            "--verbose",
+            "--train_data_dir",
+            str(dataset),
+        ]
+        process = subprocess.Popen(
+            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+        while (said := process.stderr.readline()) and said.rpartition("|")[2].strip() != module:
+            pass
+        process.send_signal(signal.SIGINT)
+        rest = [line for line in process.stderr.read().splitlines() if not line.startswith("import time:")]
+        assert (rest, process.stdout.read()) == (["Interrupted; run the same line again to go on."], "")
+        assert process.wait() == 130
+
+    def test_what_a_library_makes_of_ctrl_c_is_still_one(self):
+        with pytest.raises(KeyboardInterrupt), raised_on_ctrl_c():
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise ImportError("numpy._core failed to import") from None
+        with pytest.raises(ImportError), raised_on_ctrl_c():
+            raise ImportError("of its own")
 
     def test_afterwards_ctrl_c_is_what_it_was(self):
         before = signal.getsignal(signal.SIGINT)

@@ -2,8 +2,10 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -172,3 +174,25 @@ def test_run_py_needs_the_standard_library_alone():
                           capture_output=True, text=True, check=True)  # fmt: skip
     loaded = {name.partition(".")[0] for name in json.loads(said.stdout)}
     assert loaded - {"run"} <= set(sys.stdlib_module_names)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows hands Ctrl-C to a whole console")
+@pytest.mark.parametrize(("ends", "code", "says"), [("sys.exit(130)", 130, ""), ("sys.exit(0)", 130, "Interrupted; run the same line again to go on.")])  # fmt: skip
+def test_ctrl_c_lets_the_running_step_save_first(run, tmp_path, ends, code, says):
+    """The same Ctrl-C reaches run.py and its child, which takes longer than the quarter of a second Python grants."""
+    child = f"""
+import pathlib, signal, sys, time
+def save(*_):
+    time.sleep(1); pathlib.Path("saved").touch(); {ends}
+signal.signal(signal.SIGINT, save); pathlib.Path("ready").touch(); time.sleep(60)
+"""
+    program = "import sys, run; run.check_python = lambda version: None; run.ensure_environment = lambda extras: sys.executable; "
+    program += "run.demo = lambda python, arguments: run.wait_for([python, '-c', sys.argv[1]]); sys.exit(run.main(['demo']))"
+    line = [sys.executable, "-c", program, child]
+    process = subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (tmp_path / "ready").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.stderr.read().strip() == says
+    assert (process.wait(), (tmp_path / "saved").exists()) == (code, True)
