@@ -23,7 +23,10 @@ STAMP = "lora_nb.json"
 CONSTRAINTS = HOME / "constraints.txt"
 OLDEST = (3, 11)
 EXTRAS = {"demo": [], "test": ["test"], "lab": ["lab"]}
-MORE_THAN_RUNTIME = "from importlib.util import find_spec; raise SystemExit(not any(map(find_spec, ['pytest', 'jupyterlab'])))"
+MORE_THAN_RUNTIME = (
+    "from importlib.util import find_spec; names = 'pytest jupyterlab'; "
+    "raise SystemExit(not any(map(find_spec, names.split())))"
+)
 COMPLETE = (
     "from importlib.util import find_spec; names = 'lora_nb torch torchvision diffusers transformers peft accelerate'; "
     "raise SystemExit(not all(map(find_spec, names.split())))"
@@ -114,7 +117,7 @@ def ensure_environment(extras, newest=False, venv=VENV):
         make_venv(venv)
     wanted = sorted({*extras, *(installed or ())})
     install(python, wanted, newest)
-    stamp = {"fingerprint": fingerprint(newest), "extras": wanted}
+    stamp = {"fingerprint": fingerprint(newest), "extras": wanted, "newest": newest}
     (venv / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
     return python
 
@@ -228,6 +231,8 @@ def in_words(seconds):
 
 def stopped(doing, code):
     """Say what to do after a step that failed, and return its exit code."""
+    if code == -9:
+        doing += " (killed from outside, perhaps for lack of memory)"
     if code not in (130, -2):
         print(
             "\nThe demo stopped at {}: the lines above say why. Run `python3 run.py demo` again to go on from there; "
