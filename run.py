@@ -68,6 +68,7 @@ def main(arguments):
             ).returncode
         if arguments[0] == "demo":
             refuse_arguments(arguments[1:])
+            say(overview(installed_extras(newest) is not None))
         elif arguments[0] == "test" and not newcomer_passes(newest):
             return 1
         python = ensure_environment(EXTRAS[arguments[0]], newest)
@@ -181,6 +182,14 @@ def install(python, extras, newest=False):
             "The installation failed; the lines above say why (no internet connection? a full disk?). "
             "Run the same line again: what is already there is kept."
         )
+
+
+def overview(is_set_up):
+    """What the demo is about to do, and how long that takes."""
+    steps = "{} steps in about {}".format(len(DEMO_STEPS), in_words(seconds_left(DEMO_STEPS, 0, 0)))
+    if is_set_up:
+        return "The demo: {}".format(steps)
+    return "The demo: first the set-up (3 to 15 minutes, mostly downloads), then {}".format(steps)
 
 
 def refuse_arguments(arguments):

@@ -211,6 +211,20 @@ def test_the_demo_says_which_step_is_at_work_and_what_to_do_when_it_fails(run, c
     assert "Run `python3 run.py demo` again to go on from there" in said.err
 
 
+def test_the_first_line_of_the_demo_says_how_long_all_of_it_takes(run, monkeypatch, capsys):
+    def ended(*_):
+        raise run.Trouble("enough")
+
+    monkeypatch.setattr(run, "ensure_environment", ended)
+    assert run.main(["demo"]) == 2
+    assert capsys.readouterr().out.strip() == (
+        "==> The demo: first the set-up (3 to 15 minutes, mostly downloads), then 6 steps in about "
+        + run.in_words(run.seconds_left(run.DEMO_STEPS, 0, 0))
+    )
+    assert run.main(["demo", "fast"]) == 2
+    assert "demo takes no arguments but --newest" in capsys.readouterr().err
+
+
 def test_what_is_left_follows_what_the_steps_took(run):
     steps = run.DEMO_STEPS
     ordinary = sum(seconds for _, seconds in run.DOING.values())
