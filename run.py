@@ -24,7 +24,10 @@ CONSTRAINTS = HOME / "constraints.txt"
 OLDEST = (3, 11)
 INTERRUPTED = 130
 EXTRAS = {"demo": [], "test": ["test"], "lab": ["lab"]}
-MORE_THAN_RUNTIME = "from importlib.util import find_spec; raise SystemExit(not any(map(find_spec, ['pytest', 'jupyterlab'])))"
+MORE_THAN_RUNTIME = (
+    "from importlib.util import find_spec; names = 'pytest jupyterlab'; "
+    "raise SystemExit(not any(map(find_spec, names.split())))"
+)
 COMPLETE = (
     "from importlib.util import find_spec; names = 'lora_nb torch torchvision diffusers transformers peft accelerate'; "
     "raise SystemExit(not all(map(find_spec, names.split())))"
@@ -66,6 +69,7 @@ def main(arguments):
             ).returncode
         if arguments[0] == "demo":
             refuse_arguments(arguments[1:])
+            say(overview(installed_extras(newest) is not None))
         elif arguments[0] == "test" and not newcomer_passes(newest):
             return 1
         python = ensure_environment(EXTRAS[arguments[0]], newest)
@@ -115,7 +119,7 @@ def ensure_environment(extras, newest=False, venv=VENV):
         make_venv(venv)
     wanted = sorted({*extras, *(installed or ())})
     install(python, wanted, newest)
-    stamp = {"fingerprint": fingerprint(newest), "extras": wanted}
+    stamp = {"fingerprint": fingerprint(newest), "extras": wanted, "newest": newest}
     (venv / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
     return python
 
@@ -181,6 +185,14 @@ def install(python, extras, newest=False):
         )
 
 
+def overview(is_set_up):
+    """What the demo is about to do, and how long that takes."""
+    steps = "{} steps in about {}".format(len(DEMO_STEPS), in_words(seconds_left(DEMO_STEPS, 0, 0)))
+    if is_set_up:
+        return "The demo: {}".format(steps)
+    return "The demo: first the set-up (3 to 15 minutes, mostly downloads), then {}".format(steps)
+
+
 def refuse_arguments(arguments):
     """Raise Trouble for arguments of demo."""
     if arguments:
@@ -229,6 +241,8 @@ def in_words(seconds):
 
 def stopped(doing, code):
     """Say what to do after a step that failed, and return its exit code."""
+    if code == -9:
+        doing += " (killed from outside, perhaps for lack of memory)"
     if code not in (130, -2):
         print(
             "\nThe demo stopped at {}: the lines above say why. Run `python3 run.py demo` again to go on from there; "

@@ -1,12 +1,17 @@
+import ast
 import json
 import os
 import re
 import subprocess
+import sys
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.markers import Marker
+from packaging.specifiers import SpecifierSet
 
 import colab_leg
 import lora_nb
@@ -30,6 +35,94 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 RANGES = names_and_ranges(PROJECT["dependencies"])
+# {module: distribution} where the names differ.
+DISTRIBUTIONS = {"PIL": "pillow", "IPython": "ipython", "google": ""}  # google.colab is Colab's own
+NOT_IMPORTED = {
+    "torchvision": "imagededup and the image processors of transformers need it",
+    "tensorboard": "torch.utils.tensorboard imports it",
+}
+
+
+def modules_imported(folder: Path) -> set[str]:
+    """Top names of everything outside the standard library that the modules in `folder` import, lazily too."""
+    names = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module)
+            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "import_module":
+                names |= {part.value for part in node.args if isinstance(part, ast.Constant)}
+    tops = {name.partition(".")[0] for name in names}
+    return tops - set(sys.stdlib_module_names) - {"lora_nb"}
+
+
+def pins() -> list[tuple[str, str, Marker | None]]:
+    """(name, version, marker) of each line of constraints.txt."""
+    lines = (HOME / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    found = []
+    for line in lines:
+        if not line.startswith("#"):
+            pin, _, marker = line.partition(" ; ")
+            name, _, version = pin.partition("==")
+            found.append((colab_leg.plain(name), version, Marker(marker) if marker else None))
+    return found
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
+    """httpx was imported, declared nowhere, and came with a test extra alone: the first command of README failed."""
+    imported = {DISTRIBUTIONS.get(name, name) for name in modules_imported(HOME / "lora_nb")} - {""}
+    imported = {colab_leg.plain(name) for name in imported}
+    extras = names_and_ranges(PROJECT["optional-dependencies"]["bitsandbytes"])
+    runtime, optional = {colab_leg.plain(name) for name in RANGES}, {colab_leg.plain(name) for name in extras}
+    assert imported - runtime - optional == set(), "imported in lora_nb/ and not in pyproject.toml"
+    assert runtime - imported == set(NOT_IMPORTED), "in pyproject.toml and not imported in lora_nb/"
+
+
+def test_the_constraints_are_versions_alone_and_within_the_ranges():
+    text = (HOME / "constraints.txt").read_text(encoding="utf-8")
+    assert "://" not in text and "index" not in text and " @ " not in text and "/root" not in text
+    everything = names_and_ranges(
+        PROJECT["dependencies"]
+        + PROJECT["optional-dependencies"]["test"]
+        + PROJECT["optional-dependencies"]["lab"]
+    )
+    for name, wanted in everything.items():
+        versions = [version for pinned, version, _ in pins() if pinned == colab_leg.plain(name)]
+        assert versions and all(version in SpecifierSet(wanted) for version in versions), name
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("system", ["Linux", "Darwin", "Windows"])
+def test_each_python_and_system_has_one_version_of_everything(python: str, system: str):
+    platform = {"Linux": "linux", "Darwin": "darwin", "Windows": "win32"}[system]
+    here = {
+        "python_version": python, "python_full_version": f"{python}.9", "platform_system": system,
+        "sys_platform": platform, "os_name": "nt" if system == "Windows" else "posix",
+    }  # fmt: skip
+    held = [name for name, _, marker in pins() if marker is None or marker.evaluate(here)]
+    assert len(held) == len(set(held))
+    wanted = {colab_leg.plain(name) for name in RANGES}
+    assert wanted <= set(held)
+
+
+def test_run_py_installed_what_the_constraints_say():
+    stamp = HOME / ".venv" / "lora_nb.json"
+    ours = Path(sys.prefix) == HOME / ".venv" and stamp.is_file()
+    if not ours or json.loads(stamp.read_text(encoding="utf-8")).get("newest"):
+        pytest.skip("only for the .venv of run.py without --newest")
+    wanted = {name: version for name, version, marker in pins() if marker is None or marker.evaluate()}
+    found = {colab_leg.plain(each.metadata["Name"]): each.version for each in metadata.distributions()}
+    other = {name: version for name, version in found.items() if wanted.get(name, version) != version}
+    assert {name: version for name, version in other.items() if name != "lora-nb"} == {}
+
+
+def test_colab_is_never_constrained():
+    said = [path.read_text(encoding="utf-8") for path in HOME.glob("notebooks/*.ipynb")]
+    assert not any(
+        "constraints.txt" in text for text in [*said, (HOME / "tests" / "colab_leg.py").read_text()]
+    )
 
 
 def test_the_colab_leg_sees_a_version_that_changed():

@@ -26,6 +26,7 @@ def run(tmp_path: Path):
     """run.py of a folder that holds nothing else but a list of packages."""
     (tmp_path / "run.py").write_bytes((HOME / "run.py").read_bytes())
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
+    (tmp_path / "constraints.txt").write_text("a==1\n")
     spec = importlib.util.spec_from_file_location("run", tmp_path / "run.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -38,7 +39,7 @@ def installed(run, some_venv: Path, monkeypatch) -> list[list[str]]:
     """The extras of every installation; nothing is downloaded, and .venv holds pip alone."""
     shutil.copytree(some_venv, run.VENV, symlinks=True)
     asked: list[list[str]] = []
-    monkeypatch.setattr(run, "install", lambda python, extras: asked.append(extras))
+    monkeypatch.setattr(run, "install", lambda python, extras, newest: asked.append(extras))
     return asked
 
 
@@ -56,11 +57,26 @@ def test_another_verb_adds_what_it_needs_and_keeps_the_rest(run, installed):
     assert installed == [[], ["test"], ["lab", "test"]]
 
 
-def test_a_changed_list_of_packages_installs_again(run, installed):
+def test_a_changed_list_of_packages_or_versions_installs_again(run, installed):
     run.ensure_environment([])
     (run.HOME / "pyproject.toml").write_text('[project]\nname = "y"\n')
     run.ensure_environment([])
-    assert installed == [[], []]
+    (run.HOME / "constraints.txt").write_text("a==2\n")
+    run.ensure_environment([])
+    run.ensure_environment([], newest=True)
+    run.ensure_environment([], newest=True)
+    assert installed == [[], [], [], []]
+
+
+@pytest.mark.parametrize("newest", [False, True])
+def test_the_versions_are_those_last_tested_or_the_newest(run, monkeypatch, newest):
+    lines = []
+    done = subprocess.CompletedProcess([], 0)
+    monkeypatch.setattr(run.subprocess, "run", lambda line, **_: lines.append(line) or done)
+    run.install(run.python_of(run.VENV), ["test"], newest)
+    constrained = lines[0][lines[0].index("-c") + 1 :][:1] if "-c" in lines[0] else []
+    assert constrained == ([] if newest else [str(run.CONSTRAINTS)])
+    assert ("--upgrade" in lines[0]) is newest and lines[0][-2:] == ["-e", ".[test]"]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +84,7 @@ def test_a_changed_list_of_packages_installs_again(run, installed):
 )
 def test_a_damaged_stamp_installs_again(run, installed, content):
     run.ensure_environment([])
-    run.STAMP.write_text(content)
+    (run.VENV / run.STAMP).write_text(content)
     run.ensure_environment([])
     assert installed == [[], []]
 
@@ -94,7 +110,7 @@ def test_an_installation_that_failed_is_not_taken_for_whole(run, some_venv: Path
     for _ in range(2):
         with pytest.raises(run.Trouble, match="The installation failed"):
             run.ensure_environment([])
-    assert not run.STAMP.exists()
+    assert not (run.VENV / run.STAMP).exists()
 
 
 @pytest.mark.parametrize("version", [(3, 9), (3, 10), (2, 7)])
@@ -130,10 +146,28 @@ def test_a_trouble_is_one_sentence(run, capsys, monkeypatch):
 
 
 def test_arguments_go_on_to_pytest_and_its_exit_code_comes_back(run, installed, monkeypatch):
-    monkeypatch.setattr(run, "ensure_environment", lambda extras: sys.executable)
+    monkeypatch.setattr(run, "ensure_environment", lambda extras, newest: sys.executable)
+    monkeypatch.setattr(run, "newcomer_passes", lambda newest: True)
     (run.HOME / "test_it.py").write_text("def test_good(): pass\ndef test_bad(): assert 0\n")
     assert run.main(["test", "-q", "-k", "good", "-p", "no:cacheprovider"]) == 0
-    assert run.main(["test", "-q", "-k", "bad", "-p", "no:cacheprovider"]) == 1
+    assert run.main(["test", "--newest", "-q", "-k", "bad", "-p", "no:cacheprovider"]) == 1
+
+
+def test_the_newcomers_check_comes_before_the_test_packages(run, installed, capsys, monkeypatch):
+    (run.HOME / "tests").mkdir()
+    (run.HOME / "tests" / "newcomer.py").write_text("raise SystemExit(3)")
+    monkeypatch.delenv("CI", raising=False)
+    assert run.main(["test"]) == 1 and installed == [[]]
+    (run.HOME / "tests" / "newcomer.py").write_text("import sys; print(sys.prefix)")
+    assert run.newcomer_passes(newest=False) and installed == [[]]
+    capsys.readouterr()
+    monkeypatch.setattr(run, "MORE_THAN_RUNTIME", "pass")
+    assert run.newcomer_passes(newest=False) and installed == [[]]
+    assert "newcomer's check is left out: .venv holds the test packages already" in capsys.readouterr().out
+    monkeypatch.setenv("CI", "true")
+    shutil.copytree(run.VENV, run.NEWCOMER_VENV, symlinks=True, ignore=shutil.ignore_patterns(run.STAMP))
+    assert run.newcomer_passes(newest=False) and installed == [[], []]
+    assert (run.NEWCOMER_VENV / run.STAMP).is_file()
 
 
 def test_a_missing_browser_is_said_and_not_installed_at_home(run, capsys, monkeypatch):
@@ -162,6 +196,49 @@ def test_the_demo_says_where_everything_is(run):
     assert (
         "demo-02.safetensors (and 1 more" in said and "grid.png" in said and str(project / "report") in said
     )
+
+
+def test_the_demo_says_which_step_is_at_work_and_what_to_do_when_it_fails(run, capfd, monkeypatch, tmp_path):
+    """A package of our name stands for the library: what is tried is what run.py says around it."""
+    (tmp_path / "lora_nb").mkdir()
+    (tmp_path / "lora_nb" / "__init__.py").touch()
+    (tmp_path / "lora_nb" / "__main__.py").write_text("import sys; sys.exit(3 * (sys.argv[1] == 'tag'))")
+    assert run.demo(Path(sys.executable), []) == 3
+    said = capfd.readouterr()
+    steps = [line for line in said.out.splitlines() if line.startswith("==> ")]
+    assert [line.partition(" (about")[0] for line in steps] == [
+        "==> step 1 of 6: copying the pictures in",
+        "==> step 2 of 6: setting damaged pictures and duplicates aside",
+        "==> step 3 of 6: tagging",
+    ]
+    assert all("left in all)" in line for line in steps)
+    assert "The demo stopped at step 3 of 6: tagging: the lines above say why" in said.err
+    assert "Run `python3 run.py demo` again to go on from there" in said.err
+
+
+def test_the_first_line_of_the_demo_says_how_long_all_of_it_takes(run, monkeypatch, capsys):
+    def ended(*_):
+        raise run.Trouble("enough")
+
+    monkeypatch.setattr(run, "ensure_environment", ended)
+    assert run.main(["demo"]) == 2
+    assert capsys.readouterr().out.strip() == (
+        "==> The demo: first the set-up (3 to 15 minutes, mostly downloads), then 6 steps in about "
+        + run.in_words(run.seconds_left(run.DEMO_STEPS, 0, 0))
+    )
+    assert run.main(["demo", "fast"]) == 2
+    assert "demo takes no arguments but --newest" in capsys.readouterr().err
+
+
+def test_what_is_left_follows_what_the_steps_took(run):
+    steps = run.DEMO_STEPS
+    ordinary = sum(seconds for _, seconds in run.DOING.values())
+    assert run.seconds_left(steps, 0, 0) == ordinary
+    early = run.DOING["import"][1] + run.DOING["curate"][1]
+    slow, fast = (run.seconds_left(steps[2:], early * pace, early) for pace in (3, 0.3))
+    assert fast < ordinary - early < slow
+    words = {5.2: "5 s", 30: "30 s", 61: "1 min", 98: "1 min 40 s", 240.4: "4 min", 0: "1 s"}
+    assert {seconds: run.in_words(seconds) for seconds in words} == words
 
 
 def test_every_demo_step_has_its_settings(run):
