@@ -30,8 +30,12 @@ def texts(number: int, seed: int = 1) -> list[tuple[str, str]]:
     while len(found) < number:
         names, words = chance.choice(list(WORDS.items()))
         name, words = chance.choice(names), words.split()
-        text = chance.choice((", ", " ", ",")).join(chance.choices(words, k=chance.choice((1, 2, 3, 6, 12, 20))))
-        text = chance.choice(("", "", "ohwx, ", "photo of ")) + (text.upper() if chance.random() < 0.1 else text)
+        text = chance.choice((", ", " ", ",")).join(
+            chance.choices(words, k=chance.choice((1, 2, 3, 6, 12, 20)))
+        )
+        text = chance.choice(("", "", "ohwx, ", "photo of ")) + (
+            text.upper() if chance.random() < 0.1 else text
+        )
         try:
             text.encode(name)
         except UnicodeEncodeError:
@@ -42,9 +46,9 @@ def texts(number: int, seed: int = 1) -> list[tuple[str, str]]:
 
 
 def test_no_text_is_read_as_something_else():
-    """Two thousand short texts in 20 encodings: none is misread, and of the longer ones most are read."""
+    """Six hundred short texts in 20 encodings: none is misread, and of the longer ones most are read."""
     wrong, read, longer = [], 0, 0
-    for text, name in texts(2000):
+    for text, name in texts(600):
         found = encodings.read(text.encode(name))
         if found and found.text != text:
             wrong.append((text, name, found))
@@ -52,7 +56,7 @@ def test_no_text_is_read_as_something_else():
             longer += 1
             read += found is not None
     assert wrong == []
-    assert read > 0.6 * longer > 50
+    assert read > 0.6 * longer > 15
 
 
 @pytest.mark.parametrize("name", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
@@ -113,5 +117,7 @@ def test_a_person_can_say_which_encoding_it_is_but_not_against_utf_8():
 def test_a_name_that_is_no_encoding_is_one_sentence():
     assert encodings.check("auto") == "auto" and encodings.check("Shift_JIS") == "Shift_JIS"
     for name in ("latin-99", "", "base64", "rot13", "a\0"):
-        with pytest.raises(ValueError, match="caption_encoding = .* is not an encoding: write auto, or its name"):
+        with pytest.raises(
+            ValueError, match="caption_encoding = .* is not an encoding: write auto, or its name"
+        ):
             encodings.check(name)
