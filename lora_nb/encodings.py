@@ -90,7 +90,9 @@ def _strictly(content: bytes, encoding: str) -> Text | None:
 
 def _is_unwritten(text: str) -> bool:
     """Whether the text holds control characters or code points that stand for nothing."""
-    return bool(CONTROL.search(text)) or any(unicodedata.category(c) in ("Cn", "Co", "Cs") for c in text)
+    return bool(CONTROL.search(text)) or (
+        not text.isascii() and any(unicodedata.category(c) in ("Cn", "Co", "Cs") for c in text)
+    )
 
 
 def _unicode(content: bytes) -> Text | None:
@@ -111,7 +113,7 @@ def _unmarked(content: bytes, encoding: str) -> Text | None:
 
 def _is_one_script(text: str) -> bool:
     """Whether each word of the text is written in one script; those of East Asia stand together."""
-    return all(len(_scripts(word)) <= 1 for word in _words(text))
+    return text.isascii() or all(len(_scripts(word)) <= 1 for word in _words(text))
 
 
 def _words(text: str) -> list[str]:
@@ -138,7 +140,7 @@ def _is_damaged_utf8(content: bytes) -> bool:
     """Whether most of what is not ASCII is UTF-8: one bad byte does not make it another encoding."""
     whole = content.decode(UTF8, errors="ignore")
     high = sum(byte > 127 for byte in content)
-    return 2 * sum(len(letter.encode()) for letter in whole if letter > "\x7f") > high
+    return sum(len(letter.encode()) for letter in whole if letter > "\x7f") > 0.6 * high
 
 
 def _guess(content: bytes) -> str:

@@ -74,9 +74,9 @@ def scan_pictures(config: DatasetConfig, tell: OnEvent, poll: Poll) -> Finished:
 
 def curate_pictures(config: CurateConfig, tell: OnEvent, poll: Poll) -> Finished:
     """Set unreadable pictures and duplicates aside."""
+    _with_pictures(scan(_dataset(config), verify=False), config)
     from lora_nb.curate import curate
 
-    _with_pictures(scan(_dataset(config), verify=False), config)
     report = curate(config, tell)
     _name_some(tell, "Unreadable", [(str(broken.path), broken.reason) for broken in report.broken])
     for cluster in report.clusters:
@@ -110,9 +110,9 @@ def restore_pictures(config: RestoreConfig, tell: OnEvent, poll: Poll) -> Finish
 
 def tag_pictures(config: TagConfig, tell: OnEvent, poll: Poll) -> Finished:
     """Write WD14 tags beside every picture."""
+    _folder(config)
     from lora_nb.tagger import tag_images
 
-    _dataset(config)
     report = tag_images(config, tell)
     _name_some(tell, "Failed", report.failed)
     return outcomes.of_captions("tagged", report, config.train_data_dir)
@@ -120,9 +120,9 @@ def tag_pictures(config: TagConfig, tell: OnEvent, poll: Poll) -> Finished:
 
 def caption_pictures(config: CaptionConfig, tell: OnEvent, poll: Poll) -> Finished:
     """Write a BLIP sentence beside every picture."""
+    _folder(config)
     from lora_nb.captioner import caption_images
 
-    _dataset(config)
     report = caption_images(config, tell)
     _name_some(tell, "Failed", report.failed)
     return outcomes.of_captions("captioned", report, config.train_data_dir)
@@ -172,9 +172,7 @@ def recode_captions(config: RecodeConfig, tell: OnEvent, poll: Poll) -> Finished
 
 def undo_step(config: DatasetConfig, tell: OnEvent, poll: Poll) -> Finished:
     """Take back what the last step changed in the captions."""
-    folders = project.folders_of_dataset(_dataset(config))
-    if not folders.dataset.is_dir():
-        raise ValueError(f"{config.train_data_dir} is not a folder: give the dataset folder")
+    folders = project.folders_of_dataset(_folder(config))
     undone = history.undo(folders.dataset)
     if undone is None:
         return Finished(
@@ -261,6 +259,14 @@ def _dataset(config: Any) -> Path:
             "train_data_dir is empty: give the dataset folder, e.g. --train_data_dir Loras/my_cat/dataset"
         )
     return Path(config.train_data_dir)
+
+
+def _folder(config: Any) -> Path:
+    if not _dataset(config).is_dir():
+        raise ValueError(
+            f"{config.train_data_dir} is not a folder: give the dataset folder, with the pictures"
+        )
+    return _dataset(config)
 
 
 def _with_pictures(found: Scan, config: Any) -> Scan:

@@ -109,3 +109,25 @@ def test_top_tags_read_sub_folders_and_pass_over_stray_text(tmp_path):
 )
 def test_the_trigger_word_is_taken_out_of_tags_and_sentences(text, trigger, without):
     assert captions.remove_trigger(text, trigger) == without
+
+
+@pytest.mark.parametrize(
+    ("text", "earlier", "trigger", "after"),
+    [
+        ("rexdog, hat", "rexdog", "rexxy", "rexxy, hat"),
+        ("rexdog, a photo of rexdog on grass", "rexdog", "rexxy", "rexxy, a photo of on grass"),
+        ("a, b, hat", "a, b", "b, c", "b, c, hat"),
+        ("hat, a cat on a mat", "cat", "rexxy", "rexxy, hat, a cat on a mat"),
+        ("hat", "rexdog", "rexxy", "rexxy, hat"),
+        ("rexdog, hat", "rexdog", "rexdog", "rexdog, hat"),
+        ("rexdog, hat", "", "rexxy", "rexxy, rexdog, hat"),
+        ("rexdog, hat", "rexdog", "", "rexdog, hat"),
+        ("Rex_Dog, hat", "rex dog", "rexxy", "rexxy, hat"),
+    ],
+)
+def test_the_earlier_trigger_goes_where_it_was_put(tmp_path, text, earlier, trigger, after):
+    image = tmp_path / "a.png"
+    captions.write_caption(image, text)
+    for _ in range(2):
+        captions.apply_trigger([image], TriggerConfig(trigger_word=trigger), earlier)
+        assert captions.read_caption(image) == after

@@ -46,9 +46,9 @@ def texts(number: int, seed: int = 1) -> list[tuple[str, str]]:
 
 
 def test_no_text_is_read_as_something_else():
-    """Two thousand short texts in 20 encodings: none is misread, and of the longer ones most are read."""
+    """Six hundred short texts in 20 encodings: none is misread, and of the longer ones most are read."""
     wrong, read, longer = [], 0, 0
-    for text, name in texts(2000):
+    for text, name in texts(600):
         found = encodings.read(text.encode(name))
         if found and found.text != text:
             wrong.append((text, name, found))
@@ -56,7 +56,7 @@ def test_no_text_is_read_as_something_else():
             longer += 1
             read += found is not None
     assert wrong == []
-    assert read > 0.6 * longer > 50
+    assert read > 0.6 * longer > 15
 
 
 @pytest.mark.parametrize("name", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])

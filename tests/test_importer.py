@@ -1,7 +1,10 @@
 """Zips and folders of pictures: imported safely, captions with them, nothing overwritten."""
 
+import ast
 import os
 import stat
+import subprocess
+import sys
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -9,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from lora_nb import history, settings
 from lora_nb.config import ImportConfig
 from lora_nb.events import Progress
 from lora_nb.importer import import_dataset
@@ -336,3 +340,132 @@ def test_progress_is_told(tmp_path, dataset):
     import_dataset(ImportConfig(str(source), str(dataset)), seen.append)
     assert [event.stage for event in seen] == ["Unpacking"] * 2 + ["Importing"] * 2
     assert seen[-1] == Progress("Importing", 2, 2)
+
+
+def texts(dataset):
+    return {
+        name: (dataset / name).read_text(encoding="utf-8").strip()
+        for name in tree(dataset)
+        if name.endswith(".txt")
+    }
+
+
+@pytest.fixture
+def filled(tmp_path, dataset):
+    """A dataset of three captioned pictures, one of them in a sub-folder."""
+    entries = [("a.png", RED), ("a.txt", b"red"), ("b.png", BLUE), ("b.txt", b"blue"), ("5_x/c.png", GREEN), ("5_x/c.txt", b"green")]  # fmt: skip
+    run(zipped(tmp_path / "first.zip", entries), dataset)
+    return dataset
+
+
+EDITED = [("a.txt", b"red, edited"), ("b.txt", b"blue\n"), ("c.txt", b"green, edited"), ("d.txt", b"nobody")]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_edited_captions_alone_are_compared_and_the_old_ones_kept(tmp_path, filled, packed):
+    source = tmp_path / "edited"
+    source.mkdir()
+    for name, content in EDITED:
+        (source / name).write_bytes(content)
+    before = texts(filled)
+    report = run(zipped(tmp_path / "e.zip", EDITED) if packed else source, filled)
+    assert texts(filled) == before
+    assert (report.equal, report.captions, report.added) == (1, 0, ())
+    assert report.different == (("a.txt", "red", "red, edited"), ("5_x/c.txt", "green", "green, edited"))
+    assert report.skipped == (("d.txt", "no picture of this name in the dataset"),)
+
+
+def test_edited_captions_alone_replace_the_old_ones_which_undo_brings_back(tmp_path, filled):
+    before = {name: (filled / name).read_bytes() for name in tree(filled)}
+    (filled / "b.txt").unlink()
+    report = run(zipped(tmp_path / "e.zip", EDITED), filled, existing="replace")
+    assert (report.equal, report.captions, len(report.different)) == (0, 1, 2)
+    assert texts(filled) == {"a.txt": "red, edited", "b.txt": "blue", "5_x/c.txt": "green, edited"}
+    assert history.undo(filled).restored == 3
+    assert {name: (filled / name).read_bytes() for name in tree(filled)} == {
+        name: content for name, content in before.items() if name != "b.txt"
+    }
+
+
+def test_pictures_imported_again_with_edited_captions_replace_those_if_asked(tmp_path, filled):
+    again = zipped(
+        tmp_path / "e.zip",
+        [("a.png", RED), ("a.txt", b"edited"), ("renamed.png", BLUE), ("renamed.txt", b"sky")],
+    )
+    report = run(again, filled)
+    assert texts(filled)["a.txt"] == "red" and len(report.different) == report.known == 2
+    run(again, filled, existing="replace")
+    assert texts(filled) == {"a.txt": "edited", "b.txt": "sky", "5_x/c.txt": "green"}
+
+
+def test_captions_find_their_picture_by_folder_and_name(tmp_path, filled):
+    run(zipped(tmp_path / "more.zip", [("10_y/c.png", picture("pink"))]), filled)
+    entries = [
+        ("c.txt", b"which?"),
+        ("dataset/10_y/c.txt", b"pink"),
+        ("A.TXT", b"capital"),
+        ("e\u0301.txt", b"x"),
+    ]
+    report = run(zipped(tmp_path / "e.zip", entries), filled, existing="replace")
+    assert texts(filled) == {"a.txt": "capital", "b.txt": "blue", "5_x/c.txt": "green", "10_y/c.txt": "pink"}
+    assert "several pictures are called so (10_y/c.png, 5_x/c.png)" in dict(report.skipped)["c.txt"]
+
+
+def test_captions_of_other_encodings_are_compared_by_what_they_say(tmp_path, filled):
+    (filled / "a.txt").write_bytes("Mädchen".encode("cp1252"))
+    entries = [("a.txt", "Mädchen".encode()), ("b.txt", "niña".encode("cp1252"))]
+    report = run(zipped(tmp_path / "e.zip", entries), filled, existing="replace")
+    assert report.equal == 1 and report.different == () and "encoding is not sure" in report.failed[0][1]
+    run(zipped(tmp_path / "f.zip", entries), filled, existing="replace", caption_encoding="cp1252")
+    assert (filled / "b.txt").read_bytes() == "niña\n".encode()
+
+
+def test_captions_that_belong_to_no_picture_are_one_sentence(tmp_path, filled):
+    with pytest.raises(
+        ValueError, match=r"holds no picture .* none of its 1 captions belongs to a picture .*d.txt"
+    ):
+        run(zipped(tmp_path / "e.zip", [("d.txt", b"x")]), filled)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of Unix")
+def test_what_cannot_be_read_in_a_folder_is_named(tmp_path, dataset):
+    source = tmp_path / "photos"
+    (source / "shut").mkdir(parents=True)
+    (source / "a.png").write_bytes(RED)
+    (source / "b.png").write_bytes(BLUE)
+    Path(os.fsdecode(os.fsencode(source) + b"/\xff.png")).write_bytes(GREEN)
+    os.mkfifo(source / "pipe.png")
+    (source / "b.png").chmod(0)
+    (source / "shut").chmod(0)
+    tmp_path.chmod(0o777)
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[3])\n"
+        "from lora_nb.importer import import_dataset; from lora_nb.config import ImportConfig\n"
+        "os.geteuid() or os.setuid(65534)  # nothing is shut to root\n"
+        "report = import_dataset(ImportConfig(sys.argv[1], sys.argv[2]))\n"
+        "print(ascii([dict(report.skipped), dict(report.renamed), dict(report.failed)]))"
+    )
+    place = tmp_path / "open" / "dataset"
+    place.parent.mkdir()
+    place.parent.chmod(0o777)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    line = [sys.executable, "-c", code, str(source), str(place), str(Path(__file__).parents[1])]
+    said = subprocess.run(line, capture_output=True, text=True, check=False)
+    (source / "shut").chmod(0o755)
+    assert said.stderr == ""
+    skipped, renamed, failed = ast.literal_eval(said.stdout)
+    assert skipped == {
+        "b.png": "it cannot be read: Permission denied",
+        "pipe.png": "not a file",
+        "shut": "a folder that cannot be read: Permission denied",
+    }
+    assert renamed == {"\\udcff.png": "picture.png"} or list(renamed) == ["\\udcff.png"]
+    assert sorted(failed) == ["b.png", "shut"]
+
+
+@pytest.mark.parametrize("amount", ["inf", "nan", "1e300", "-1"])
+def test_an_absurd_limit_is_one_sentence(amount):
+    limit = {setting.name: setting for setting in settings.settings_of(ImportConfig)}["max_gigabytes"]
+    with pytest.raises(ValueError, match="max_gigabytes = .* must be a number from 0.001 to 100000"):
+        settings.parse(limit, amount)
