@@ -13,13 +13,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_state import write_as_before
-from test_train import StopAt
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from lora_nb import events, state
 from lora_nb.config import TrainConfig
 from lora_nb.train import train
+from test_state import write_as_before
+from test_train import StopAt
 
 
 @pytest.fixture
@@ -118,7 +118,9 @@ def test_a_base_of_noise_prediction_at_zero_snr_is_refused(config, tiny_base, tm
     scheduler = json.loads(path.read_text()) | {"rescale_betas_zero_snr": True}
     path.write_text(json.dumps(scheduler))
     zero = replace(config, pretrained_model_name_or_path=str(tmp_path / "base"))
-    with pytest.raises(ValueError, match=r"base predicts epsilon .* zero SNR.*prediction_type = v_prediction"):
+    with pytest.raises(
+        ValueError, match=r"base predicts epsilon .* zero SNR.*prediction_type = v_prediction"
+    ):
         train(zero)
     path.write_text(json.dumps(scheduler | {"prediction_type": "v_prediction"}))
     assert train(replace(zero, max_train_epochs=1)).status == "done"
@@ -199,9 +201,7 @@ def test_the_plain_loss_is_told_beside_what_is_minimised(config):
         steps[name] = [event for event in told if isinstance(event, events.StepLog)]
         epoch = next(event for event in told if isinstance(event, events.EpochLog))
         assert epoch.plain == pytest.approx(sum(step.plain for step in steps[name]) / 3)
-    assert all(
-        (step.plain, step.plain_average) == (step.loss, step.loss_average) for step in steps["plain"]
-    )
+    assert all((step.plain, step.plain_average) == (step.loss, step.loss_average) for step in steps["plain"])
     assert all(step.plain > step.loss for step in steps["weighted"])
     assert steps["weighted"][0].plain == steps["plain"][0].loss == steps["kept"][0].plain
     assert all(step.plain < step.loss for step in steps["kept"][2:])
@@ -254,7 +254,9 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_starts(config, 
 
 def test_an_update_that_the_files_numbers_cannot_hold_is_not_written(config):
     """Finite in training, infinite in fp16."""
-    huge = replace(config, learning_rate=1e5, lr_scheduler="constant", max_train_steps=1, save_precision="fp16")
+    huge = replace(
+        config, learning_rate=1e5, lr_scheduler="constant", max_train_steps=1, save_precision="fp16"
+    )
     with pytest.raises(ValueError, match=r"cat-01.safetensors is not written: .* torch.float16 \(first in"):
         train(huge)
     assert not bytes_under(config, "output")
