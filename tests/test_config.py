@@ -42,6 +42,9 @@ def test_one_name_means_one_thing(kind):
         ),
         ({"rank": 0}, "rank = 0 is not usable: it must be a whole number from 1 to 256"),
         ({"lr_scheduler": "cosinee"}, "lr_scheduler = 'cosinee' is not usable: it must be one of constant"),
+        ({"source_date_epoch": -1}, "it must be a whole number from 0 to 32503679999 (or nothing)"),
+        ({"source_date_epoch": 10**18}, "it must be a whole number from 0 to 32503679999 (or nothing)"),
+        ({"seed": -2}, "seed = -2 is not usable: it must be a whole number from -1 to 4294967295"),
         ({"learning_rat": 1e-4}, 'did you mean "learning_rate"'),
     ],
 )

@@ -55,3 +55,20 @@ def test_losses_are_per_picture(batch):
     losses = diffusion.losses(latents, noise, torch.arange(5.0))
     assert losses[0] == 0 and losses.shape == (5,)
     assert losses[3].item() == pytest.approx(3 * ((latents[3] - noise[3]) ** 2).mean().item(), rel=1e-5)
+
+
+ZERO_SNR = {**SCHEDULE, "rescale_betas_zero_snr": True}
+
+
+def test_weights_are_finite_where_nothing_or_all_of_the_picture_is_left():
+    signal = torch.tensor([1.0, 0.5, 1e-9, 0.0])
+    assert diffusion.snr_weights(signal, 5.0, "epsilon").tolist() == [0, 1, 1, 1]
+    assert diffusion.snr_weights(signal, 5.0, "v_prediction").tolist() == pytest.approx([0, 0.5, 0, 0])
+
+
+def test_noise_cannot_be_predicted_at_zero_snr():
+    assert diffusion.alphas_cumprod(ZERO_SNR)[-1] == 0
+    with pytest.raises(ValueError, match="^mine predicts epsilon .* zero SNR"):
+        diffusion.check_schedule(ZERO_SNR, "epsilon", "mine")
+    diffusion.check_schedule(ZERO_SNR, "v_prediction", "mine")
+    diffusion.check_schedule(SCHEDULE, "epsilon", "mine")

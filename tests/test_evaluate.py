@@ -181,3 +181,14 @@ def test_labels_fit():
     assert drawn.width > 12 * 160 and drawn.height > 3 * 160
     huge = [[Image.new("RGB", (2048, 64), "red")]] * 20
     assert max(sheet.draw_sheet(huge, [""] * 20, [""], ["x"]).size) <= sheet.LONGEST_SIDE
+
+
+def test_an_open_seed_is_drawn_once_for_the_whole_grid_and_told(config):
+    told = []
+    finished = evaluate.grid(config(seed=-1, y_values=("STRENGTH", "1")), told.append)
+    (seed,) = [
+        int(e.text.split(" = ")[1].split()[0]) for e in told if isinstance(e, Notice) and "🎲" in e.text
+    ]
+    assert json.loads(Path(finished.files[1]).read_text())["seed"] == seed > 0
+    for path in cells_of(finished):
+        assert f"Seed: {seed}," in Image.open(path).info["parameters"]

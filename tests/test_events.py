@@ -23,7 +23,9 @@ EVENTS = [
     Progress("Downloading a/b", 3_000_000, 20_000_000, "B"),
     Notice("Grüße 📈\nzwei Zeilen", "warning"),
     StepLog(3, 100, 1, 0.12, 0.13, 5e-4, 1e-4, 2.5, math.inf),
+    StepLog(3, 100, 1, 0.12, 0.13, 5e-4, 1e-4, 2.5, 9.0, 0.2, 0.21),
     EpochLog(1, 60, 0.11),
+    EpochLog(1, 60, 0.11, 0.2),
     Saved("output/cat-01.safetensors", 1, 60),
     Drawn(("a.png", "b.png"), 1, 60, "grid"),
     Finished("done", "Done.", ("a", "b")),
@@ -80,3 +82,9 @@ def test_damaged_lines_are_passed_over_and_the_rest_is_read():
 
 def test_the_default_listener_does_nothing():
     assert silent(Notice("x")) is None
+
+
+def test_a_log_of_the_version_before_is_read():
+    line = '{"event": "StepLog", "step": 1, "total_steps": 9, "epoch": 1, "loss": 0.1, "loss_average": 0.1, "lr_unet": 0.0, "lr_text_encoder": 0.0, "steps_per_second": 1.0, "eta_seconds": 8.0}'
+    assert from_line(line).plain is None is from_line(line).plain_average
+    assert from_line('{"event": "EpochLog", "epoch": 1, "step": 9, "loss": 0.1}') == EpochLog(1, 9, 0.1)

@@ -115,3 +115,20 @@ def test_the_sweep_takes_what_it_was_asked_for_and_no_others(tmp_path: Path):
         ".cat.notes.tmp",
     ]
     files.sweep(tmp_path / "missing", lambda name: True)
+
+
+def test_a_folder_is_tried_before_it_is_needed(tmp_path: Path):
+    files.check_writable(tmp_path / "a" / "b", "cat.safetensors")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    (tmp_path / "file").write_text("mine")
+    for folder in (tmp_path / "file", tmp_path / "file" / "output"):
+        with pytest.raises(ValueError, match=f"^{folder} cannot be written: {tmp_path}/file is a file where"):
+            files.check_writable(folder, "cat.safetensors")
+    with pytest.raises(ValueError, match="shorter output_name"):
+        files.check_writable(tmp_path, "c" * 250)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux's /proc, which nobody may write")
+def test_a_folder_that_does_not_take_files_says_why():
+    with pytest.raises(ValueError, match="^/proc/self/task cannot be written: .*; allow writing there"):
+        files.check_writable(Path("/proc/self/task"), "cat.safetensors")

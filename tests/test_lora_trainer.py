@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from lora_nb import config, events, jobs, settings
 from lora_nb.forms import LoraTrainer, lora_trainer
 from lora_nb.forms.curve import Losses
 from lora_nb.forms.follow import Stopped
-from lora_nb.forms.train_panel import TrainPanel, in_words
+from lora_nb.forms.train_panel import TrainPanel, in_numbers, in_words
 from lora_nb.forms.train_steps import DEMO_RUN
 from test_dataset_maker import buttons, press, words
 
@@ -324,6 +325,18 @@ def test_damaged_lines_among_the_losses_are_passed_over(tmp_path):
     losses = Losses()
     losses.read(tmp_path / "metrics.jsonl")
     assert list(losses.steps) == [1, 2, 3]
+
+
+def test_the_plain_error_is_shown_where_it_is_another():
+    losses = Losses()
+    losses.add(events.StepLog(1, 9, 1, 0.1, 0.12, 1e-4, 1e-5, 9.0, 10.0, 0.1, 0.12))
+    assert "plain" not in losses.draw()
+    for step in (2, 3):
+        losses.add(events.StepLog(step, 9, 1, 0.1, 0.12, 1e-4, 1e-5, 9.0, 10.0, 0.2, 0.21))
+    assert losses.draw().count("<polyline") == 3 and "the average plain error" in losses.draw()
+    step = events.StepLog(2, 9, 1, 0.1, 0.12, 1e-4, 1e-5, 9.0, 10.0, 0.2, 0.21)
+    assert "loss 0.1000, average 0.1200 · plain error 0.2000, average 0.2100<" in in_numbers(step)
+    assert "plain" not in in_numbers(replace(step, plain=None, plain_average=None))
 
 
 def test_notices_samples_and_progress_reach_the_panel(tmp_path, make_pictures):

@@ -443,7 +443,7 @@ class TestReporter:
         ]
 
     def test_every_event_reaches_the_job(self, tmp_path: Path):
-        told = [Notice("x", "warning"), StepLog(1, 9, 1, 0.1, 0.1, 0, 0, 1, 8), EpochLog(1, 9, 0.1), Saved("a", 1, 9), Drawn(("b",), 1, 9)]  # fmt: skip
+        told = [Notice("x", "warning"), StepLog(1, 9, 1, 0.1, 0.1, 0, 0, 1, 8), StepLog(9, 9, 1, 0.1, 0.1, 0, 0, 1, 0, 0.3, 0.25), EpochLog(1, 9, 0.1), EpochLog(1, 9, 0.1, 0.2), Saved("a", 1, 9), Drawn(("b",), 1, 9)]  # fmt: skip
         stream = io.StringIO()
         with Reporter(stream, tmp_path / "job") as reporter:
             for event in told:
@@ -452,7 +452,9 @@ class TestReporter:
         assert stream.getvalue().splitlines() == [
             "Warning: x",
             "Step 1/9, epoch 1: loss 0.1000, 1.00 steps/s, 0:08 to go",
+            "Step 9/9, epoch 1: loss 0.1000 (plain error 0.2500), 1.00 steps/s, 0:00 to go",
             "Epoch 1 ends at step 9: mean loss 0.1000",
+            "Epoch 1 ends at step 9: mean loss 0.1000 (plain error 0.2000)",
             "Saved a",
             "Drew b",
         ]

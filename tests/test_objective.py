@@ -50,7 +50,7 @@ def test_the_loss_is_the_error_of_the_noise_and_the_change_without_the_trigger_w
     moved = answers(ours.base, noisy, batch, PLAIN) - answers(pure, noisy, batch, PLAIN)
     change = moved.square().mean((1, 2, 3)) * torch.tensor([1.0, 0.0, 1.0])  # the second never had the word
     assert change[0] > 0.01 and change[2] > 0.01
-    torch.testing.assert_close(ours.losses(batch), noise_error + 0.5 * change, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(ours.losses(batch).minimised, noise_error + 0.5 * change, atol=1e-4, rtol=1e-4)
 
 
 def test_a_fresh_update_has_changed_nothing_yet(tiny_base, batch):
@@ -68,3 +68,16 @@ def test_only_the_update_learns_from_the_change(tiny_base, batch, text_encoder_l
     models = (ours.base.unet, ours.base.text_encoder)
     touched = {id(p) for model in models for p in model.parameters() if p.grad is not None and p.grad.any()}
     assert touched == learning
+
+
+def test_the_plain_loss_is_what_is_minimised_when_nothing_weighs_or_adds_to_it(tiny_base, batch):
+    plain, _ = objective(tiny_base)
+    losses = plain.losses(batch)
+    assert torch.equal(losses.minimised, losses.plain) and not losses.plain.requires_grad
+    kept, _ = objective(tiny_base, diff_output_preservation=0.5)
+    assert torch.equal(kept.losses(batch).plain, losses.plain)
+    weighted, _ = objective(tiny_base)
+    object.__setattr__(weighted.config, "min_snr_gamma", 5.0)
+    weights = diffusion.snr_weights(weighted.signal[batch.timesteps], 5.0, "epsilon")
+    assert torch.equal(weighted.losses(batch).plain, losses.plain)
+    assert torch.equal(weighted.losses(batch).minimised, losses.plain * weights)

@@ -1,6 +1,7 @@
 """The plan of a run: the sentences, the exact steps, the captions, and what makes a run impossible."""
 
 import shutil
+import os
 from dataclasses import replace
 
 import pytest
@@ -158,3 +159,41 @@ def test_a_folder_without_its_weights_is_no_base(tiny_base, tmp_path, part):
     path.unlink()
     with pytest.raises(ValueError, match=f"{part} holds no weights"):
         check_base(str(folder))
+
+
+def test_a_layer_that_the_text_encoder_lacks_is_told(config):
+    assert plan_run(replace(config, clip_skip=3)).total_steps
+    with pytest.raises(ValueError, match=r"clip_skip = 4 .* text encoder has 3 layers, so at most 3"):
+        plan_run(replace(config, clip_skip=4))
+    with pytest.raises(ValueError, match="has 4 layers"):
+        plan_run(replace(config, pretrained_model_name_or_path="demo", clip_skip=12))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows' names are Unicode")
+@pytest.mark.parametrize("where", ["dataset", "subset", "output"])
+def test_a_folder_name_that_is_not_utf8_is_told(config, make_pictures, tmp_path, where):
+    strange = os.fsdecode(os.fsencode(tmp_path) + b"/4_caf\xe9")
+    if where == "output":
+        config = replace(config, output_dir=strange, output_name="cat")
+    else:
+        make_pictures(tmp_path.__class__(strange), 1)
+        config = replace(config, train_data_dir=strange if where == "dataset" else str(tmp_path))
+    with pytest.raises(ValueError, match=r"4_caf\\xe9.* not UTF-8") as caught:
+        plan_run(config)
+    str(caught.value).encode("utf-8")
+
+
+@pytest.mark.parametrize("name", ["cat", "my cat-2 (new)", "ねこ", "c.a.t", "nullify", "a" * 217])
+def test_usable_output_names(config, name):
+    assert resolve(replace(config, output_name=name)).output_name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a/b", "a\\b", "a:b", "<a>", 'a"b', "a|b", "a?", "a*", "a\nb", "a\x7f", ".a", "a.", "a ", "con", "NUL.x", "Com1", "a" * 218, "ね" * 73, "\udce9"],
+)  # fmt: skip
+def test_unusable_output_names(config, name):
+    with pytest.raises(ValueError, match="^output_name = .* is not usable: ") as caught:
+        resolve(replace(config, output_name=name))
+    str(caught.value).encode("utf-8")
+    assert "\n" not in str(caught.value) or "\n" in name

@@ -75,7 +75,7 @@ def test_options_left_out_are_the_defaults():
         ("cat --x 5", "--x is unknown"),
         ("cat --w wide", "--w: width"),
         ("cat --s 0", "from 1 to 200"),
-        ("cat --d -1", "--d: seed"),
+        ("cat --d -2", "--d: seed"),
     ],
 )
 def test_a_bad_option_is_named(text, said):
@@ -253,3 +253,17 @@ def test_strength_0_draws_the_bases_own_picture(tiny_base, lora_path, tmp_path):
 def test_no_prompt_is_an_error(tiny_base, tmp_path):
     with pytest.raises(ValueError, match="prompts is empty"):
         sample.sample(SampleConfig(pretrained_model_name_or_path=str(tiny_base), output_dir=str(tmp_path)))
+
+
+def test_an_open_seed_is_drawn_told_and_written(tiny_base, tmp_path):
+    told = []
+    config = SampleConfig(
+        pretrained_model_name_or_path=str(tiny_base), prompts=("a cat", "a dog", "a house --d -1", "red --d 5"),
+        output_dir=str(tmp_path / "out"), steps=2, seed=0,
+    )  # fmt: skip
+    finished = sample.sample(config, told.append)
+    drawn = [int(text.split(" = ")[1].split()[0]) for text in (e.text for e in told if isinstance(e, Notice))]
+    seeds = [
+        int(Image.open(path).info["parameters"].split("Seed: ")[1].split(",")[0]) for path in finished.files
+    ]
+    assert seeds == [drawn[0], drawn[0], drawn[1], 5] and len(set(seeds)) == 3 and min(seeds) > 0
