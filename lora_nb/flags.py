@@ -50,7 +50,8 @@ def _add_flag(group: Any, setting: Setting) -> None:
 
 def _metavar(setting: Setting) -> str:
     word = {"int": "N", "float": "X", "str": "TEXT", "bool": "true|false"}.get(setting.kind, "CHOICE")
-    return f"'{word}; ...'" if setting.many else word
+    between = "," if setting.commas else ";"
+    return f"'{word}{between} ...'" if setting.many else word
 
 
 def read_arguments(parser: Parser, cls: type[Config], arguments: list[str]) -> tuple[Config, Path | None]:

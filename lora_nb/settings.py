@@ -81,6 +81,11 @@ class Setting:
     separators: tuple[str, ...]
 
     @property
+    def commas(self) -> bool:
+        """Whether commas come between the parts of a list, and "..." around a part that holds one."""
+        return "," in "".join(self.separators)
+
+    @property
     def expected(self) -> str:
         """What a right value is, in words."""
         if self.choices:
@@ -133,7 +138,7 @@ def parse(setting: Setting, text: str) -> Any:
 
 
 def _split(setting: Setting, text: str) -> list[str]:
-    quoted = QUOTED if _takes_quotes(setting) else "(?!)"
+    quoted = QUOTED if setting.commas else "(?!)"
     bare = set(re.sub(quoted, "", text))
     between = next((each for each in setting.separators if bare & set(each)), setting.separators[0])
     part = re.compile(rf"\s*(?:({quoted})\s*(?=[{between}]|$)|([^{between}]*))(?:[{between}]|$)")
@@ -141,10 +146,6 @@ def _split(setting: Setting, text: str) -> list[str]:
         match[1][1:-1].replace('""', '"').strip() if match[1] else match[2].strip()
         for match in part.finditer(text)
     ]
-
-
-def _takes_quotes(setting: Setting) -> bool:
-    return "," in "".join(setting.separators)
 
 
 def _parse_one(setting: Setting, text: str) -> Any:
@@ -165,13 +166,13 @@ def show(setting: Setting, value: Any) -> str:
     if value is None:
         return ""
     if setting.many:
-        between = ", " if _takes_quotes(setting) else "; "
+        between = ", " if setting.commas else "; "
         return between.join(_quoted(setting, str(part)) for part in value)
     return str(value).lower() if setting.kind == "bool" else str(value)
 
 
 def _quoted(setting: Setting, part: str) -> str:
-    if _takes_quotes(setting) and set(part) & {*"".join(setting.separators), '"'}:
+    if setting.commas and set(part) & {*"".join(setting.separators), '"'}:
         return '"' + part.replace('"', '""') + '"'
     return part
 
@@ -235,7 +236,7 @@ def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
 
 def _read(setting: Setting, value: Any) -> Any:
     """The value in a file: a list may be one text where commas are its separators, as people write it."""
-    if setting.many and isinstance(value, str) and _takes_quotes(setting):
+    if setting.many and isinstance(value, str) and setting.commas:
         return parse(setting, value)
     return check(setting, value)
 

@@ -176,7 +176,8 @@ def test_dropout_is_out_of_the_way_where_nothing_is_trained(pipeline):
     assert torch.equal(torch.get_rng_state(), torch.manual_seed(5).get_state())
     first, second = (predict(pipeline.unet, pipeline.text_encoder) for _ in range(2))
     assert not torch.equal(first, second)
-    pipeline.unet.eval()
+    for model in (pipeline.unet, pipeline.text_encoder):
+        model.eval()
     still, again = (predict(pipeline.unet, pipeline.text_encoder) for _ in range(2))
     assert torch.equal(still, again)
 

@@ -65,6 +65,11 @@ class TestFlags:
             (["--rnk", "8"], 'unknown flag "--rnk"; did you mean --rank?'),
             (["--train-batch-size=2"], "did you mean --train_batch_size?"),
             (["--ran", "8"], "did you mean --rank?"),
+            (["--network_dim", "8"], "did you mean --rank?"),
+            (
+                ["--reg_data_dir=x"],
+                'unknown flag "--reg_data_dir=x"; sd-scripts has it and lora_nb has not: regularisation',
+            ),
             (["--xyz", "8"], "see train --help"),
             (["--rank"], "expected one argument"),
             (["--rank", "0"], "rank = 0 is not usable: it must be a whole number from 1 to 256"),
