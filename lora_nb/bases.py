@@ -13,6 +13,7 @@ SD15_FOLDER = Path(__file__).parent / "sd15"
 SINGLE_FILE_SUFFIXES = (".safetensors", ".ckpt")
 PARTS = ("tokenizer", "text_encoder", "unet", "vae")
 SD15_RESOLUTION = 512
+SD15_UNIT = 64
 ONLY_SD15 = "only the Stable Diffusion 1.5 family can be trained here"
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -61,6 +62,13 @@ def native_resolution(name: str) -> int:
     if "sample_size" not in unet or "block_out_channels" not in vae:
         return SD15_RESOLUTION
     return int(unet["sample_size"]) * 2 ** (len(vae["block_out_channels"]) - 1)
+
+
+def picture_unit(name: str) -> int:
+    """Pixels a picture's side is a multiple of (`models.picture_unit`); 64 where only the base's weights could tell."""
+    folder = DEMO_FOLDER if name == DEMO else Path(name).expanduser()
+    levels = [len(_component_json(name, folder, part).get("block_out_channels", ())) for part in ("unet", "vae")]
+    return 2 ** (sum(levels) - 2) if all(levels) else SD15_UNIT
 
 
 def _component_json(name: str, folder: Path, part: str) -> dict[str, Any]:

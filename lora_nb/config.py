@@ -112,9 +112,9 @@ class TrainConfig:
     num_repeats: int = setting(10, "times each picture is seen per epoch; pictures x repeats between 200 and 400 is a good start. A folder called N_name has its own", min=1, max=1000, group="Pictures")
     flip_aug: bool = setting(False, "mirror half of the pictures; not for anything asymmetric", group="Pictures")
     enable_bucket: bool = setting(True, "keep wide and tall pictures wide and tall instead of cropping all to a square", group="Pictures", advanced=True)
-    min_bucket_reso: int = setting(256, "shortest bucket side", min=8, max=4096, group="Pictures", advanced=True)
-    max_bucket_reso: int = setting(1024, "longest bucket side", min=8, max=4096, group="Pictures", advanced=True)
-    bucket_reso_steps: int = setting(64, "bucket sides are multiples of this", min=8, max=256, group="Pictures", advanced=True)
+    min_bucket_reso: int = setting(256, "shortest bucket side; below 512 px this default shrinks with the resolution", min=8, max=4096, group="Pictures", advanced=True)
+    max_bucket_reso: int = setting(1024, "longest bucket side; below 512 px this default shrinks with the resolution", min=8, max=4096, group="Pictures", advanced=True)
+    bucket_reso_steps: int = setting(64, "bucket sides are multiples of this, and of what the base can take (64 for SD 1.5)", min=8, max=256, group="Pictures", advanced=True)
     bucket_no_upscale: bool = setting(False, "never enlarge a small picture", group="Pictures", advanced=True)
 
     shuffle_caption: bool = setting(True, "new order of the tags each time (for tags, not for sentences)", group="Captions")

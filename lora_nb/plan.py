@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lora_nb import bases, events, project
-from lora_nb.buckets import Placement, count_batches, place
+from lora_nb.buckets import Placement, count_batches, fit, misfits, place
 from lora_nb.captions import remove_trigger
 from lora_nb.config import TrainConfig
 from lora_nb.images import ImageItem, scan
@@ -57,6 +57,8 @@ def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent =
     """The plan of a run. Raises ValueError when the folder, its pictures or its captions do not allow one."""
     config = resolve(config)
     resolution = config.resolution or bases.native_resolution(config.pretrained_model_name_or_path)
+    unit = bases.picture_unit(config.pretrained_model_name_or_path)
+    asked, config = config, fit(config, resolution, unit)
     found = _read_pictures(config, on_event)
     captions, warnings = _captions(config, found.items)
     if found.broken:
@@ -74,7 +76,7 @@ def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent =
     total = config.max_train_steps or config.max_train_epochs * steps_per_epoch
     epochs = -(-total // steps_per_epoch)
     lines = _step_math(config, found.items, steps_per_epoch, epochs, total)
-    warnings += _without_effect(config, captions)
+    warnings += misfits(asked, resolution, unit) + _without_effect(asked, captions)
     if total > MANY_STEPS:
         warnings.append(
             f"{total} steps is a great deal: most LoRAs are done within 2000. Fewer epochs or repeats?"

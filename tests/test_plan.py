@@ -42,6 +42,22 @@ def test_steps_are_exact_with_buckets_accumulation_processes_and_folders(config,
     assert plan_run(replace(config, **options, max_train_steps=7)).epochs == 2
 
 
+def test_buckets_work_on_a_small_base(config, make_pictures, tmp_path):
+    """The bounds that were used go into the config, and so into the file and into what makes two runs the same."""
+    make_pictures(tmp_path / "Loras" / "cat" / "dataset" / "1_tall", 1, size=(80, 200))
+    plan = plan_run(config)
+    assert plan.buckets[0] == (32, 96) and set(plan.buckets[1:]) == {(64, 64)} and plan.warnings == ()
+    fitted = (plan.config.min_bucket_reso, plan.config.max_bucket_reso, plan.config.bucket_reso_steps)
+    assert fitted == (32, 128, 8) and plan_run(plan.config).config == plan.config
+    assert plan_run(replace(config, resolution=512)).config == replace(resolve(config), resolution=512)
+    off = plan_run(replace(config, min_bucket_reso=100))
+    assert set(off.buckets) == {(64, 64)}
+    assert off.warnings == (
+        "min_bucket_reso = 100 is above the resolution 64: wide and tall pictures are cropped to a square; "
+        "half the resolution is usual",
+    )
+
+
 def test_empty_names_are_filled_in_from_the_project(config, tmp_path):
     resolved = resolve(config)
     assert resolved.output_name == "cat" and resolved.output_dir == str(tmp_path / "Loras" / "cat" / "output")
