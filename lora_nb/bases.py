@@ -67,7 +67,9 @@ def native_resolution(name: str) -> int:
 def picture_unit(name: str) -> int:
     """Pixels a picture's side is a multiple of (`models.picture_unit`); 64 where only the base's weights could tell."""
     folder = DEMO_FOLDER if name == DEMO else Path(name).expanduser()
-    levels = [len(_component_json(name, folder, part).get("block_out_channels", ())) for part in ("unet", "vae")]
+    levels = [
+        len(_component_json(name, folder, part).get("block_out_channels", ())) for part in ("unet", "vae")
+    ]
     return 2 ** (sum(levels) - 2) if all(levels) else SD15_UNIT
 
 

@@ -36,7 +36,7 @@ Batch = tuple[Sample, ...]
 
 
 def fit(config: TrainConfig, resolution: int, unit: int) -> TrainConfig:
-    """`config` with bucket bounds that suit `resolution`, and a step that suits a base whose sides are multiples of `unit`.
+    """`config` with bucket bounds that suit `resolution`, and a step that suits a base which takes multiples of `unit`.
 
     Below 512 px the defaults shrink with the resolution: kohya's would leave no bucket but the square. Bounds that a
     person set stand.
@@ -68,7 +68,8 @@ def misfits(config: TrainConfig, resolution: int, unit: int) -> list[str]:
     cases = [
         (
             config.enable_bucket and config.bucket_reso_steps % unit,
-            f"bucket_reso_steps = {config.bucket_reso_steps}: sides on this base are multiples of {unit}, so {step} is used",
+            f"bucket_reso_steps = {config.bucket_reso_steps}: sides on this base are multiples of {unit}, "
+            f"so {step} is used",
         ),
         (
             bounded and least > resolution,
@@ -76,8 +77,8 @@ def misfits(config: TrainConfig, resolution: int, unit: int) -> list[str]:
         ),
         (
             bounded and most < resolution,
-            f"max_bucket_reso = {most} is below the resolution {resolution}: wide and tall pictures are trained smaller "
-            "than square ones; twice the resolution is usual",
+            f"max_bucket_reso = {most} is below the resolution {resolution}: wide and tall pictures are trained "
+            "smaller than square ones; twice the resolution is usual",
         ),
         (
             bounded and least <= resolution <= most and len(make_buckets(resolution, least, most, step)) == 1,

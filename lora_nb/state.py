@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from lora_nb import files, settings
+from lora_nb.config import TrainConfig
 from lora_nb.plan import RunPlan
 
 # Settings that change neither the weights nor the metadata of a file.
@@ -74,12 +75,14 @@ def _fingerprint(plan: RunPlan) -> str:
 
 
 def differences(old: Identity, new: Identity) -> list[str]:
-    """What changed between two runs, in words; empty for the same run."""
+    """What changed between two runs, in words; empty for the same run. A setting that one lacks has its default."""
     names = sorted(set(old.settings) | set(new.settings))
+    default = settings.to_dict(TrainConfig())
+    before, after = ({**default, **identity.settings} for identity in (old, new))
     changed = [
         f"{name} {old.settings.get(name, 'empty')} -> {new.settings.get(name, 'empty')}"
         for name in names
-        if old.settings.get(name) != new.settings.get(name)
+        if before.get(name) != after.get(name)
     ]
     if old.dataset != new.dataset:
         changed.append("other pictures or captions")

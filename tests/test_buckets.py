@@ -99,7 +99,9 @@ def test_no_upscale_cuts_little_away():
     assert sum(cut) / len(cut) < 0.05
 
 
-@pytest.mark.parametrize(("resolution", "unit"), [(64, 16), (64, 8), (128, 16), (256, 64), (384, 64), (256, 8)])
+@pytest.mark.parametrize(
+    ("resolution", "unit"), [(64, 16), (64, 8), (128, 16), (256, 64), (384, 64), (256, 8)]
+)
 @pytest.mark.parametrize("no_upscale", [False, True])
 def test_buckets_follow_a_small_resolution(resolution, unit, no_upscale):
     """Below 512 px the default bounds would leave the square alone: a third of a portrait was lost."""

@@ -46,7 +46,7 @@ def test_buckets_work_on_a_small_base(config, make_pictures, tmp_path):
     """The bounds that were used go into the config, and so into the file and into what makes two runs the same."""
     make_pictures(tmp_path / "Loras" / "cat" / "dataset" / "1_tall", 1, size=(80, 200))
     plan = plan_run(config)
-    assert plan.buckets[0] == (32, 96) and set(plan.buckets[1:]) == {(64, 64)} and plan.warnings == ()
+    assert set(plan.buckets) == {(64, 64), (40, 96)} and plan.warnings == ()
     fitted = (plan.config.min_bucket_reso, plan.config.max_bucket_reso, plan.config.bucket_reso_steps)
     assert fitted == (32, 128, 8) and plan_run(plan.config).config == plan.config
     assert plan_run(replace(config, resolution=512)).config == replace(resolve(config), resolution=512)
@@ -122,3 +122,23 @@ def test_preservation_without_a_trigger_word_has_no_effect(config):
     assert "no effect: there is no trigger_word" in plan_run(replace(keeps, trigger_word="")).warnings[0]
     strange = plan_run(replace(keeps, trigger_word="sks"))
     assert strange.warnings == ("diff_output_preservation has no effect: no caption holds the trigger_word",)
+
+
+def test_preservation_is_told_with_its_class_word_and_its_text_encoder(config):
+    keeps = replace(config, diff_output_preservation=1.0)
+    assert plan_run(config).lines[-1].startswith("🎯")
+    assert plan_run(keeps).lines[-1] == (
+        "🧷 Preservation: without the trigger word, U-Net and text encoder, both trained, together answer "
+        "as the untrained base does."
+    )
+    named = replace(keeps, diff_output_preservation_class="1girl", text_encoder_lr=0.0)
+    assert plan_run(named).lines[-1] == (
+        '🧷 Preservation: with "1girl" in the place of the trigger word, the U-Net answers as the untrained base does.'
+    )
+    options = {"diff_output_preservation_class": "1girl", "diff_output_preservation_share": 0.5}
+    idle = " ".join(plan_run(replace(config, **options)).warnings)
+    assert "_class has no effect without" in idle and "_share has no effect without" in idle
+    same = plan_run(replace(keeps, diff_output_preservation_class="ohwx"))
+    assert same.warnings == (
+        "diff_output_preservation has no effect: it puts the trigger_word in its own place",
+    )
