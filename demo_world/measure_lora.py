@@ -1,12 +1,15 @@
 """The figures of a LoRA on the demo base: likeness to held-out truth, strength, trigger, over-training; and their pictures.
 
-python demo_world/measure_lora.py [--seeds 1 2 3] [--long]. Uses only what is in lora_nb/demo, through the library's own calls.
+python demo_world/measure_lora.py [--seeds 1 2 3] [--guidance 1 2 4] [--long]. Uses only what is in lora_nb/demo, through the
+library's own calls.
 
 Likeness is a cosine distance by the judge. `excess` is the mean distance of drawn pictures to the truth pictures above that
 of the truth pictures to one another: 0 for a picture that could be one of them. (The pictures of a style show different
 people, and so are far apart themselves.) `fall` is the share of the base's excess that is gone, `own` the distance of each
 picture to the truth picture whose tags were its prompt, `moved` that to the base's picture of the same prompt and seed,
-`diversity` that between the drawn pictures. `variety` and `memorisation` compare pixels.
+`diversity` that between the drawn pictures. `variety` and `memorisation` compare pixels. The judge is blind to scribbles and
+burnt colours: `tags` is the F1 of the tags found in the pictures (asked ones and the character's own), `burnt`, `colours` and
+`structure` compare them with truth pictures (looks.py); `noise loss` is that of held-out pictures.
 """
 
 import argparse
@@ -22,6 +25,7 @@ import torch
 from PIL import Image
 
 from judge import embed
+from looks import look, noise_loss, tags_found
 from lora_nb import captions, lora, settings
 from lora_nb.config import CurateConfig, ImportConfig, TagConfig, TrainConfig, TriggerConfig
 from lora_nb.curate import curate
@@ -46,38 +50,37 @@ STRENGTHS = (0.0, 0.5, 1.0)
 # What every picture of the set shows: without these tags the trigger word comes to mean it.
 ABSORBED = {
     "character": (
-        "solo",
-        "1girl",
-        "dark skin",
-        "long hair",
-        "outline",
-        "glasses",
-        "wavy hair",
-        "aqua hair",
-        "round eyewear",
+        "solo", "1girl", "dark skin", "long hair", "outline", "glasses", "wavy hair", "aqua hair", "round eyewear"
     ),
     "style": ("solo",),
-}
+}  # fmt: skip
+# Words that say nothing of a truth picture or that the base was not taught to draw.
+STYLE_WORDS = ("no lineart", "flat color", "cartoon")
 
 
 @dataclass(frozen=True)
 class Truth:
-    """Held-out pictures of what the LoRA shall learn: their embeddings (N, D), and prompts that ask for such pictures."""
+    """Held-out pictures (N, H, W, 3) of what the LoRA shall learn, their embeddings (N, D), tags and shorter captions."""
 
+    pictures: np.ndarray
     embeddings: np.ndarray
-    prompts: tuple[str, ...]
+    tags: tuple[str, ...]
+    captions: tuple[str, ...]
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        return self.captions[:PROMPTS]
 
 
 def read_truth(name: str) -> Truth:
-    """The held-out pictures beside an example set."""
+    """The held-out pictures beside an example set; their captions lack what the trigger word stands for."""
     with zipfile.ZipFile(DEMO / "examples" / f"{name}_truth.zip") as archive:
-        pictures = sorted(entry for entry in archive.namelist() if entry.endswith(".png"))
-        images = [np.array(Image.open(io.BytesIO(archive.read(entry))).convert("RGB")) for entry in pictures]
-        texts = [archive.read(entry.replace(".png", ".txt")).decode() for entry in pictures[:PROMPTS]]
-    absorbed = (*ABSORBED[name], "no lineart", "flat color", "cartoon")
-    return Truth(
-        embed(np.stack(images)), tuple(captions.remove_tags(text, absorbed).strip() for text in texts)
-    )
+        names = sorted(entry for entry in archive.namelist() if entry.endswith(".png"))
+        images = [Image.open(io.BytesIO(archive.read(entry))).convert("RGB") for entry in names]
+        tags = tuple(archive.read(entry.replace(".png", ".txt")).decode().strip() for entry in names)
+    small = np.stack([np.array(image.resize((64, 64), Image.Resampling.LANCZOS)) for image in images])
+    asked = tuple(captions.remove_tags(text, (*ABSORBED[name], *STYLE_WORDS)).strip() for text in tags)
+    return Truth(small, embed(np.stack([np.array(image) for image in images])), tags, asked)
 
 
 def prepare(name: str, folder: Path) -> Path:
@@ -107,11 +110,13 @@ def train_once(dataset: Path, seed: int, times: int = 1) -> Path:
     return Path(train(config).files[-1])
 
 
-def draw(base: BaseModel, texts: tuple[str, ...], strength: float, trigger: bool) -> np.ndarray:
+def draw(
+    base: BaseModel, texts: tuple[str, ...], strength: float, trigger: bool, guidance: float
+) -> np.ndarray:
     """Pictures (N, H, W, 3) of the texts, each with its own fixed seed."""
     lora.set_strength(base.unet, base.text_encoder, strength)
     prompts = [
-        Prompt(f"{TRIGGER}, {text}" if trigger else text, seed=1000 + i, steps=16, guidance=RUN.guidance)
+        Prompt(f"{TRIGGER}, {text}" if trigger else text, seed=1000 + i, steps=16, guidance=guidance)
         for i, text in enumerate(texts)
     ]
     return np.stack([np.array(picture) for picture in sample_images(base, prompts)])
@@ -160,9 +165,10 @@ def memorisation(pictures: np.ndarray, trained: np.ndarray) -> float:
     return float((small(pictures) @ small(trained).T).max(1).mean())
 
 
-def obedience(base: BaseModel) -> tuple[dict[str, float], np.ndarray]:
+def obedience(base: BaseModel, guidance: float) -> tuple[dict[str, float], np.ndarray]:
     """The share of CONTRARY tags that the tagger finds in pictures asked for them, how far these are apart, and they."""
-    pictures = draw(base, tuple(f"{tag}, smile, red background" for tag in CONTRARY), 1.0, trigger=True)
+    texts = tuple(f"{tag}, smile, red background" for tag in CONTRARY)
+    pictures = draw(base, texts, 1.0, trigger=True, guidance=guidance)
     tagger = Tagger()
     told = tagger.probabilities(pictures) > 0.35
     found = [told[row, tagger.names.index(tag)] for row, tag in enumerate(CONTRARY)]
@@ -176,33 +182,45 @@ def training_pictures(dataset: Path) -> np.ndarray:
     )
 
 
-def measure(file: Path, dataset: Path, truth: Truth) -> tuple[dict[str, dict], dict[str, np.ndarray]]:
+def measure(
+    file: Path, dataset: Path, truth: Truth, guidance: float
+) -> tuple[dict[str, dict], dict[str, np.ndarray]]:
     """Figures and pictures of one file, by condition."""
     base = load_base("demo")
     lora.apply(base.unet, base.text_encoder, read_lora(file))
-    drawn = {f"strength {s:g}": draw(base, truth.prompts, s, trigger=True) for s in STRENGTHS}
-    drawn |= {f"no trigger, strength {s:g}": draw(base, truth.prompts, s, trigger=False) for s in (0.0, 1.0)}
-    known = training_pictures(dataset)
+    drawn = {f"strength {s:g}": draw(base, truth.prompts, s, True, guidance) for s in STRENGTHS}
+    drawn |= {
+        f"no trigger, strength {s:g}": draw(base, truth.prompts, s, False, guidance) for s in (0.0, 1.0)
+    }
+    drawn["base, all tags"] = draw(base, truth.tags[:PROMPTS], 0.0, False, guidance)
+    known, tagger = training_pictures(dataset), Tagger()
     unit = {name: embed(pictures) for name, pictures in drawn.items()}
     figures = {}
     for name, pictures in drawn.items():
         start = unit["no trigger, strength 0" if name.startswith("no") else "strength 0"]
-        figures[name] = likeness(unit[name], start, truth) | {
+        figures[name] = likeness(unit[name], start, truth) | look(pictures, truth.pictures)
+        figures[name] |= {
+            "tags": tags_found(pictures, truth.tags[:PROMPTS], tagger),
             "variety": within(small(pictures)),
             "memorisation": memorisation(pictures, known),
         }
-    figures["contrary tags"], drawn["contrary tags"] = obedience(base)
+    figures["contrary tags"], drawn["contrary tags"] = obedience(base, guidance)
+    figures["noise loss"] = noise_losses(base, truth)
     return figures, drawn
 
 
-def contact_sheet(drawn: dict[str, np.ndarray], truth: str, path: Path) -> None:
+def noise_losses(base: BaseModel, truth: Truth) -> dict[str, float]:
+    """The loss on held-out pictures of the base, and of the LoRA at full strength."""
+    texts, told = tuple(f"{TRIGGER}, {text}" for text in truth.captions), {}
+    for strength in (0.0, 1.0):
+        lora.set_strength(base.unet, base.text_encoder, strength)
+        told[f"strength {strength:g}"] = noise_loss(base, truth.pictures, texts)
+    return told
+
+
+def contact_sheet(drawn: dict[str, np.ndarray], truth: Truth, path: Path) -> None:
     """One row a condition, truth last, enlarged twice."""
-    with zipfile.ZipFile(DEMO / "examples" / f"{truth}_truth.zip") as archive:
-        names = sorted(entry for entry in archive.namelist() if entry.endswith(".png"))[:8]
-        real = [
-            np.array(Image.open(io.BytesIO(archive.read(n))).convert("RGB").resize((64, 64))) for n in names
-        ]
-    rows = [np.concatenate(list(value[:8]), axis=1) for value in (*drawn.values(), np.stack(real))]
+    rows = [np.concatenate(list(value[:8]), axis=1) for value in (*drawn.values(), truth.pictures)]
     image = Image.fromarray(np.concatenate(rows, axis=0))
     large = image.resize((image.width * 2, image.height * 2), Image.Resampling.LANCZOS)
     large.quantize(256).save(path, optimize=True)
@@ -217,23 +235,34 @@ def mean_of(runs: list[dict[str, dict]]) -> dict[str, dict]:
 
 
 def rounded(figures: dict[str, dict]) -> dict[str, dict]:
-    """The same to three digits."""
-    return {name: {key: round(value, 3) for key, value in told.items()} for name, told in figures.items()}
+    """The same to four digits."""
+    return {name: {key: round(value, 4) for key, value in told.items()} for name, told in figures.items()}
 
 
-def measure_set(name: str, seeds: list[int], long: bool, folder: Path, out: Path) -> dict[str, dict]:
+def measure_set(name: str, chosen: argparse.Namespace, folder: Path) -> dict[str, dict]:
     """Train and measure one set, a run a seed and perhaps a long one; write a sheet of pictures for the first of each."""
     truth, dataset, told = read_truth(name), prepare(name, folder), {}
-    for times in (1, 10) if long else (1,):
-        for seed in seeds if times == 1 else seeds[:1]:
-            figures, drawn = measure(train_once(dataset, seed, times), dataset, truth)
-            if seed == seeds[0]:
-                contact_sheet(drawn, name, out / f"lora_{name}{'_long' if times > 1 else ''}.png")
-            label = f"seed {seed}" + (f", {times} x the steps" if times > 1 else "")
-            told[label] = rounded(figures)
-            print(name, label, json.dumps(told[label]), flush=True)
-    mean = mean_of([told[f"seed {seed}"] for seed in seeds])
-    return {"truth to truth": round(within(truth.embeddings), 3), "mean": rounded(mean), **told}
+    for times in (1, 10) if chosen.long else (1,):
+        for seed in chosen.seeds if times == 1 else chosen.seeds[:1]:
+            file = train_once(dataset, seed, times)
+            for guidance in chosen.guidance:
+                figures, drawn = measure(file, dataset, truth, guidance)
+                first = (seed, guidance) == (chosen.seeds[0], chosen.guidance[0])
+                if first:
+                    ending = "_long" if times > 1 else ""
+                    contact_sheet(drawn, truth, chosen.out / f"lora_{name}{ending}.png")
+                label = f"seed {seed}, guidance {guidance:g}" + (
+                    f", {times} x the steps" if times > 1 else ""
+                )
+                told[label] = rounded(figures)
+                print(name, label, json.dumps(told[label]), flush=True)
+    means = {
+        f"mean, guidance {g:g}": rounded(
+            mean_of([told[f"seed {seed}, guidance {g:g}"] for seed in chosen.seeds])
+        )
+        for g in chosen.guidance
+    }
+    return {"truth to truth": round(within(truth.embeddings), 3), **means, **told}
 
 
 def main() -> None:
@@ -246,15 +275,13 @@ def main() -> None:
     parser.add_argument(
         "--long", action="store_true", help="also a run of ten times the steps, with the first seed"
     )
+    parser.add_argument("--guidance", type=float, nargs="+", default=[RUN.guidance])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     with tempfile.TemporaryDirectory() as folder:
-        told = {
-            name: measure_set(name, chosen.seeds, chosen.long, Path(folder), chosen.out)
-            for name in chosen.sets
-        }
+        told = {name: measure_set(name, chosen, Path(folder)) for name in chosen.sets}
     (chosen.out / "lora_figures.json").write_text(json.dumps(told, indent=2) + "\n")
 
 

@@ -17,6 +17,7 @@ DIFFUSION = ("diffusion_pytorch_model", "diffusion_pytorch_model")
 # Names of the weight files without their ending: as .safetensors, as .bin.
 WEIGHTS = {"text_encoder": ("model", "pytorch_model"), "unet": DIFFUSION, "vae": DIFFUSION}
 SD15_RESOLUTION = 512
+SD15_UNIT = 64
 ONLY_SD15 = "only the Stable Diffusion 1.5 family can be trained here"
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -89,6 +90,15 @@ def refuse_clip_skip(clip_skip: int, layers: int) -> None:
         raise ValueError(
             f"clip_skip = {clip_skip} is not usable: this base's text encoder has {layers} layers, so at most {layers}"
         )
+
+
+def picture_unit(name: str) -> int:
+    """Pixels a picture's side is a multiple of (`models.picture_unit`); 64 where only the base's weights could tell."""
+    folder = DEMO_FOLDER if name == DEMO else Path(name).expanduser()
+    levels = [
+        len(_component_json(name, folder, part).get("block_out_channels", ())) for part in ("unet", "vae")
+    ]
+    return 2 ** (sum(levels) - 2) if all(levels) else SD15_UNIT
 
 
 def _component_json(name: str, folder: Path, part: str) -> dict[str, Any]:

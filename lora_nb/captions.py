@@ -163,6 +163,27 @@ def remove_trigger(text: str, trigger: str) -> str:
     return text
 
 
+def replace_trigger(text: str, trigger: str, word: str) -> str:
+    """`text` with `word` in the place of its first trigger word, the others left out; the same text when it holds none.
+
+    All of them are left out when `word` is empty or stands in the text already.
+    """
+    bare = remove_trigger(text, trigger)
+    if not word or bare == text or _whole_words([word]).search(bare):
+        return bare
+    named = _whole_words(split_tags(trigger)).sub(lambda _: word, text, count=1)
+    rest = [name for name in split_tags(trigger) if same_tag(name) != same_tag(word)]
+    return remove_trigger(named, join_tags(rest))
+
+
+def _whole_words(words: Iterable[str]) -> re.Pattern[str]:
+    """Any of the words in any case, with blanks and underscores alike."""
+    either = "|".join(
+        re.sub(r"\\ |_", "[ _]", re.escape(word)) for word in sorted(words, key=len, reverse=True)
+    )
+    return re.compile(rf"(?<!\w)(?:{either})(?!\w)", re.IGNORECASE)
+
+
 def merge_tags(old: str, new: str) -> str:
     """`old` as it is written, followed by the tags of `new` it lacks."""
     known = {same_tag(tag) for tag in split_tags(old)}

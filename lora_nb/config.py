@@ -130,9 +130,9 @@ class TrainConfig:
     num_repeats: int = setting(10, "times each picture is seen per epoch; pictures x repeats between 200 and 400 is a good start. A folder called N_name has its own", min=1, max=1000, group="Pictures")
     flip_aug: bool = setting(False, "mirror half of the pictures; not for anything asymmetric", group="Pictures")
     enable_bucket: bool = setting(True, "keep wide and tall pictures wide and tall instead of cropping all to a square", group="Pictures", advanced=True)
-    min_bucket_reso: int = setting(256, "shortest bucket side", min=8, max=4096, group="Pictures", advanced=True)
-    max_bucket_reso: int = setting(1024, "longest bucket side", min=8, max=4096, group="Pictures", advanced=True)
-    bucket_reso_steps: int = setting(64, "bucket sides are multiples of this", min=8, max=256, group="Pictures", advanced=True)
+    min_bucket_reso: int = setting(256, "shortest bucket side; below 512 px this default shrinks with the resolution", min=8, max=4096, group="Pictures", advanced=True)
+    max_bucket_reso: int = setting(1024, "longest bucket side; below 512 px this default shrinks with the resolution", min=8, max=4096, group="Pictures", advanced=True)
+    bucket_reso_steps: int = setting(64, "bucket sides are multiples of this, and of what the base can take (64 for SD 1.5)", min=8, max=256, group="Pictures", advanced=True)
     bucket_no_upscale: bool = setting(False, "never enlarge a small picture", group="Pictures", advanced=True)
 
     shuffle_caption: bool = setting(True, "new order of the tags each time (for tags, not for sentences)", group="Captions")
@@ -160,7 +160,9 @@ class TrainConfig:
     max_grad_norm: float = setting(1.0, "longest gradient; 0 does not clip", min=0, max=100, group="Learning", advanced=True)
     min_snr_gamma: float | None = setting(5.0, "evens out the noise levels (5 is usual; empty: off)", min=0.1, max=20, group="Learning")
     noise_offset: float = setting(0.0, "lets a base without it learn darker and brighter pictures (0.05 to 0.1)", min=0, max=1, group="Learning", advanced=True)
-    diff_output_preservation: float = setting(0.0, "above 0, the base stays as it is without the trigger word; 1 is usual. A step then takes more than twice as long", min=0, max=10, group="Learning")
+    diff_output_preservation: float = setting(0.0, "above 0, the base stays as it is without the trigger word; 1 is usual. A trained text encoder is held to it too: both together shall answer as the untrained base. A step then takes about twice as long, less with a smaller share", min=0, max=10, group="Learning")
+    diff_output_preservation_class: str = setting("", "what the trigger word is one of, e.g. 1girl or person: put in its place where the base shall stay as it is; empty: the word is left out there", group="Learning", advanced=True)
+    diff_output_preservation_share: float = setting(1.0, "share of the pictures that the base is held to; a smaller one is faster, and each then counts for more", min=0.05, max=1, group="Learning", advanced=True)
     seed: int = setting(42, "the same seed and settings give the same file; 0 or -1 draws a seed and says which", min=-1, max=2**32 - 1, group="Learning", advanced=True)
 
     rank: int = setting(16, "inner size of the update (kohya: network_dim)", min=1, max=256, group="LoRA", kohya="network_dim")

@@ -33,13 +33,17 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's worth of pictures: latents (scaled as the U-Net expects) and noise (B, C, h, w), timesteps (B,)."""
+    """One step's worth of pictures: latents (scaled as the U-Net expects) and noise (B, C, h, w), timesteps (B,).
+
+    `preserved` are the rows on which diff_output_preservation is taken.
+    """
 
     latents: Tensor
     noise: Tensor
     timesteps: Tensor
     captions: tuple[str, ...]
     samples: tuple[buckets.Sample, ...]
+    preserved: tuple[int, ...] = ()
 
 
 def encode_pictures(
@@ -96,6 +100,12 @@ def vary_caption(caption: str, config: TrainConfig, seed: int) -> str:
     return join_tags(kept + rest)
 
 
+def some_rows(count: int, share: float, seed: int) -> tuple[int, ...]:
+    """`share` of the rows 0 to count - 1, drawn from `seed`; over many seeds it is exactly that share."""
+    chance = random.Random(seed)
+    return tuple(sorted(chance.sample(range(count), int(count * share + chance.random()))))
+
+
 class EpochDataset(Dataset):
     """The batches of one epoch, by position."""
 
@@ -129,7 +139,9 @@ class EpochDataset(Dataset):
             vary_caption(self.plan.captions[s.image], config, dice(config.seed, self.epoch, s, "caption"))
             for s in samples
         )
-        return Batch(latents, noise, timesteps, captions, samples)
+        chosen = dice(config.seed, self.epoch, samples[0], "preserved")
+        preserved = some_rows(len(samples), config.diff_output_preservation_share, chosen)
+        return Batch(latents, noise, timesteps, captions, samples, preserved)
 
     def _draw(self, sample: buckets.Sample) -> tuple[Tensor, Tensor, Tensor]:
         """Latents (C, h, w), noise (C, h, w) and timestep () of one sample."""

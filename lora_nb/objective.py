@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lora_nb import diffusion, lora
-from lora_nb.captions import remove_trigger
+from lora_nb.captions import replace_trigger
 from lora_nb.config import TrainConfig
 from lora_nb.dataset import Batch
 from lora_nb.models import BaseModel, encode_prompts, fitting_length
@@ -49,17 +49,22 @@ class Objective:
     def changes(self, batch: Batch, noisy: Tensor, weights: Tensor) -> Tensor:
         """(B,) how far the update moves the prediction where the caption lacks its trigger word; 0 if it never had one.
 
-        ai-toolkit's differential output preservation: what regularisation pictures are for, without any.
+        ai-toolkit's differential output preservation: what regularisation pictures are for, without any. Taken on the
+        batch's preserved rows, which count for the others too.
         """
-        plain = [remove_trigger(caption, self.config.trigger_word) for caption in batch.captions]
-        rows = [row for row, caption in enumerate(batch.captions) if plain[row] != caption]
+        config = self.config
+        plain = [
+            replace_trigger(caption, config.trigger_word, config.diff_output_preservation_class)
+            for caption in batch.captions
+        ]
+        rows = [row for row in batch.preserved if plain[row] != batch.captions[row]]
         losses = torch.zeros_like(weights)
         if rows:
             seen = noisy[rows], batch.timesteps[rows], [plain[row] for row in rows]
             with torch.no_grad(), lora.switched_off(self.base.unet, self.base.text_encoder):
                 wanted = self.predict(*seen)
             losses[rows] = diffusion.losses(self.predict(*seen), wanted, weights[rows])
-        return losses
+        return losses / config.diff_output_preservation_share
 
     def predict(self, noisy: Tensor, timesteps: Tensor, captions: Sequence[str]) -> Tensor:
         """(B, C, h, w) what the U-Net makes of noisy latents."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lora_nb import bases, events, hub, project
-from lora_nb.buckets import Placement, count_batches, place
-from lora_nb.captions import caption_path, remove_trigger
+from lora_nb.buckets import Placement, count_batches, fit, misfits, place
+from lora_nb.captions import caption_path, replace_trigger, same_tag
 from lora_nb.config import TrainConfig
 from lora_nb.images import REPEATS, ImageItem, scan
 
@@ -57,6 +57,8 @@ def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent =
     config = resolve(config)
     bases.check_clip_skip(config.pretrained_model_name_or_path, config.clip_skip)
     resolution = config.resolution or bases.native_resolution(config.pretrained_model_name_or_path)
+    unit = bases.picture_unit(config.pretrained_model_name_or_path)
+    asked, config = config, fit(config, resolution, unit)
     found = _read_pictures(config, on_event)
     captions, warnings = _captions(config, found.items)
     if found.broken:
@@ -73,8 +75,8 @@ def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent =
     steps_per_epoch = -(-batches // (processes * config.gradient_accumulation_steps))
     total = config.max_train_steps or config.max_train_epochs * steps_per_epoch
     epochs = -(-total // steps_per_epoch)
-    lines = _step_math(config, found.items, steps_per_epoch, epochs, total)
-    warnings += _without_effect(config, captions)
+    lines = _step_math(config, found.items, steps_per_epoch, epochs, total) + _preservation(config)
+    warnings += misfits(asked, resolution, unit) + _without_effect(asked, captions)
     if total > MANY_STEPS:
         warnings.append(
             f"{total} steps is a great deal: most LoRAs are done within 2000. Fewer epochs or repeats?"
@@ -190,8 +192,30 @@ def _step_math(
     return lines
 
 
+def _preservation(config: TrainConfig) -> list[str]:
+    """What the base is held to, which differs with a trained text encoder."""
+    if not config.diff_output_preservation:
+        return []
+    word = config.diff_output_preservation_class
+    where = f'with "{word}" in the place of the trigger word' if word else "without the trigger word"
+    who = (
+        "U-Net and text encoder, both trained, together answer"
+        if config.text_encoder_lr
+        else "the U-Net answers"
+    )
+    return [f"🧷 Preservation: {where}, {who} as the untrained base does."]
+
+
 def _number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
+
+
+def _why_nothing_is_preserved(config: TrainConfig) -> str:
+    if not config.trigger_word:
+        return "there is no trigger_word"
+    if same_tag(config.diff_output_preservation_class) == same_tag(config.trigger_word):
+        return "it puts the trigger_word in its own place"
+    return "no caption holds the trigger_word"
 
 
 def _without_effect(config: TrainConfig, captions: Sequence[str]) -> list[str]:
@@ -200,6 +224,7 @@ def _without_effect(config: TrainConfig, captions: Sequence[str]) -> list[str]:
         name: getattr(config, name) != getattr(TrainConfig(), name)
         for name in ("lr_warmup_steps", "lr_scheduler_num_cycles", "lr_scheduler_power", "keep_tokens")
     }
+    class_word = config.diff_output_preservation_class
     cases = [
         (
             changed["lr_warmup_steps"] and config.lr_warmup_steps and config.lr_scheduler == "constant",
@@ -219,9 +244,18 @@ def _without_effect(config: TrainConfig, captions: Sequence[str]) -> list[str]:
         ),
         (
             config.diff_output_preservation
-            and all(remove_trigger(caption, config.trigger_word) == caption for caption in captions),
-            "diff_output_preservation has no effect: "
-            + ("no caption holds the trigger_word" if config.trigger_word else "there is no trigger_word"),
+            and all(
+                replace_trigger(caption, config.trigger_word, class_word) == caption for caption in captions
+            ),
+            "diff_output_preservation has no effect: " + _why_nothing_is_preserved(config),
+        ),
+        (
+            class_word and not config.diff_output_preservation,
+            "diff_output_preservation_class has no effect without diff_output_preservation",
+        ),
+        (
+            config.diff_output_preservation_share != 1 and not config.diff_output_preservation,
+            "diff_output_preservation_share has no effect without diff_output_preservation",
         ),
         (config.no_metadata and config.training_comment, "training_comment has no effect with no_metadata"),
     ]

@@ -65,6 +65,26 @@ def test_a_written_caption_is_read_back(tmp_path):
     assert (tmp_path / "a.b.caption").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "trigger", "word", "expected"),
+    [
+        ("ohwx, smile, red hair", "ohwx", "1girl", "1girl, smile, red hair"),
+        ("smile, OHWX_Cat, red hair", "ohwx cat", "cat", "smile, cat, red hair"),
+        ("a photo of ohwx on a sofa, ohwx smiles", "ohwx", "a dog", "a photo of a dog on a sofa, smiles"),
+        ("ohwx, xyz, smile", "ohwx, xyz", "1girl", "1girl, smile"),
+        ("xyz, smile", "ohwx, xyz", "1girl", "1girl, smile"),
+        ("ohwx, 1girl, smile", "ohwx", "1girl", "1girl, smile"),
+        ("photo of ohwx cat", "ohwx", "cat", "photo of cat"),
+        ("ohwx", "ohwx", "person", "person"),
+        ("ohwx, smile", "ohwx", "", "smile"),
+        ("smile, red hair", "ohwx", "1girl", "smile, red hair"),
+        ("ohwxy, smile", "ohwx", "1girl", "ohwxy, smile"),
+    ],
+)
+def test_a_class_word_takes_the_place_of_the_trigger_word(text, trigger, word, expected):
+    assert captions.replace_trigger(text, trigger, word) == expected
+
+
 def test_applying_a_trigger_counts_changes_and_is_idempotent(tmp_path):
     images = [tmp_path / name for name in ("a.jpg", "b.png", "c.webp")]
     captions.write_caption(images[0], "hat, white background")

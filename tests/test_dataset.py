@@ -11,7 +11,7 @@ from PIL import Image
 from lora_nb import events
 from lora_nb.buckets import Sample
 from lora_nb.config import TrainConfig
-from lora_nb.dataset import EpochDataset, dice, encode_pictures, load_batches, vary_caption
+from lora_nb.dataset import EpochDataset, dice, encode_pictures, load_batches, some_rows, vary_caption
 from lora_nb.models import load_base
 from lora_nb.plan import plan_run
 
@@ -73,6 +73,20 @@ def test_repeats_and_epochs_differ_in_everything_drawn(plan, encoded):
         for what in ("noise", "caption")
     }
     assert len(seeds) == 16
+
+
+def test_the_rows_that_are_preserved_depend_on_seed_and_epoch_alone(plan, encoded):
+    part = replace(plan, config=replace(plan.config, diff_output_preservation_share=0.5))
+    one, again, other = ([batch.preserved for batch in epoch(part, encoded, number)] for number in (1, 1, 2))
+    assert one == again != other
+    assert all(batch.preserved == tuple(range(len(batch.samples))) for batch in epoch(plan, encoded, 1))
+
+
+@pytest.mark.parametrize(("count", "share"), [(1, 0.25), (4, 0.25), (3, 0.5), (7, 1.0)])
+def test_over_many_seeds_each_row_is_preserved_as_often_as_its_share(count, share):
+    drawn = Counter(row for seed in range(4000) for row in some_rows(count, share, seed))
+    assert set(drawn) == set(range(count))
+    assert all(abs(times / 4000 - share) < 0.03 for times in drawn.values())
 
 
 def test_latents_are_the_encoded_picture_or_its_mirror_image(plan, encoded, tiny_base):

@@ -1,5 +1,7 @@
 """The loss of a batch, and what it asks to be left as it was."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -17,7 +19,12 @@ PLAIN = ("red circle", "blue square", "photo of cat")
 def batch():
     torch.manual_seed(0)
     return Batch(
-        torch.randn(3, 4, 16, 16), torch.randn(3, 4, 16, 16), torch.tensor([5, 400, 900]), CAPTIONS, ()
+        torch.randn(3, 4, 16, 16),
+        torch.randn(3, 4, 16, 16),
+        torch.tensor([5, 400, 900]),
+        CAPTIONS,
+        (),
+        (0, 1, 2),
     )
 
 
@@ -51,6 +58,33 @@ def test_the_loss_is_the_error_of_the_noise_and_the_change_without_the_trigger_w
     change = moved.square().mean((1, 2, 3)) * torch.tensor([1.0, 0.0, 1.0])  # the second never had the word
     assert change[0] > 0.01 and change[2] > 0.01
     torch.testing.assert_close(ours.losses(batch).minimised, noise_error + 0.5 * change, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_class_word_stands_where_the_trigger_word_was(tiny_base, batch):
+    ours, _ = objective(tiny_base, diff_output_preservation_class="person")
+    pure, noisy = load_base(str(tiny_base)), batch.noise
+    plain = ("person, red circle", "blue square", "photo of person cat")
+    moved = answers(ours.base, noisy, batch, plain) - answers(pure, noisy, batch, plain)
+    change = moved.square().mean((1, 2, 3)) * torch.tensor([1.0, 0.0, 1.0])
+    torch.testing.assert_close(ours.changes(batch, noisy, torch.ones(3)), change, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_share_of_the_rows_counts_for_all(tiny_base, batch):
+    whole = objective(tiny_base)[0].changes(batch, batch.noise, torch.ones(3))
+    ours, _ = objective(tiny_base, diff_output_preservation_share=0.5)
+    part = ours.changes(replace(batch, preserved=(1, 2)), batch.noise, torch.ones(3))
+    torch.testing.assert_close(part, whole * torch.tensor([0.0, 0.0, 2.0]), atol=1e-4, rtol=1e-4)
+    none = ours.changes(replace(batch, preserved=()), batch.noise, torch.ones(3))
+    assert torch.equal(none, torch.zeros(3))
+
+
+@torch.no_grad()
+def test_without_preservation_the_loss_knows_nothing_of_it(tiny_base, batch):
+    options = {"diff_output_preservation_class": "person", "diff_output_preservation_share": 0.5}
+    plain, other = objective(tiny_base)[0], objective(tiny_base, **options)[0]
+    assert torch.equal(plain.losses(batch), other.losses(replace(batch, preserved=())))
 
 
 def test_a_fresh_update_has_changed_nothing_yet(tiny_base, batch):

@@ -44,6 +44,22 @@ def test_steps_are_exact_with_buckets_accumulation_processes_and_folders(config,
     assert plan_run(replace(config, **options, max_train_steps=7)).epochs == 2
 
 
+def test_buckets_work_on_a_small_base(config, make_pictures, tmp_path):
+    """The bounds that were used go into the config, and so into the file and into what makes two runs the same."""
+    make_pictures(tmp_path / "Loras" / "cat" / "dataset" / "1_tall", 1, size=(80, 200))
+    plan = plan_run(config)
+    assert set(plan.buckets) == {(64, 64), (40, 96)} and plan.warnings == ()
+    fitted = (plan.config.min_bucket_reso, plan.config.max_bucket_reso, plan.config.bucket_reso_steps)
+    assert fitted == (32, 128, 8) and plan_run(plan.config).config == plan.config
+    assert plan_run(replace(config, resolution=512)).config == replace(resolve(config), resolution=512)
+    off = plan_run(replace(config, min_bucket_reso=100))
+    assert set(off.buckets) == {(64, 64)}
+    assert off.warnings == (
+        "min_bucket_reso = 100 is above the resolution 64: wide and tall pictures are cropped to a square; "
+        "half the resolution is usual",
+    )
+
+
 def test_empty_names_are_filled_in_from_the_project(config, tmp_path):
     resolved = resolve(config)
     assert resolved.output_name == "cat" and resolved.output_dir == str(tmp_path / "Loras" / "cat" / "output")
@@ -197,3 +213,23 @@ def test_unusable_output_names(config, name):
         resolve(replace(config, output_name=name))
     str(caught.value).encode("utf-8")
     assert "\n" not in str(caught.value) or "\n" in name
+
+
+def test_preservation_is_told_with_its_class_word_and_its_text_encoder(config):
+    keeps = replace(config, diff_output_preservation=1.0)
+    assert plan_run(config).lines[-1].startswith("🎯")
+    assert plan_run(keeps).lines[-1] == (
+        "🧷 Preservation: without the trigger word, U-Net and text encoder, both trained, together answer "
+        "as the untrained base does."
+    )
+    named = replace(keeps, diff_output_preservation_class="1girl", text_encoder_lr=0.0)
+    assert plan_run(named).lines[-1] == (
+        '🧷 Preservation: with "1girl" in the place of the trigger word, the U-Net answers as the untrained base does.'
+    )
+    options = {"diff_output_preservation_class": "1girl", "diff_output_preservation_share": 0.5}
+    idle = " ".join(plan_run(replace(config, **options)).warnings)
+    assert "_class has no effect without" in idle and "_share has no effect without" in idle
+    same = plan_run(replace(keeps, diff_output_preservation_class="ohwx"))
+    assert same.warnings == (
+        "diff_output_preservation has no effect: it puts the trigger_word in its own place",
+    )

@@ -145,3 +145,17 @@ def test_identity_tells_runs_apart(config, tmp_path):
     assert differences(same, identity_of(plan_run(config), "c", 2)) == ["another base model", "1 -> 2 GPUs"]
     (tmp_path / "dataset" / "00.txt").write_text("other words")
     assert differences(same, identity_of(plan_run(config), "b", 1)) == ["other pictures or captions"]
+
+
+def test_a_setting_that_an_older_state_lacks_has_its_default(config):
+    new = identity_of(plan_run(config), "b", 1)
+    lacking = {
+        name: value
+        for name, value in new.settings.items()
+        if not name.startswith("diff_output_preservation_")
+    }
+    assert len(lacking) == len(new.settings) - 2
+    older = replace(new, settings=lacking)
+    assert differences(older, new) == []
+    other = identity_of(plan_run(replace(config, diff_output_preservation_share=0.5)), "b", 1)
+    assert differences(older, other) == ["diff_output_preservation_share empty -> 0.5"]

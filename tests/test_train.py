@@ -128,14 +128,21 @@ def change(path, folder):
 
 def test_preservation_keeps_the_base_without_the_trigger_word_and_goes_on_exactly(config, tiny_base):
     changes, files = {}, {}
-    for name, strength in (("plain", 0.0), ("kept", 10.0), ("stopped", 10.0)):
-        run = elsewhere(replace(config, learning_rate=2e-3, diff_output_preservation=strength), name)
+    for name, strength, share in (
+        ("plain", 0.0, 1.0),
+        ("kept", 10.0, 1.0),
+        ("part", 10.0, 0.5),
+        ("stopped", 10.0, 0.5),
+    ):
+        options = {"diff_output_preservation": strength, "diff_output_preservation_share": share}
+        run = elsewhere(replace(config, learning_rate=2e-3, **options), name)
         if name == "stopped":
             assert train(run, poll=StopAt(stop=7)).status == "stopped"
         files[name] = Path(train(run).files[-1])
         changes[name] = change(files[name], tiny_base)
     assert changes["kept"] < changes["plain"] / 4, changes
-    assert files["kept"].read_bytes() == files["stopped"].read_bytes()
+    assert changes["part"] < changes["plain"] / 2, changes
+    assert files["part"].read_bytes() == files["stopped"].read_bytes()
 
 
 @pytest.mark.parametrize("seed", range(3))
