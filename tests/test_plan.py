@@ -1,7 +1,7 @@
 """The plan of a run: the sentences, the exact steps, the captions, and what makes a run impossible."""
 
-import shutil
 import os
+import shutil
 from dataclasses import replace
 
 import pytest
