@@ -255,7 +255,7 @@ def stopped(doing, code):
 
 
 def wait_for(line):
-    """The exit code of a command that ends by itself: Ctrl-C reaches it too, and it may have to save first."""
+    """The exit code of a command that ended by itself: Ctrl-C reaches it too, and it may have to save first."""
     interrupted = False
     with subprocess.Popen(line, cwd=str(HOME)) as process:
         while process.poll() is None:

@@ -117,7 +117,7 @@ def run(verb: Verb, given: Sequence[str]) -> int:
     poll = partial(jobs.take_requests, job_dir) if job_dir else frozenset
     log = noise.log_file(job_dir, shown="--verbose" in given)
     with (
-        interrupts.raised_on_ctrl_c(), noise.apart(log, explain) as screen, memory.watched(job_dir),
+        interrupts.raised_on_ctrl_c(), noise.apart(log, explain) as screen, memory.watched(job_dir if first else None),
         Reporter(screen, job_dir, quiet=not first) as reporter,
     ):  # fmt: skip
         tell = reporter.tell if first else silent_process

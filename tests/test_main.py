@@ -312,6 +312,13 @@ class TestNoise:
 
 
 class TestInterrupts:
+    @pytest.fixture(autouse=True)
+    def listening(self):
+        """What is started here hears Ctrl-C even where pytest itself runs in the background."""
+        former = signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+        signal.signal(signal.SIGINT, former)
+
     def test_the_first_ctrl_c_asks_and_a_later_one_interrupts(self, monkeypatch):
         monkeypatch.setattr("lora_nb.interrupts.SECOND_THOUGHT", 0.05)
         with stop_on_signals() as interrupted:
