@@ -168,7 +168,7 @@ def install(python, extras, newest=False):
     """Install lora_nb from this folder, with `extras`, so that edits take effect at once."""
     say(
         "Installing lora_nb and what it needs. The first time these are about {}; later it takes seconds.".format(
-            "2.5 GB to download, 6 GB on the disk, and 3 to 15 minutes"
+            "3 GB to download, 6 GB on the disk, and 3 to 15 minutes"
             if sys.platform == "linux"
             else "0.5 GB to download, 2 GB on the disk, and 2 to 10 minutes"
         )

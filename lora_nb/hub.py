@@ -81,9 +81,9 @@ def is_unanswered(error: BaseException) -> bool:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    while error is not None:  # not its context: a full disk may follow a connection that broke and came back
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
 
 
 def _first_line(error: BaseException) -> str:

@@ -107,13 +107,16 @@ def server() -> Iterator[str]:
 
 ASK = """
 import json, sys
-from lora_nb import hub, plan
+from lora_nb import hub
 hub.SECONDS_TO_ANSWER = float(sys.argv[2])
 events = []
 for name, *arguments in json.loads(sys.argv[1]):
     try:
         more = [hub.SECONDS_TO_ANSWER] if name in ("find_base", "check_base") else [events.append]
-        said = str(getattr(plan if name == "check_base" else hub, name)(*arguments, *more))
+        if name == "check_base":
+            from lora_nb.plan import check_base
+            check_base(*arguments, *more)
+        said = str(getattr(hub, name)(*arguments, *more)) if name != "check_base" else "None"
     except ValueError as error:
         said = "ValueError: " + str(error)
     print(json.dumps(said))
