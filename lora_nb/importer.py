@@ -34,8 +34,8 @@ CHUNK = 1 << 20
 class ImportReport:
     """What came in (names in the dataset), and what did not, as (name in the source, reason or new name).
 
-    Of `skipped`, `failed` could not be read, and `known` pictures were there before. Of the captions that were there
-    before, `equal` are the same in the source and `different` are not: (name in the dataset, its text, the source's).
+    `failed` of them could not be read; `known` pictures were there before. Of the captions that were there, `equal`
+    are the same in the source, `different` are not: (name in the dataset, its text, the source's).
     """
 
     added: tuple[str, ...]
@@ -77,22 +77,19 @@ class _Import:
 def import_dataset(config: ImportConfig, on_event: OnEvent = silent) -> ImportReport:
     """Copy the pictures of `config.source` and their captions into the dataset; no picture there is overwritten.
 
-    Folders of the source are flattened, except those called `N_name`. A source of captions alone gives them to the
-    pictures of the dataset with their names. Captions that are there already stay, or are replaced and kept for
-    `undo`, as `config.existing` says. Raises ValueError, with nothing imported, for a source that is unsafe, too
-    large, protected, empty, or neither a zip nor a folder.
+    Folders of the source are flattened, except those called `N_name`. Captions alone go to the pictures called like
+    them. Captions that are there already stay or, as `config.existing` says, are replaced and kept for `undo`.
+    Raises ValueError, with nothing imported, for a source that is unsafe, too large, protected or empty.
     """
     work = _start(config, on_event)
     with archive.contents(work.source, leave_out=work.dataset) as contents:
         work.skipped += contents.skipped
-        work.failed += [pair for pair in contents.skipped if "cannot be read" in pair[1]]
         _check_size(contents.entries, work)
         pictures = _sort_out(contents.entries, work)
         work.dataset.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".import-", dir=work.dataset.parent) as staging:
-            if pictures:
-                _place(_unpack(pictures, Path(staging), work), work)
-            else:
+            _place(_unpack(pictures, Path(staging), work), work)
+            if not pictures:
                 _place_captions(contents.entries, Path(staging), work)
     return ImportReport(
         tuple(work.added), work.given.written, tuple(work.skipped), tuple(work.renamed),
@@ -128,7 +125,8 @@ def _sort_out(entries: Sequence[Entry], work: _Import) -> list[_Picture]:
         elif entry.suffix not in {*IMAGE_EXTENSIONS, captions.CAPTION_EXTENSION}:
             work.skipped.append((entry.name, f"not a picture ({ENDINGS}) or a caption (txt)"))
     if not wanted and not texts:
-        raise ValueError(f"{work.source} holds no picture: it must hold {ENDINGS} files{_why(work)}")
+        named = "".join(f" ({name}: {reason})" for name, reason in work.skipped[:1])
+        raise ValueError(f"{work.source} holds no picture: it must hold {ENDINGS} files{named}")
     return [_Picture(entry, exact.get(entry.stem, near.get(entry.stem.casefold()))) for entry in wanted]
 
 
@@ -198,10 +196,6 @@ def _chunks(entry: Entry) -> Iterator[bytes]:
         raise _Unreadable(f"it cannot be read: {error.strerror or error}") from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
         raise _Unreadable(f"damaged in the source: {error}") from error
-
-
-def _why(work: _Import) -> str:
-    return f" ({work.failed[0][0]}: {work.failed[0][1]})" if work.failed else ""
 
 
 def _place(pictures: list[_Picture], work: _Import) -> None:

@@ -6,6 +6,7 @@ from lora_nb.events import Finished
 from lora_nb.importer import ImportReport
 
 DONE, NOTHING = "done", "nothing"
+LONGEST = 120  # characters of a caption in a sentence
 
 
 def of_import(report: ImportReport, config: ImportConfig) -> Finished:
@@ -20,6 +21,16 @@ def of_import(report: ImportReport, config: ImportConfig) -> Finished:
     there = f": its pictures are in {config.train_data_dir} already, or set aside" if report.known else ""
     words = f"Nothing of {config.source} was imported{there}."
     return Finished(NOTHING, f"{words}{_compared(report, replaced)}")
+
+
+def differences(report: ImportReport) -> list[tuple[str, str]]:
+    """(name, old -> new) of each caption that the source has otherwise."""
+    return [(name, f"{_excerpt(old)} -> {_excerpt(new)}") for name, old, new in report.different]
+
+
+def _excerpt(text: str) -> str:
+    line = " ".join(text.split())
+    return f'"{line[:LONGEST]}..."' if len(line) > LONGEST else f'"{line}"'
 
 
 def _nothing_imported(report: ImportReport, source: str) -> str:

@@ -22,12 +22,11 @@ from lora_nb.config import (
 )
 from lora_nb.events import Finished, Notice, OnEvent
 from lora_nb.history import Changes
-from lora_nb.images import Scan, scan
+from lora_nb.images import Scan, list_images, scan
 from lora_nb.interrupts import stop_on_signals
 
 Poll = Callable[[], frozenset[str]]
 MOST_NAMED = 20
-LONGEST = 120  # characters of a caption in a sentence
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,8 @@ def import_pictures(config: ImportConfig, tell: OnEvent, poll: Poll) -> Finished
     report = import_dataset(config, tell)
     _name_some(tell, "Skipped", report.skipped)
     _name_some(tell, "Renamed", report.renamed)
-    differing = [(name, f"{_excerpt(old)} -> {_excerpt(new)}") for name, old, new in report.different]
-    _name_some(tell, "Differs", differing)
+    _name_some(tell, "Differs", outcomes.differences(report))
     return outcomes.of_import(report, config)
-
-
-def _excerpt(text: str) -> str:
-    line = " ".join(text.split())
-    return f'"{line[:LONGEST]}..."' if len(line) > LONGEST else f'"{line}"'
 
 
 def scan_pictures(config: DatasetConfig, tell: OnEvent, poll: Poll) -> Finished:
@@ -74,7 +67,7 @@ def scan_pictures(config: DatasetConfig, tell: OnEvent, poll: Poll) -> Finished:
 
 def curate_pictures(config: CurateConfig, tell: OnEvent, poll: Poll) -> Finished:
     """Set unreadable pictures and duplicates aside."""
-    _with_pictures(scan(_dataset(config), verify=False), config)
+    _filled(config)
     from lora_nb.curate import curate
 
     report = curate(config, tell)
@@ -110,7 +103,7 @@ def restore_pictures(config: RestoreConfig, tell: OnEvent, poll: Poll) -> Finish
 
 def tag_pictures(config: TagConfig, tell: OnEvent, poll: Poll) -> Finished:
     """Write WD14 tags beside every picture."""
-    _folder(config)
+    _filled(config)
     from lora_nb.tagger import tag_images
 
     report = tag_images(config, tell)
@@ -120,7 +113,7 @@ def tag_pictures(config: TagConfig, tell: OnEvent, poll: Poll) -> Finished:
 
 def caption_pictures(config: CaptionConfig, tell: OnEvent, poll: Poll) -> Finished:
     """Write a BLIP sentence beside every picture."""
-    _folder(config)
+    _filled(config)
     from lora_nb.captioner import caption_images
 
     report = caption_images(config, tell)
@@ -267,6 +260,13 @@ def _folder(config: Any) -> Path:
             f"{config.train_data_dir} is not a folder: give the dataset folder, with the pictures"
         )
     return _dataset(config)
+
+
+def _filled(config: Any) -> None:
+    """Say at once, before a model is loaded, that there is no picture."""
+    places = (_folder(config), *_dataset(config).glob("*/"))
+    if not any(list_images(place) for place in places):
+        raise outcomes.no_pictures(config.train_data_dir)
 
 
 def _with_pictures(found: Scan, config: Any) -> Scan:

@@ -250,3 +250,24 @@ def test_an_uploaded_zip_and_uploaded_pictures_are_imported(maker, photos, make_
 
     asyncio.run(person())
     shutil.rmtree(maker.project.folders().base)
+
+
+def test_nothing_to_do_is_no_green_tick_and_a_key_of_ones_own_stays(maker):
+    folders = maker.project.folders()
+    folders.create()
+    Image.new("RGB", (64, 64)).save(folders.dataset / "a.png")
+    folders.handover.write_text('mine = "kept"\ntrigger_word = "rexdog"\n')
+
+    async def person():
+        await press(maker.project)
+        await maker.add_trigger()
+        assert maker.trigger.form.fields["trigger_word"].control.value == "rexdog"
+        maker.trigger.form.write(trigger_word="rexxy")
+        assert "1 of 1 captions changed" in await press(maker.trigger)
+        assert "lora-nb-good" in maker.trigger.panel.state.value
+        assert "0 of 1 captions changed" in await press(maker.trigger)
+        assert "lora-nb-good" not in maker.trigger.panel.state.value
+
+    asyncio.run(person())
+    assert 'mine = "kept"' in folders.handover.read_text()
+    assert handover(folders) == config.Handover("cat", "rexxy", "", 1, 1)
