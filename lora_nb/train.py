@@ -8,7 +8,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
 
-from lora_nb import checkpoints, events, files, project, seeds, state
+from lora_nb import bases, checkpoints, events, files, project, seeds, state
 from lora_nb.config import TrainConfig
 from lora_nb.diffusion import check_schedule
 from lora_nb.loop import Poll, Run
@@ -30,8 +30,9 @@ def train(
     """Train, or go on with, the run that `config` describes; the result says which files stand and that they work.
 
     `poll` is asked after every step for any of "stop", "save" and "sample", each returned once. A stopped run
-    leaves a state that the same call goes on from. Raises ValueError for what a person can mend, OSError when a
-    file cannot be written; both leave every finished file and the newest state in place.
+    leaves a state that the same call goes on from. Raises ValueError for what a person can mend (a loss that is no
+    number among it), OSError when a file cannot be written; both leave every finished file and the newest state in
+    place.
     """
     AcceleratorState._reset_state()  # a run before this one in the same process may have used another precision
     accelerator = Accelerator(
@@ -48,6 +49,7 @@ def train(
         tell(events.Notice(text, "warning"))
     base = _load(plan.config, accelerator, tell)
     check_schedule(base.scheduler_config, base.prediction_type, base.name)
+    bases.refuse_clip_skip(plan.config.clip_skip, base.text_encoder.config.num_hidden_layers)
     kept = find_state(plan, base, accelerator, tell)
     if kept is not None and kept.finished:
         return _already_done(plan)
