@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lora_nb import __version__, files, jobs
 from lora_nb.flags import build_parser, read_arguments
+from lora_nb.redact import redact
 from lora_nb.reporter import Reporter
 from lora_nb.verbs import VERBS, Verb, silent_process
 
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sentence = explain(error)
         if sentence:
             return _complain(sentence, job_dir, UNUSABLE)
-        traceback.print_exc()
+        print(redact(traceback.format_exc()), file=sys.stderr)
         return _complain(f"Unexpected {type(error).__name__}: {error}", job_dir, FAULT)
 
 
@@ -135,6 +136,7 @@ def is_first_process() -> bool:
 
 
 def _complain(sentence: str, job_dir: Path | None, code: int) -> int:
+    sentence = redact(sentence)
     if is_first_process():
         print(sentence, file=sys.stderr)
     if job_dir:

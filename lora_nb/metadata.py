@@ -14,6 +14,7 @@ from lora_nb import __version__, settings
 from lora_nb.captions import split_tags
 from lora_nb.config import TrainConfig
 from lora_nb.plan import RunPlan
+from lora_nb.redact import redact
 
 # Settings of sd-scripts that this trainer does not have, at the value that says so.
 ABSENT = {
@@ -82,7 +83,7 @@ def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
         **_modelspec(plan, facts),
         "lora_nb_settings": _settings(config),
     }
-    return {key: _text(value) for key, value in values.items()}
+    return {key: redact(_text(value)) for key, value in values.items()}
 
 
 def _settings(config: TrainConfig) -> dict:

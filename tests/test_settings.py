@@ -1,3 +1,4 @@
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -161,3 +162,26 @@ def test_a_missing_file_is_named(tmp_path: Path):
 def test_a_name_of_sd_scripts_or_a_misspelt_one_leads_to_ours(typed, meant):
     with pytest.raises(ValueError, match=f'unknown setting "{typed}"; did you mean "{meant}"'):
         from_dict(config.TrainConfig, {typed: 1})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (config.ImportConfig, "source", "https://me:hf_AbCdEfGh1234567890@huggingface.co/a.zip"),
+        (
+            config.TrainConfig,
+            "pretrained_model_name_or_path",
+            "https://civitai.com/m?token=AbCdEfGh1234567890",
+        ),
+        (config.TrainConfig, "sample_prompts", ["a cat", "hf_AbCdEfGh1234567890"]),
+        (config.TrainConfig, "rank", "hf_AbCdEfGh1234567890"),
+    ],
+)
+def test_a_token_is_refused_without_being_repeated_and_never_written(tmp_path: Path, kind, name, value):
+    with pytest.raises(ValueError) as wrong:
+        from_dict(kind, {name: value})
+    assert name in str(wrong.value) and "AbCdEfGh1234567890" not in str(wrong.value)
+    made = dataclasses.replace(kind(), **{name: tuple(value) if isinstance(value, list) else value})
+    with pytest.raises(ValueError, match="HF_TOKEN"):
+        save(made, tmp_path / "run.toml")
+    assert not list(tmp_path.iterdir())
