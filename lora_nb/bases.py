@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 DEMO = "demo"
+SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 DEMO_FOLDER = Path(__file__).parent / "demo" / "base"
 SD15_FOLDER = Path(__file__).parent / "sd15"
 SINGLE_FILE_SUFFIXES = (".safetensors", ".ckpt")

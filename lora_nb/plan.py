@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lora_nb import bases, events, project
+from lora_nb import bases, events, example, project
 from lora_nb.buckets import Placement, count_batches, place
 from lora_nb.captions import remove_trigger
 from lora_nb.config import TrainConfig
@@ -58,6 +58,7 @@ def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent =
     config = resolve(config)
     resolution = config.resolution or bases.native_resolution(config.pretrained_model_name_or_path)
     found = _read_pictures(config, on_event)
+    _check_base(config, found.items)
     captions, warnings = _captions(config, found.items)
     if found.broken:
         names = _some([broken.path.name for broken in found.broken])
@@ -102,6 +103,20 @@ def _read_pictures(config: TrainConfig, on_event: events.OnEvent):
     if not found.items:
         raise ValueError(f"{folder} holds no pictures that can be read (jpg, png, webp, bmp, avif)")
     return found
+
+
+def _check_base(config: TrainConfig, items: Sequence[ImageItem]) -> None:
+    """Raise ValueError where no base is named, or the demo base for a person's own pictures without a yes."""
+    base = config.pretrained_model_name_or_path.strip()
+    if not base:
+        raise ValueError(
+            f"pretrained_model_name_or_path is empty: give the base to train on, such as {bases.SD15} for photos"
+        )
+    if base == bases.DEMO and not config.allow_demo_base and not example.are_examples(i.path for i in items):
+        raise ValueError(
+            f'pretrained_model_name_or_path = "{base}" is the small base of the example pictures, and not all of these '
+            f"are among them: give a real base such as {bases.SD15}, or allow_demo_base = true to only try things out"
+        )
 
 
 def _captions(config: TrainConfig, items: Sequence[ImageItem]) -> tuple[tuple[str, ...], list[str]]:

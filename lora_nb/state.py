@@ -16,6 +16,7 @@ from lora_nb.plan import RunPlan
 
 # Settings that change neither the weights nor the metadata of a file.
 WITHOUT_INFLUENCE = {
+    "allow_demo_base",
     "train_data_dir",
     "output_dir",
     "output_name",
