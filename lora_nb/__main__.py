@@ -19,6 +19,7 @@ from lora_nb import __version__, files, interrupts, jobs, memory, noise
 from lora_nb.bases import first_line
 from lora_nb.events import Progress
 from lora_nb.flags import build_parser, read_arguments
+from lora_nb.redact import redact
 from lora_nb.reporter import Reporter
 from lora_nb.verbs import VERBS, Verb, silent_process
 
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _complain(sentence, job_dir, UNUSABLE)
         details = getattr(error, "__notes__", [])
         if not details:
-            traceback.print_exc()
+            print(redact(traceback.format_exc()), file=sys.stderr)
             details = [f"the details are in {job_dir / jobs.OUTPUT}"] if job_dir else []
         unexpected = f"Unexpected {type(error).__name__}: {first_line(error)}"
         return _complain("; ".join([unexpected, *details]), job_dir, FAULT)
@@ -170,6 +171,7 @@ def is_first_process() -> bool:
 
 
 def _complain(sentence: str, job_dir: Path | None, code: int) -> int:
+    sentence = redact(sentence)
     if is_first_process():
         print(sentence, file=sys.stderr)
     if job_dir:

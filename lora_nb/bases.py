@@ -9,6 +9,7 @@ from typing import Any
 from lora_nb import files
 
 DEMO = "demo"
+SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 DEMO_FOLDER = Path(__file__).parent / "demo" / "base"
 SD15_FOLDER = Path(__file__).parent / "sd15"
 SINGLE_FILE_SUFFIXES = (".safetensors", ".ckpt")

@@ -119,6 +119,7 @@ class TrainConfig:
     """One LoRA training run."""
 
     pretrained_model_name_or_path: str = setting("demo", 'Hugging Face id, diffusers folder, .safetensors/.ckpt file, or "demo" (small, built in)', group="Model")
+    allow_demo_base: bool = setting(False, 'yes, train on "demo" though these are not the example pictures: to try things out, its files are of no use elsewhere', group="Model")
     train_data_dir: str = setting("", "the dataset folder", group="Model", internal=True)
     output_dir: str = setting("", "folder the LoRA files go to", group="Model", internal=True)
     output_name: str = setting("", "name of the files; empty: the project's name", group="Model")

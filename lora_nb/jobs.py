@@ -23,6 +23,7 @@ import psutil
 from lora_nb import events as ev
 from lora_nb import files, memory, settings
 from lora_nb.project import Folders
+from lora_nb.redact import redact
 
 EVENTS, ERROR, OUTPUT, REQUESTS = "events.jsonl", "error.txt", "output.log", "requests"
 KILLED = -9
@@ -199,4 +200,4 @@ def _last_words(job: Job) -> str:
     except FileNotFoundError:
         lines = []
     said = [line.strip() for line in lines if line.strip()]
-    return said[-1][:300] if said else "it said nothing"
+    return redact(said[-1][:300]) if said else "it said nothing"

@@ -13,6 +13,7 @@ from lora_nb import __version__, bases, settings
 from lora_nb.captions import split_tags
 from lora_nb.config import TrainConfig
 from lora_nb.plan import RunPlan
+from lora_nb.redact import redact
 
 # Settings of sd-scripts that this trainer does not have, at the value that says so.
 ABSENT = {
@@ -90,7 +91,7 @@ def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
     }
     if config.no_metadata:
         values = {key: values[key] for key in MINIMUM}
-    return {key: _text(value) for key, value in (values | _modelspec(plan, facts)).items()}
+    return {key: redact(_text(value)) for key, value in (values | _modelspec(plan, facts)).items()}
 
 
 def _settings(config: TrainConfig) -> dict:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lora_nb import bases, events, hub, project
+from lora_nb import bases, events, example, hub, project
 from lora_nb.buckets import Placement, count_batches, fit, misfits, place
 from lora_nb.captions import caption_path, replace_trigger, same_tag
 from lora_nb.config import TrainConfig
@@ -60,6 +60,7 @@ def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent =
     unit = bases.picture_unit(config.pretrained_model_name_or_path)
     asked, config = config, fit(config, resolution, unit)
     found = _read_pictures(config, on_event)
+    _check_base(config, found.items)
     captions, warnings = _captions(config, found.items)
     if found.broken:
         names = _some([broken.path.name for broken in found.broken])
@@ -125,6 +126,20 @@ def _read_pictures(config: TrainConfig, on_event: events.OnEvent):
             f"UTF-8, or run `python -m lora_nb recode --train_data_dir {folder} --caption_encoding NAME`"
         )
     return found
+
+
+def _check_base(config: TrainConfig, items: Sequence[ImageItem]) -> None:
+    """Raise ValueError where no base is named, or the demo base for a person's own pictures without a yes."""
+    base = config.pretrained_model_name_or_path.strip()
+    if not base:
+        raise ValueError(
+            f"pretrained_model_name_or_path is empty: give the base to train on, such as {bases.SD15} for photos"
+        )
+    if base == bases.DEMO and not config.allow_demo_base and not example.are_examples(i.path for i in items):
+        raise ValueError(
+            f'pretrained_model_name_or_path = "{base}" is the small base of the example pictures, and not all of these '
+            f"are among them: give a real base such as {bases.SD15}, or allow_demo_base = true to only try things out"
+        )
 
 
 def _captions(config: TrainConfig, items: Sequence[ImageItem]) -> tuple[tuple[str, ...], list[str]]:

@@ -134,6 +134,40 @@ def project_folders(root: Path, name: str) -> Folders:
     return Folders(Path(root) / "Loras" / check_project_name(name))
 
 
+def existing(root: Path) -> list[str]:
+    """The names of the projects under `root` that have a dataset, the last one worked on first."""
+    found = sorted(Path(root).glob("Loras/*/dataset")) + sorted(Path(root).glob("Loras/*/*/dataset"))
+    bases = [path.parent for path in found if path.is_dir() and not _is_inside_a_project(path.parent)]
+    names = {base: base.relative_to(Path(root) / "Loras").as_posix() for base in bases}
+    usable = [base for base, name in names.items() if _is_usable(name)]
+    return [names[base] for base in sorted(usable, key=_last_work, reverse=True)]
+
+
+def _is_inside_a_project(base: Path) -> bool:
+    """Whether this is one of a project's own folders, such as a sub-folder "dataset" of its dataset."""
+    folders = Folders(base.parent)
+    own = (getattr(folders, name) for name, member in vars(Folders).items() if isinstance(member, property))
+    return folders.dataset.is_dir() and base in own
+
+
+def _is_usable(name: str) -> bool:
+    try:
+        return bool(check_project_name(name))
+    except ValueError:
+        return False
+
+
+def _last_work(base: Path) -> float:
+    """When something in a project changed last: a picture, a caption, a setting, a job, a result."""
+    folders = Folders(base)
+    places = [
+        folders.handover, folders.run, folders.dataset, folders.set_aside, folders.output, folders.samples,
+        folders.report, folders.state, folders.jobs, folders.metrics,
+        *(path for path in folders.dataset.iterdir() if path.is_dir()),
+    ]  # fmt: skip
+    return max(path.stat().st_mtime for path in places if path.exists())
+
+
 def folders_of_dataset(train_data_dir: Path) -> Folders:
     """The project a dataset folder belongs to: its parent."""
     return Folders(Path(train_data_dir).absolute().parent)

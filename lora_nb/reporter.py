@@ -7,6 +7,7 @@ from typing import Self, TextIO
 
 from lora_nb import jobs
 from lora_nb.events import Drawn, EpochLog, Event, Finished, Notice, Progress, Saved, StepLog, to_line
+from lora_nb.redact import redact
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_REDRAWS = 0.1
@@ -45,13 +46,13 @@ class Reporter:
         if self.quiet:
             return
         if self.log:
-            self.log.write(to_line(event) + "\n")
+            self.log.write(redact(to_line(event)) + "\n")
             self.log.flush()
         if isinstance(event, Progress | StepLog):
             self._advance(event)
         elif not (isinstance(event, Drawn) and event.kind == "cell"):
             self._end_line()
-            print(in_words(event), file=self.stream, flush=True)
+            print(redact(in_words(event)), file=self.stream, flush=True)
 
     def _advance(self, event: Progress | StepLog) -> None:
         done, total = (

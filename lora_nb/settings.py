@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 import tomli_w
 
 from lora_nb import files, kohya
+from lora_nb.redact import holds_secret, redact
 
 Config = TypeVar("Config")
 
@@ -189,7 +190,7 @@ def check(setting: Setting, value: Any) -> Any:
 
 
 def _check_one(setting: Setting, value: Any) -> Any:
-    wrong = ValueError(f"{setting.name} = {value!r} is not usable: it must be {setting.expected}")
+    wrong = ValueError(f"{setting.name} = {redact(repr(value))} is not usable: it must be {setting.expected}")
     if setting.choices:
         if value not in setting.choices or isinstance(value, bool):
             raise wrong
@@ -202,7 +203,18 @@ def _check_one(setting: Setting, value: Any) -> Any:
         raise wrong
     if (setting.min is not None and value < setting.min) or (setting.max is not None and value > setting.max):
         raise wrong
+    if setting.kind == "str":
+        _refuse_secret(setting.name, value)
     return value
+
+
+def _refuse_secret(name: str, text: str) -> None:
+    """Raise ValueError for a token or a password: settings are kept in files."""
+    if holds_secret(text):
+        raise ValueError(
+            f'{name} = "{redact(text)}" is not usable: it holds a token or a password, and settings are kept in files; '
+            "a Hugging Face token belongs into the environment variable HF_TOKEN (on Colab: into Secrets, the key)"
+        )
 
 
 def nearest(cls: type, name: str) -> str:
@@ -262,5 +274,8 @@ def load(cls: type[Config], path: Path) -> Config:
 
 
 def save(config: Any, path: Path) -> None:
-    """Write the config as TOML, whole or not at all."""
-    files.write_text(path, tomli_w.dumps(to_dict(config)))
+    """Write the config as TOML, whole or not at all. Raises ValueError for one that holds a token or a password."""
+    values = to_dict(config)
+    for name, value in values.items():
+        _refuse_secret(name, str(value))
+    files.write_text(path, tomli_w.dumps(values))

@@ -27,6 +27,7 @@ BLOCK = 1 << 20
 # Settings that change nothing of what is learnt. What the files are to say of themselves may be mended in the middle
 # of a run: those written from then on say it.
 WITHOUT_INFLUENCE = {
+    "allow_demo_base",
     "train_data_dir",
     "output_dir",
     "output_name",

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from lora_nb import bases
@@ -180,7 +181,7 @@ def made(lab, browser, tmp_path_factory) -> Path:
     notebook = Notebook(browser, address, "Dataset_Maker.ipynb")
     notebook.run("Set up").done()
     step = notebook.run("1. Your project")
-    step.press("Use this project")
+    step.press("Try it with the example pictures")
     step.see("everything lies in")
     step = notebook.run("2. Pictures in")
     step.press("Import the pictures")
@@ -203,7 +204,7 @@ def made(lab, browser, tmp_path_factory) -> Path:
     notebook.run("7. Hand over").see("20 pictures are ready")
     keep_picture(notebook, "dataset_maker")
     notebook.page.close()
-    return folder / "notebooks" / "Loras" / "my_character"
+    return folder / "notebooks" / "Loras" / "example"
 
 
 def keep_picture(notebook: Notebook, name: str) -> None:
@@ -263,6 +264,62 @@ def test_training_is_stopped_resumed_and_compared(lab, browser, made, tiny_base)
     step.fill("steps", "4")
     step.press("Draw")
     step.see(re.compile("Drew 1 picture"))
-    notebook.run("6. Your files").button("my_character-02.safetensors").wait_for()
+    notebook.run("6. Your files").button("example-02.safetensors").wait_for()
     keep_picture(notebook, "lora_trainer")
-    assert len(list((made / "output").glob("my_character-0?.safetensors"))) == 2
+    assert len(list((made / "output").glob("example-0?.safetensors"))) == 2
+
+
+PRESSED = [
+    """# @title Set up
+import sys
+sys.path.append("..")
+import asyncio, threading, time
+from lora_nb.forms.follow import pause
+from lora_nb.forms.presses import Presses
+from lora_nb.forms.step import Step""",
+    """# @title Step
+worked = []
+def here(): return threading.current_thread().name, id(asyncio.get_running_loop())
+async def work():
+    worked.append(here())
+    return f"pressed {len(worked)}"
+step = Step("Go", work, [], presses=Presses())
+home = here()
+step.show()""",
+    """# @title Wait
+begin = time.time()
+print("waits")
+while len(worked) < 4 and time.time() - begin < 60: await pause(0.1)
+print("answered", len(worked))""",
+    """# @title Block
+print("blocks")
+time.sleep(3)
+print("done with", len(worked))""",
+    """# @title Where
+print("home", home[0], "elsewhere", [place for place in worked if place != home])""",
+]
+
+
+def test_every_press_is_carried_out_in_the_loop_of_the_cells(lab, browser):
+    """While no cell runs, while one waits and while one blocks: JupyterLab delivers presses in another thread."""
+    address, folder = lab
+    cells = [nbformat.v4.new_code_cell(text) for text in PRESSED]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "notebooks" / "Presses.ipynb")
+    notebook = Notebook(browser, address, "Presses.ipynb")
+    notebook.run("Set up").done()
+    step = notebook.run("Step")
+    for number in (1, 2, 3):
+        step.press("Go")
+        step.see(f"pressed {number}")
+    waiting = notebook.run("Wait")
+    waiting.see("waits")
+    step.press("Go")
+    step.see("pressed 4")
+    waiting.see("answered 4")
+    blocking = notebook.run("Block")
+    blocking.see("blocks")
+    step.press("Go")
+    blocking.see("done with 4")
+    step.see("pressed 5")
+    notebook.run("Where").see("home MainThread elsewhere []")
+    notebook.page.close()

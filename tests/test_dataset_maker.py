@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+import threading
 import zipfile
 from datetime import UTC, datetime
 from html import unescape
@@ -12,9 +13,9 @@ import ipywidgets as W
 import pytest
 from PIL import Image, ImageFilter
 
-from lora_nb import config, jobs, settings
+from lora_nb import config, example, jobs, settings
 from lora_nb.forms import DatasetMaker
-from lora_nb.forms.review import EXAMPLE, handover
+from lora_nb.forms.review import handover
 from lora_nb.forms.step import Step
 from lora_nb.forms.uploads import Upload, uploaded
 from test_tagger import build
@@ -79,7 +80,7 @@ def test_from_a_zip_to_the_hand_over_by_buttons(maker, photos, tmp_path):
     async def person():
         assert "everything lies in" in await press(maker.project)
         await maker.import_pictures()
-        assert maker.importing.form.fields["source"].control.value == str(EXAMPLE)
+        assert maker.importing.form.fields["source"].control.value == "", "the example is not for everyone"
         maker.importing.form.write(source=str(photos))
         assert "Imported 5 pictures" in await press(maker.importing)
         await maker.clean()
@@ -136,6 +137,7 @@ def test_steps_whose_buttons_nobody_presses_are_done_as_they_stand(maker, tmp_pa
     """Run all, on the example that ships: nothing is filled in but the tagger, which is the test's."""
 
     async def run_all():
+        maker.project.example.click()
         await maker.import_pictures()
         await maker.clean()
         await maker.caption()
@@ -147,7 +149,7 @@ def test_steps_whose_buttons_nobody_presses_are_done_as_they_stand(maker, tmp_pa
     asyncio.run(run_all())
     known = handover(maker.project.folders())
     assert known.images == known.captioned > 15
-    assert (known.project, known.trigger_word, known.caption_kind) == ("cat", "ohwx", "tags")
+    assert (known.project, known.trigger_word, known.caption_kind) == ("example", "ohwx", "tags")
     assert [step.done for step in maker.steps] == [True] * 5
 
 
@@ -245,6 +247,8 @@ def test_an_uploaded_zip_and_uploaded_pictures_are_imported(maker, photos, make_
         files = [*loose, *(path.with_suffix(".txt") for path in loose)]
         give(maker.importing.upload, {path.name: path.read_bytes() for path in files})
         assert "Imported 2 pictures and 2 captions" in await press(maker.importing)
+        assert "7 pictures are in" in await press(maker.importing)
+        assert "No new pictures have arrived" in words(maker.importing.panel.notices)
         give(maker.importing.upload, {"a.zip": b"", "b.png": b""})
         assert "one .zip file, or pictures" in await press(maker.importing)
 
@@ -271,3 +275,115 @@ def test_nothing_to_do_is_no_green_tick_and_a_key_of_ones_own_stays(maker):
     asyncio.run(person())
     assert 'mine = "kept"' in folders.handover.read_text()
     assert handover(folders) == config.Handover("cat", "rexxy", "", 1, 1)
+
+
+def test_run_all_on_a_fresh_project_says_what_is_missing_and_brings_nothing_of_ours(maker, capsys):
+    maker.project.form.write(project="my_character")
+
+    async def run_all():
+        await maker.import_pictures()
+        await maker.clean()
+        await maker.caption()
+        await maker.add_trigger()
+        await maker.look_at_tags()
+        await maker.hand_over()
+
+    asyncio.run(run_all())
+    folders = maker.project.folders()
+    assert names(folders.dataset) == [] and not folders.handover.exists() and not folders.jobs.exists()
+    assert "No pictures have arrived. A file above 10 MB" in words(maker.importing.panel.state)
+    for shown in (maker.cleaning.panel, maker.captioning.panel, maker.trigger.panel, maker.tags, maker.end):
+        said = words(getattr(shown, "place", getattr(shown, "state", None)))
+        assert said.endswith("holds no pictures: import some in step 2") and "✅" not in said
+
+
+def test_the_example_comes_with_its_own_project_only(maker):
+    asyncio.run(press(maker.project))
+    assert maker.project.name() == "cat"
+
+    async def person():
+        await maker.import_pictures()
+        maker.project.example.click()
+        await maker.project.task
+
+    asyncio.run(person())
+    assert maker.project.name() == "example"
+    assert maker.importing.form.fields["source"].control.value == str(example.CHARACTER)
+
+
+def test_another_project_empties_the_forms_and_results_of_the_one_before(maker, make_pictures, tmp_path):
+    make_pictures(tmp_path / "Loras" / "cat" / "dataset", 2)
+    make_pictures(tmp_path / "Loras" / "dog" / "dataset", 1, captions=False)
+    settings.save(config.Handover("dog", "kitty", "tags", 1, 0), tmp_path / "Loras" / "dog" / "project.toml")
+
+    async def person():
+        await maker.import_pictures()
+        await maker.caption()
+        maker.captioning.kind.value = "sentences"
+        await maker.add_trigger()
+        await press(maker.trigger)
+        await maker.look_at_tags()
+        give(maker.importing.upload, {"a.png": b"1"})
+        maker.importing.form.write(source="somewhere.zip", subset="3_cat")
+        maker.project.form.write(project="dog")
+
+    asyncio.run(person())
+    assert maker.importing.form.read() == config.ImportConfig() and maker.importing.upload.take() is None
+    assert maker.captioning.kind.value == "tags"
+    assert maker.trigger.form.read().trigger_word == "kitty"
+    assert 'The captions begin with "kitty" now' in words(maker.trigger.present)
+    assert words(maker.trigger.panel.state) == words(maker.tags.place) == ""
+    assert not any(step.done or step.due for step in maker.steps[1:]), (
+        "nothing is done to the new one unasked"
+    )
+
+    asyncio.run(maker.hand_over())
+    assert "dog: everything lies in" in words(maker.project.panel.state)
+    assert names(maker.project.folders().dataset) == ["00.png"]
+
+
+def test_work_for_the_project_before_goes_on_and_is_told(maker, make_pictures, tmp_path):
+    make_pictures(tmp_path / "Loras" / "cat" / "dataset", 2)
+    make_pictures(tmp_path / "Loras" / "dog" / "dataset", 1)
+
+    async def person():
+        await maker.clean()
+        maker.cleaning.button.click()
+        while maker.cleaning.job is None:
+            await asyncio.sleep(0.02)
+        maker.project.form.write(project="dog")
+        assert maker.cleaning.works()
+        working = maker.cleaning.task
+        await maker.clean()
+        await working
+        assert "In the project before: " in words(maker.cleaning.panel.state)
+        assert maker.cleaning.due and not maker.cleaning.done
+        await maker.cleaning.settle()
+
+    asyncio.run(person())
+    assert maker.cleaning.done
+    assert [
+        len(list((tmp_path / "Loras" / name / "logs" / "jobs").iterdir())) for name in ("cat", "dog")
+    ] == [1, 1]
+
+
+def test_a_press_in_another_thread_is_carried_out_in_the_loop_of_the_cells(maker):
+    worked = []
+
+    async def work() -> str:
+        worked.append((threading.current_thread(), asyncio.get_running_loop()))
+        return "done"
+
+    async def elsewhere() -> None:
+        maker.project.button.click()
+
+    async def cell():
+        maker.project.work = work
+        maker.choose_project()
+        for expected in (1, 2, 3):
+            await asyncio.to_thread(asyncio.run, elsewhere())
+            while len(worked) < expected or maker.project.works():
+                await asyncio.sleep(0.01)
+        assert set(worked) == {(threading.main_thread(), asyncio.get_running_loop())}
+
+    asyncio.run(asyncio.wait_for(cell(), 30))

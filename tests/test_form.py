@@ -95,6 +95,26 @@ def test_a_wrong_value_is_one_sentence_beside_its_field_and_goes_when_mended(nam
     assert form.message.value == ""
 
 
+def test_a_token_is_taken_out_of_the_form_and_of_the_sentence_about_it():
+    form = Form(Every())
+    control(form, "word").value = "https://me:hf_AbCdEfGh1234567890@huggingface.co/a.zip"
+    assert control(form, "word").value == "https://***@huggingface.co/a.zip"
+    assert "HF_TOKEN" in form.fields["word"].note.value
+    with pytest.raises(ValueError, match="a token or a password"):
+        form.read()
+    control(form, "word").value = "cat"
+    assert form.read() == Every()
+
+
+def test_reset_is_the_form_as_it_was_made():
+    form = Form(Every(word="bird"))
+    form.write(word="horse", gamma=None, place="there")
+    control(form, "number").value = 12
+    form.reset()
+    assert form.read() == Every(word="bird")
+    assert "lora-nb-error" not in form.fields["number"].note.value
+
+
 def test_settings_that_do_not_go_together_are_named_under_the_form():
     form = Form(Every())
     control(form, "word").value = "dog"

@@ -56,6 +56,17 @@ def test_a_job_runs_tells_and_is_found_again_by_another_kernel(folders, make_pic
     assert len(list(folders.dataset.glob("*.png"))) == 3
 
 
+def test_a_token_is_refused_before_anything_is_written(folders):
+    source = "https://me:hf_AbCdEfGh1234567890@huggingface.co/a.zip"
+    with pytest.raises(ValueError, match="HF_TOKEN"):
+        jobs.start("import", ImportConfig(source=source, train_data_dir=str(folders.dataset)), folders)
+    assert not [path for path in folders.base.rglob("*") if path.is_file()]
+    job = jobs.Job(folders.jobs, "import", 0, 0.0)
+    folders.jobs.mkdir(parents=True, exist_ok=True)
+    (folders.jobs / jobs.OUTPUT).write_text(f"cannot get {source}\n")
+    assert "https://***@huggingface.co/a.zip" in jobs.last_error(job)
+
+
 def test_a_failure_is_one_sentence(folders):
     job = jobs.start("scan", DatasetConfig(str(folders.base / "nothing")), folders)
     wait(job)

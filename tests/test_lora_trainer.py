@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lora_nb import config, events, jobs, settings
+from lora_nb import bases, config, events, jobs, settings
 from lora_nb.forms import LoraTrainer, lora_trainer
 from lora_nb.forms.curve import Losses
 from lora_nb.forms.follow import Stopped
@@ -119,6 +119,56 @@ def test_another_project_makes_the_forms_forget(trainer, make_pictures):
     asyncio.run(person())
     run = trainer.settings.config()
     assert (run.rank, run.trigger_word, run.output_name) == (16, "", "dog")
+    assert "ohwx, cat" not in words(trainer.settings.widget)
+
+
+def test_another_project_leaves_nothing_of_the_training_before(trainer, make_pictures):
+    make_pictures(Path("Loras/dog/dataset"), 2)
+    panel, folders = trainer.panel, trainer.project.folders()
+    panel.begin(jobs.Job(folders.jobs / "1-train", "train", 0, 0.0), folders.metrics)
+    panel.take(events.Notice("of the cat"))
+    panel.redraw()
+    panel.stopping = True
+
+    async def person():
+        await press(trainer.project)
+        trainer.project.form.write(project="dog")
+        assert "of the cat" in words(panel.widget), "what runs is followed on"
+        assert not trainer._was_stopped(), "another project's training was"
+        panel.rest()
+        trainer.project.form.write(project="cat")
+        await trainer.download()
+        trainer.project.form.write(project="dog")
+
+    asyncio.run(person())
+    assert words(panel.widget) == "Stop Save now Sample now" and panel.job is None
+    assert words(trainer.files.place) == ""
+
+
+def test_the_demo_base_is_offered_to_own_pictures_with_a_box_that_allows_it(trainer, tmp_path):
+    async def person():
+        await trainer.choose_settings()
+        form = trainer.settings.form
+        box = form.fields["allow_demo_base"].widget.layout
+        assert box.display == "none" and form.read().pretrained_model_name_or_path == ""
+        form.write(pretrained_model_name_or_path="demo")
+        assert box.display == ""
+        assert "not all of these are among them" in await press(trainer.settings)
+        form.write(allow_demo_base=True)
+        assert "can be trained" in await press(trainer.settings)
+
+    asyncio.run(person())
+
+
+def test_where_there_is_a_gpu_stable_diffusion_is_filled_in(trainer, tmp_path, monkeypatch):
+    tool = tmp_path / "bin" / "nvidia-smi"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\necho 'GPU 0: Tesla T4'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tool.parent), prepend=os.pathsep)
+    asyncio.run(trainer.choose_settings())
+    assert trainer.settings.form.read().pretrained_model_name_or_path == bases.SD15
+    assert "The base is Stable Diffusion 1.5" in words(trainer.settings.result)
 
 
 def test_the_demos_run_is_the_one_of_the_command_line():
@@ -291,11 +341,16 @@ def test_a_restart_is_asked_for_once(trainer, tiny_base):
 def test_without_files_the_last_cells_say_what_is_missing(trainer, capsys):
     async def run_all():
         await trainer.choose_settings()
+        await trainer.train()
         await trainer.draw_grid()
         await trainer.try_it()
         await trainer.download()
 
     asyncio.run(run_all())
+    assert "No base is filled in: this machine has no NVIDIA GPU" in words(trainer.settings.result)
+    assert "pretrained_model_name_or_path is empty" in words(trainer.settings.panel.state)
+    assert "pretrained_model_name_or_path is empty" in words(trainer.panel.panel.state)
+    assert "✅" not in words(trainer.panel.widget) + words(trainer.trying.widget)
     assert "train first" in words(trainer.grid.panel.state)
     assert "There are no LoRA files yet" in capsys.readouterr().out
 

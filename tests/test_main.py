@@ -38,6 +38,9 @@ def dataset(tmp_path: Path) -> Path:
     return folder
 
 
+TOKEN = "hf_AbCdEfGh1234567890"
+
+
 class TestFlags:
     def test_every_setting_of_every_verb_is_a_flag(self):
         for name, verb in VERBS.items():
@@ -253,6 +256,28 @@ class TestErrors:
         assert said.stderr.strip().endswith(f"the details are in {tmp_path / 'job' / jobs.OUTPUT}")
         assert "Traceback" in (tmp_path / "job" / jobs.OUTPUT).read_text()
         assert (tmp_path / "job" / jobs.ERROR).read_text(encoding="utf-8") == said.stderr
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["import", "--source", f"https://me:{TOKEN}@huggingface.co/a.zip"],
+            ["import", f"--source=https://civitai.com/m?api_key={TOKEN}"],
+            ["train", "--pretrained_model_name_or_path", f"https://huggingface.co/a/b?token={TOKEN}"],
+            ["train", "--sample_prompts", f"a cat; {TOKEN}"],
+            ["train", f"--hf_token={TOKEN}"],
+            [f"https://me:{TOKEN}@huggingface.co/a.zip"],
+            ["top_tags", "--train_data_dir", "x"],
+        ],
+    )
+    def test_a_token_is_never_repeated(self, arguments, monkeypatch, capsys, tmp_path: Path):
+        def fail(*_):
+            raise RuntimeError(f"401 for https://huggingface.co/a with Authorization: Bearer {TOKEN}")
+
+        monkeypatch.setattr("lora_nb.captions.top_tags", fail)
+        assert main([*arguments, "--job_dir", str(tmp_path)]) in (1, 2)
+        said = "".join(capsys.readouterr())
+        written = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+        assert said and written and TOKEN not in said + "".join(written)
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
     def test_a_full_disk_is_one_sentence(self, dataset: Path, tmp_path: Path, capsys):
@@ -470,6 +495,15 @@ class TestReporter:
             "Saved a",
             "Drew b",
         ]
+
+    def test_a_token_reaches_neither_the_screen_nor_the_job(self, tmp_path: Path):
+        stream = io.StringIO()
+        with Reporter(stream, tmp_path) as reporter:
+            reporter.tell(Notice(f'cannot get "https://x/y?token={TOKEN}&a=1"'))
+            reporter.tell(Finished("done", f"from https://me:{TOKEN}@x/y"))
+        assert TOKEN not in stream.getvalue() + (tmp_path / jobs.EVENTS).read_text()
+        told = jobs.events(jobs.Job(tmp_path, "train", 1, 0.0))[0]
+        assert told[0].text == 'cannot get "https://x/y?token=***&a=1"'
 
     def test_the_pictures_of_a_grid_are_not_named_one_by_one(self):
         stream = io.StringIO()

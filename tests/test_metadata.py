@@ -110,6 +110,20 @@ def test_the_whole_runs_settings_are_in_it_and_no_paths(about, tmp_path):
     assert str(tmp_path / "dataset") not in json.dumps(about)
 
 
+def test_a_token_does_not_get_into_a_file(tiny_base, make_pictures, tmp_path):
+    make_pictures(tmp_path / "dataset", 1)
+    plan = plan_run(
+        TrainConfig(
+            pretrained_model_name_or_path=str(tiny_base),
+            train_data_dir=str(tmp_path / "dataset"),
+            trigger_word="hf_AbCdEfGh1234567890",
+            sample_prompts=("https://x/y?token=AbCdEfGh1234567890",),
+        )
+    )
+    about = metadata.of_run(plan, metadata.RunFacts(0.0, "1", "no", "epsilon", 1, "a/b", "", ""))
+    assert "AbCdEfGh1234567890" not in json.dumps(about)
+
+
 def test_warmup_is_a_share_or_a_number(tiny_base, make_pictures, tmp_path):
     make_pictures(tmp_path / "dataset", 4)
     config = TrainConfig(

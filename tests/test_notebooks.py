@@ -3,6 +3,7 @@
 import ast
 import itertools
 import os
+import queue
 import re
 import time
 import tomllib
@@ -139,11 +140,14 @@ def text_of(model_id: str, widgets: dict) -> str:
 
 @pytest.mark.slow
 def test_both_run_whole_from_the_example_to_the_grid(tmp_path, tiny_base, monkeypatch):
-    """Run all, in order, in one folder: nothing is pressed, and nothing is filled in but sizes for a test."""
+    """Run all, in order, in one folder: nothing is filled in but the example's name, and sizes for a test."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     tagger = "demo" if review.DEMO_TAGGER.is_dir() else str(build(tmp_path / "tagger"))
     base = bases.DEMO if bases.DEMO_FOLDER.is_dir() else str(tiny_base)
-    said = execute(MAKER, tmp_path, {"caption": f"maker.captioning.forms['tags'].write(tagger={tagger!r})"})
+    said = execute(MAKER, tmp_path, {
+        "choose_project": "maker.project.form.write(project='example')",
+        "caption": f"maker.captioning.forms['tags'].write(tagger={tagger!r})",
+    })  # fmt: skip
     text = " ".join(said)
     assert "❌" not in text, text
     assert "Imported 24 pictures" in text and "4 pictures set aside" in text
@@ -159,12 +163,23 @@ def test_both_run_whole_from_the_example_to_the_grid(tmp_path, tiny_base, monkey
     assert "❌" not in text, text
     assert "📈 Found 20 images with 1 repeats, equaling 20 steps." in text
     assert "✅ Done: " in text and "step 10 of 10" in text
-    folders = tmp_path / "Loras" / "my_character"
+    folders = tmp_path / "Loras" / "example"
     assert sorted(path.name for path in (folders / "output").glob("*.safetensors")) == [
-        "my_character-01.safetensors", "my_character-02.safetensors",
+        "example-01.safetensors", "example-02.safetensors",
     ]  # fmt: skip
     assert list((folders / "samples").glob("grid*.png"))
     assert settings.load(config.Handover, folders / "project.toml").captioned == 20
+
+
+@pytest.mark.slow
+def test_run_all_as_shipped_says_what_is_missing_and_claims_nothing(tmp_path):
+    said = execute(MAKER, tmp_path, {})
+    assert "No pictures have arrived" in " ".join(said) and said[2].count("✅") == 0
+    assert [text.count("holds no pictures") for text in said[3:]] == [1] * 5
+    said = execute(TRAINER, tmp_path, {})
+    assert "✅" not in " ".join(said[2:]), said
+    folders = tmp_path / "Loras" / "my_character"
+    assert [path for path in folders.rglob("*") if path.is_file()] == []
 
 
 @pytest.fixture
@@ -181,10 +196,14 @@ def kernel(tmp_path):
     manager.shutdown_kernel(now=True)
 
 
-def click(client, model_id: str) -> None:
-    """What the browser sends when a button is pressed."""
+def click(client, model_id: str, shell: str = "") -> str:
+    """Send what the browser sends when a button is pressed, to a subshell if it is named; the message's id."""
     data = {"method": "custom", "content": {"event": "click"}}
-    client.shell_channel.send(client.session.msg("comm_msg", {"comm_id": model_id, "data": data}))
+    message = client.session.msg("comm_msg", {"comm_id": model_id, "data": data})
+    if shell:
+        message["header"]["subshell_id"] = shell
+    client.shell_channel.send(message)
+    return message["header"]["msg_id"]
 
 
 def printed(client, message_id: str) -> str:
@@ -261,3 +280,55 @@ def test_interrupting_the_kernel_stops_the_training_cleanly(kernel, tmp_path, ti
     assert jobs.finished(job).status == "stopped"
     reply = client.get_shell_msg(timeout=60)
     assert (reply["parent_header"]["msg_id"], reply["content"]["status"]) == (waiting, "aborted")
+
+
+STEP = """
+import asyncio, threading
+from lora_nb.forms.presses import Presses
+from lora_nb.forms.step import Step
+worked = []
+def here(): return threading.current_thread().name, id(asyncio.get_running_loop())
+async def work():
+    worked.append(here())
+    await asyncio.sleep(0.01)
+    return "done"
+step = Step("Go", work, [], presses=Presses())
+step.show()
+print(step.button.model_id)
+"""
+CELL = """
+print("begun")
+begin = time.time()
+while (len(worked) < {} or step.button.disabled) and time.time() - begin < 30: await pause(0.02)
+print(len(worked), set(worked) == {{here()}}, here()[0])
+"""
+
+
+def subshell(manager: KernelManager) -> str:
+    """A second shell of the kernel, as JupyterLab opens one for its widgets; "" where the kernel knows none."""
+    client = manager.blocking_client()
+    client.start_channels()
+    try:
+        client.control_channel.send(client.session.msg("create_subshell_request", {}))
+        return client.get_control_msg(timeout=10)["content"].get("subshell_id", "")
+    except queue.Empty:  # ipykernel 6 does not answer
+        return ""
+    finally:
+        client.stop_channels()
+
+
+def test_a_press_is_carried_out_in_the_loop_of_the_cells_wherever_it_arrives(kernel):
+    """JupyterLab sends presses to a second shell, which ipykernel 7 runs in a thread with a loop of its own."""
+    manager, client = kernel
+    printed(client, client.execute(BUTTON))
+    model_id = printed(client, client.execute(STEP)).strip()
+    other = subshell(manager)
+    for number, shell in enumerate(("", other, other)):
+        printed(client, click(client, model_id, shell))  # no cell runs
+        done = printed(client, client.execute(CELL.format(2 * number + 1)))
+        assert done == f"begun\n{2 * number + 1} True MainThread\n"
+        running = client.execute(CELL.format(2 * number + 2))
+        while client.get_iopub_msg(timeout=60)["content"].get("text") != "begun\n":
+            pass
+        click(client, model_id, shell)
+        assert printed(client, running) == f"{2 * number + 2} True MainThread\n"

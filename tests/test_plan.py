@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from lora_nb.config import TrainConfig
+from lora_nb import bases, example
+from lora_nb.config import ImportConfig, TrainConfig
+from lora_nb.importer import import_dataset
 from lora_nb.plan import check_base, plan_run, resolve
 
 
@@ -233,3 +235,26 @@ def test_preservation_is_told_with_its_class_word_and_its_text_encoder(config):
     assert same.warnings == (
         "diff_output_preservation has no effect: it puts the trigger_word in its own place",
     )
+
+
+def test_the_demo_base_under_other_pictures_needs_a_yes(config, tmp_path):
+    demo = replace(config, pretrained_model_name_or_path="demo")
+    with pytest.raises(ValueError, match=f"give a real base such as {bases.SD15}, or allow_demo_base = true"):
+        plan_run(demo)
+    assert plan_run(replace(demo, allow_demo_base=True)).total_steps
+    with pytest.raises(ValueError, match="pretrained_model_name_or_path is empty"):
+        plan_run(replace(config, pretrained_model_name_or_path=" "))
+
+
+@pytest.mark.parametrize("name", ["character", "style"])
+def test_the_demo_base_is_for_the_example_pictures_by_whatever_name(name, config, make_pictures, tmp_path):
+    own = tmp_path / "Loras" / "example" / "dataset"
+    source = str(example.FOLDER / f"{name}.zip")
+    import_dataset(ImportConfig(source=source, train_data_dir=str(own), subset="1_any"))
+    for path in own.glob("1_any/*.png"):
+        path.rename(path.with_name(f"mine {path.name}"))
+    demo = replace(config, pretrained_model_name_or_path="demo", train_data_dir=str(own))
+    assert plan_run(demo).total_steps
+    make_pictures(own, 1)
+    with pytest.raises(ValueError, match="not all of these are among them"):
+        plan_run(demo)

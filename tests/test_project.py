@@ -7,6 +7,7 @@ import pytest
 from lora_nb.project import (
     Folders,
     check_project_name,
+    existing,
     folders_of_dataset,
     folders_of_output,
     grid_file_name,
@@ -153,3 +154,49 @@ def write_grid(path: Path, call: str, when: float) -> None:
     os.utime(path, (when, when))
     pictures = [{"x": "01", "prompt": f"ohwx <lora:{call}:0.5>" if call else "ohwx"}]
     path.with_suffix(".json").write_text(json.dumps({"prompt": "ohwx", "pictures": pictures}))
+
+
+def made(root: Path, name: str, at: int) -> Folders:
+    """A project last touched at `at`."""
+    folders = project_folders(root, name)
+    folders.create()
+    for path in (folders.dataset, folders.output):
+        os.utime(path, (at, at))
+    return folders
+
+
+def test_the_projects_are_listed_with_the_last_one_worked_on_first(tmp_path: Path):
+    assert existing(tmp_path) == []
+    for at, name in enumerate(("cat", "dog", "zoo/lion", "owl"), start=1):
+        made(tmp_path, name, at)
+    (tmp_path / "Loras" / "cat" / "dataset" / "dataset").mkdir()
+    (tmp_path / "Loras" / "not usable" / "dataset").mkdir(parents=True)
+    os.utime(tmp_path / "Loras" / "cat" / "dataset", (1, 1))
+    os.utime(tmp_path / "Loras" / "cat" / "dataset" / "dataset", (1, 1))
+    assert existing(tmp_path) == ["owl", "zoo/lion", "dog", "cat"]
+
+
+@pytest.mark.parametrize(
+    "touched",
+    [
+        "project.toml",
+        "run.toml",
+        "dataset/10_cat/a.txt",
+        "output/x.safetensors",
+        "samples/grid.png",
+        "logs/jobs/1-tag/job.toml",
+        "logs/metrics.jsonl",
+        "state/x.state",
+        "set_aside/a.png",
+    ],
+)
+def test_any_work_on_a_project_brings_it_to_the_front(tmp_path: Path, touched: str):
+    (made(tmp_path, "cat", 1).dataset / "10_cat").mkdir()
+    made(tmp_path, "dog", 2)
+    for path in (tmp_path / "Loras" / "cat").rglob("*"):
+        os.utime(path, (1, 1))
+    assert existing(tmp_path) == ["dog", "cat"]
+    path = tmp_path / "Loras" / "cat" / touched
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x")
+    assert existing(tmp_path) == ["cat", "dog"]

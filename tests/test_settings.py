@@ -1,3 +1,4 @@
+import dataclasses
 import random
 import re
 from dataclasses import dataclass
@@ -233,3 +234,26 @@ def test_what_is_said_of_a_setting_of_sd_scripts_names_only_settings_there_are()
 @pytest.mark.parametrize("name", ["reg_data_dirs", "network_arg", "networkweights"])
 def test_a_misspelt_name_of_what_is_absent_leads_nowhere(name):
     assert settings.nearest(config.TrainConfig, name) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (config.ImportConfig, "source", "https://me:hf_AbCdEfGh1234567890@huggingface.co/a.zip"),
+        (
+            config.TrainConfig,
+            "pretrained_model_name_or_path",
+            "https://civitai.com/m?token=AbCdEfGh1234567890",
+        ),
+        (config.TrainConfig, "sample_prompts", ["a cat", "hf_AbCdEfGh1234567890"]),
+        (config.TrainConfig, "rank", "hf_AbCdEfGh1234567890"),
+    ],
+)
+def test_a_token_is_refused_without_being_repeated_and_never_written(tmp_path: Path, kind, name, value):
+    with pytest.raises(ValueError) as wrong:
+        from_dict(kind, {name: value})
+    assert name in str(wrong.value) and "AbCdEfGh1234567890" not in str(wrong.value)
+    made = dataclasses.replace(kind(), **{name: tuple(value) if isinstance(value, list) else value})
+    with pytest.raises(ValueError, match="HF_TOKEN"):
+        save(made, tmp_path / "run.toml")
+    assert not list(tmp_path.iterdir())

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import ipywidgets as W
-from IPython.display import display
 
 from lora_nb.forms import review
 from lora_nb.forms.dataset_steps import CaptionStep, CleanStep, ImportStep, TriggerStep
 from lora_nb.forms.follow import sentence
 from lora_nb.forms.project_step import ProjectStep
+from lora_nb.forms.shown import Shown
 from lora_nb.forms.step import Step
 
 
@@ -24,7 +24,8 @@ class DatasetMaker:
         self.steps: tuple[Step, ...] = (
             self.project, self.importing, self.cleaning, self.captioning, self.trigger,
         )  # fmt: skip
-        self.project.followers = self.steps[1:]
+        self.tags, self.end = Shown(), Shown()
+        self.project.followers = (*self.steps[1:], self.tags, self.end)
 
     def choose_project(self) -> None:
         """Show the project form."""
@@ -49,8 +50,8 @@ class DatasetMaker:
     async def look_at_tags(self) -> None:
         """Show the 50 most frequent tags, and every picture with its caption."""
         await self._finish(self.steps)
-        display(
-            _shown(
+        self.tags.show(
+            _made(
                 lambda: (
                     review.tags(self.project.folders()) + review.captions(self.project.folders(), lines=20)
                 )
@@ -60,7 +61,7 @@ class DatasetMaker:
     async def hand_over(self) -> None:
         """Write project.toml, from which LoRA Trainer presets its forms, and say what the dataset is."""
         await self._finish(self.steps)
-        display(_shown(lambda: review.hand_over(self.project.folders(), self.project.name())))
+        self.end.show(_made(lambda: review.hand_over(self.project.folders(), self.project.name())))
 
     async def _show(self, step: Step) -> None:
         await self._finish(self.steps[: self.steps.index(step)])
@@ -71,7 +72,7 @@ class DatasetMaker:
             await step.settle()
 
 
-def _shown(make) -> W.HTML:
+def _made(make) -> W.HTML:
     try:
         return W.HTML(make())
     except (ValueError, OSError) as error:

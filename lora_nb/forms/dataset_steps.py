@@ -5,15 +5,15 @@ from pathlib import Path
 
 import ipywidgets as W
 
-from lora_nb import aside, config, images
+from lora_nb import aside, config, events, example, images
 from lora_nb.forms import gallery, review
+from lora_nb.forms.follow import sentence
 from lora_nb.forms.form import Form
 from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.step import Step
-from lora_nb.forms.uploads import Upload
+from lora_nb.forms.uploads import NOT_ARRIVED, Upload
 from lora_nb.project import Folders
 
-EXAMPLE_TRIGGER = "ohwx"
 TAGS, SENTENCES = "tags", "sentences"
 
 
@@ -25,26 +25,46 @@ class ImportStep(Step):
         self.form = Form(config.ImportConfig())
         self.upload = Upload()
         parts = [self.form.widget, self.upload.widget]
-        super().__init__("Import the pictures", self._import, parts, icon="download")
+        super().__init__("Import the pictures", self._import, parts, project.presses, icon="download")
 
     def preset(self) -> None:
-        """Offer the shipped example while the dataset is empty."""
-        if review.EXAMPLE.is_file() and not review.pictures(self.project.folders()):
-            self.form.write(source=str(review.EXAMPLE))
+        """Name the example pictures in the project that is called after them, while it is empty."""
+        empty = not review.pictures(self.project.folders())
+        if self.project.is_for_the_example() and example.CHARACTER.is_file() and empty:
+            self.form.write(source=str(example.CHARACTER))
+
+    def empty(self) -> None:
+        """Forget the upload too."""
+        self.form.reset()
+        self.upload.empty()
 
     async def _import(self) -> str:
         folders = self.project.folders()
         given = self.upload.take()
-        if given is not None:
-            self.form.write(source=str(given))
-        wanted = self.form.read(train_data_dir=str(folders.dataset))
+        source = {} if given is None else {"source": str(given)}
+        wanted = self.form.read(train_data_dir=str(folders.dataset), **source)
+        if not wanted.source.strip():
+            return self._keep(folders)
+        end = await self.run("import", wanted, folders)
+        self._show_pictures(folders)
+        return end.text
+
+    def _keep(self, folders: Folders) -> str:
+        """Say what was there before, as nothing came. Raises ValueError when there is nothing."""
         there = review.pictures(folders)
-        end = await self.run("import", wanted, folders) if wanted.source.strip() or not there else None
-        found = images.scan(folders.dataset, verify=False)
-        thumbs = [gallery.Thumb(item.path) for item in found.items]
+        if not there:
+            raise ValueError(NOT_ARRIVED)
+        self._show_pictures(folders)
+        self.panel.take(events.Notice(_NOTHING_NEW, "warning"))
+        self.panel.redraw()
+        return f"{len(there)} pictures are in {folders.dataset}."
+
+    def _show_pictures(self, folders: Folders) -> None:
+        thumbs = [gallery.Thumb(item.path) for item in images.scan(folders.dataset, verify=False).items]
         self.result.children = [W.HTML(gallery.thumbnails(thumbs, side=96))]
-        kept = f"{len(there)} pictures are in {folders.dataset}; no other source was given."
-        return end.text if end else kept
+
+
+_NOTHING_NEW = "No new pictures have arrived, and no path was given. " + NOT_ARRIVED.partition(". ")[2]
 
 
 class CleanStep(Step):
@@ -56,8 +76,10 @@ class CleanStep(Step):
         self.all_back = W.Button(
             description="Bring everything back", icon="undo", layout=W.Layout(width="220px")
         )
-        self.all_back.on_click(lambda _: self.bring_back(None))
-        super().__init__("Find and set aside", self._clean, [self.form.widget], icon="search")
+        self.all_back.on_click(lambda _: self._press_back(None))
+        super().__init__(
+            "Find and set aside", self._clean, [self.form.widget], project.presses, icon="search"
+        )
 
     def preset(self) -> None:
         """Show what an earlier search set aside."""
@@ -65,10 +87,14 @@ class CleanStep(Step):
 
     async def _clean(self) -> str:
         folders = self.project.folders()
+        review.need_pictures(folders)
         wanted = self.form.read(train_data_dir=str(folders.dataset))
         end = await self.run("curate", wanted, folders, quiet=True)
         self._redraw(folders)
         return end.text.replace("`restore` brings them back", "the buttons bring them back")
+
+    def _press_back(self, names: Sequence[str] | None) -> None:
+        self.presses.carry_out(lambda: self.bring_back(names))
 
     def bring_back(self, names: Sequence[str] | None) -> None:
         """Put these pictures, or all, back into the dataset."""
@@ -90,7 +116,7 @@ class CleanStep(Step):
         if broken:
             shown.append(W.HTML(review.broken(broken)))
         if families:
-            shown += [W.HTML("<b>Nearly the same</b>"), gallery.families(families, self.bring_back)]
+            shown += [W.HTML("<b>Nearly the same</b>"), gallery.families(families, self._press_back)]
         if aside.list_aside(folders):
             shown.append(self.all_back)
         self.result.children = shown
@@ -121,23 +147,31 @@ class CaptionStep(Step):
         )
         self.forms = {TAGS: Form(config.TagConfig()), SENTENCES: Form(config.CaptionConfig())}
         self.place = W.VBox([self.forms[TAGS].widget])
-        self.kind.observe(self._swap, "value")
-        super().__init__("Write the captions", self._caption, [self.kind, self.place], icon="tags")
+        self.kind.observe(lambda _: project.presses.carry_out(self._swap), "value")
+        parts = [self.kind, self.place]
+        super().__init__("Write the captions", self._caption, parts, project.presses, icon="tags")
 
     def preset(self) -> None:
         """Choose the small built-in tagger for the shipped example."""
         if review.DEMO_TAGGER.is_dir() and review.is_example(self.project.folders()):
             self.forms[TAGS].write(tagger="demo")
 
-    def _swap(self, _: object) -> None:
+    def empty(self) -> None:
+        """Go back to tags, and both forms to their defaults."""
+        self.kind.value = TAGS
+        for form in self.forms.values():
+            form.reset()
+
+    def _swap(self) -> None:
         self.place.children = [self.forms[self.kind.value].widget]
 
     async def _caption(self) -> str:
-        folders = self.project.folders()
+        folders, name = self.project.folders(), self.project.name()
+        review.need_pictures(folders)
         kind = self.kind.value
         wanted = self.forms[kind].read(train_data_dir=str(folders.dataset))
         end = await self.run({TAGS: "tag", SENTENCES: "caption"}[kind], wanted, folders)
-        review.remember(folders, self.project.name(), self.panel.take, caption_kind=kind)
+        review.remember(folders, name, self.panel.take, caption_kind=kind)
         self.result.children = [W.HTML(review.captions(folders, most=12))]
         return end.text
 
@@ -152,17 +186,25 @@ class TriggerStep(Step):
             description="Remove the tags that every picture has",
             layout=W.Layout(width="300px", margin="2px 0 2px 213px"),
         )
-        self.suggest.on_click(lambda _: self._suggest())
-        super().__init__("Put it first", self._apply, [self.form.widget, self.suggest], icon="magic")
+        self.suggest.on_click(lambda _: project.presses.carry_out(self._suggest))
+        self.present = W.HTML()
+        parts = [self.present, self.form.widget, self.suggest]
+        super().__init__("Put it first", self._apply, parts, project.presses, icon="magic")
 
     def preset(self) -> None:
         """Offer the word used before, or the project's name."""
         folders = self.project.folders()
-        fresh = EXAMPLE_TRIGGER if review.is_example(folders) else folders.base.name
-        self.form.write(trigger_word=review.handover(folders, self.panel.take).trigger_word or fresh)
+        before = review.handover(folders, self.panel.take).trigger_word
+        fresh = example.TRIGGER if review.is_example(folders) else folders.base.name
+        self.form.write(trigger_word=before or fresh)
+        self._name_present(before)
         self.panel.redraw()
         if review.is_example(folders):
             self._suggest()
+
+    def _name_present(self, word: str) -> None:
+        """Say what another word would replace."""
+        self.present.value = sentence(_REPLACES.format(word)) if word else ""
 
     def _suggest(self) -> None:
         """Fill in the tags that are the subject itself, if the captions are tags."""
@@ -173,9 +215,14 @@ class TriggerStep(Step):
             self.panel.say(str(error), "bad")
 
     async def _apply(self) -> str:
-        folders = self.project.folders()
+        folders, name = self.project.folders(), self.project.name()
+        review.need_pictures(folders)
         wanted = self.form.read(train_data_dir=str(folders.dataset))
         end = await self.run("trigger", wanted, folders)
-        review.remember(folders, self.project.name(), self.panel.take)
+        known = review.remember(folders, name, self.panel.take)
+        self._name_present(known.trigger_word)
         self.result.children = [W.HTML(review.captions(folders, most=6))]
         return end.text
+
+
+_REPLACES = 'The captions begin with "{}" now: another word takes its place.'

@@ -10,6 +10,7 @@ import ipywidgets as W
 
 from lora_nb import events, jobs
 from lora_nb.events import Finished, Notice, Progress
+from lora_nb.redact import redact
 
 TICK = 0.2
 COLOURS = {"info": "inherit", "good": "#2e7d32", "bad": "#d32f2f", "warning": "#b26a00"}
@@ -78,7 +79,8 @@ class Panel:
 def sentence(text: str, level: str = "info") -> str:
     """One line of HTML in the colour of its level."""
     mark = "" if text[:1] in "📈📉🔮🎯" else MARKS[level]
-    return f'<div class="lora-nb-{level}" style="line-height:1.4;color:{COLOURS[level]}">{mark}{escape(text)}</div>'
+    words = mark + escape(redact(text))
+    return f'<div class="lora-nb-{level}" style="line-height:1.4;color:{COLOURS[level]}">{words}</div>'
 
 
 async def follow(

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 import ipywidgets as W
 
 from lora_nb import settings
+from lora_nb.redact import redact
 from lora_nb.settings import Setting
 
 Config = TypeVar("Config")
@@ -29,7 +30,14 @@ class Field:
         )
         layout = W.Layout(flex_flow="row wrap", align_items="center", width="100%")
         self.widget = W.HBox([self.control, self.note], layout=layout)
-        self.control.observe(lambda _: self.error(), "value")
+        self.control.observe(lambda _: self._take(), "value")
+
+    def _take(self) -> None:
+        """Look at what was typed. A token is taken out at once: notebooks are saved with what their forms hold."""
+        value = self.control.value
+        if isinstance(value, str) and redact(value) != value:
+            self.control.value = redact(value)
+        self.error()
 
     def read(self) -> Any:
         """The checked value. Raises ValueError naming the setting, the value and what would be right."""
@@ -55,7 +63,7 @@ class Field:
 
 
 def _line(template: str, text: str) -> str:
-    return f'<div style="line-height:1.3">{template.format(escape(text))}</div>'
+    return f'<div style="line-height:1.3">{template.format(escape(redact(text)))}</div>'
 
 
 def _control(setting: Setting, value: Any, suggestions: Sequence[str]) -> W.ValueWidget:
@@ -98,7 +106,7 @@ class Form(Generic[Config]):
     """The widgets of a config. `widget` is what to show; internal settings have none and keep their value."""
 
     def __init__(self, config: Config, suggestions: Mapping[str, Sequence[str]] | None = None) -> None:
-        self.config = config
+        self.config = self.first = config
         shown = [setting for setting in settings.settings_of(type(config)) if not setting.internal]
         self.fields = {
             setting.name: Field(
@@ -134,6 +142,11 @@ class Form(Generic[Config]):
         if errors:
             raise ValueError(errors[0])
         return config
+
+    def reset(self) -> None:
+        """Be as it was made."""
+        self.config = self.first
+        self.write(**{name: getattr(self.first, name) for name in self.fields})
 
     def write(self, **values: Any) -> None:
         """Preset the named settings."""

@@ -13,7 +13,9 @@ from lora_nb import colab, jobs, project, settings
 from lora_nb.events import Finished
 from lora_nb.forms import gallery
 from lora_nb.forms.follow import TICK, Stopped, follow, pause, sentence
+from lora_nb.forms.presses import Presses
 from lora_nb.forms.project_step import ProjectStep
+from lora_nb.forms.shown import Shown
 from lora_nb.forms.step import Step, hub_token
 from lora_nb.forms.train_panel import TrainPanel
 from lora_nb.forms.train_steps import GridStep, SettingsStep, TryStep
@@ -29,8 +31,9 @@ class LoraTrainer:
         self.settings = SettingsStep(self.project)
         self.grid = GridStep(self.project, self.settings)
         self.trying = TryStep(self.project, self.settings)
-        self.project.followers = (self.settings, self.grid, self.trying)
-        self.panel = TrainPanel()
+        self.panel = TrainPanel(self.project.presses)
+        self.files = Shown()
+        self.project.followers = (self.settings, self.grid, self.trying, self.panel, self.files)
 
     def choose_project(self) -> None:
         """Show the project form."""
@@ -101,10 +104,15 @@ class LoraTrainer:
         """Show the form of the X/Y grid, and the newest grid there is."""
         await self._settle(self.project)
         self.grid.show()
-        if self.panel.stopping:
+        if self._was_stopped():
             self.grid.hold(
                 "The training was stopped: press the button to draw the grid of the files there are."
             )
+
+    def _was_stopped(self) -> bool:
+        """Whether the last training was this project's, and was stopped."""
+        job = self.panel.job
+        return self.panel.stopping and job is not None and job.folder.parent == self.project.folders().jobs
 
     async def try_it(self) -> None:
         """Show the form that draws pictures with the LoRA."""
@@ -116,9 +124,10 @@ class LoraTrainer:
         await self._settle(self.project, self.grid, self.trying)
         try:
             run = self.settings.config()
-            display(_downloads(project.run_files(Path(run.output_dir), run.output_name)))
+            found = project.run_files(Path(run.output_dir), run.output_name)
+            self.files.show(_downloads(found, self.project.presses))
         except ValueError as error:
-            display(W.HTML(sentence(str(error), "bad")))
+            self.files.show(W.HTML(sentence(str(error), "bad")))
 
     async def _settle(self, *steps: Step) -> None:
         for step in steps:
@@ -143,23 +152,23 @@ def _results(files: Sequence[Path]) -> str:
     )
 
 
-def _downloads(files: Sequence[Path]) -> W.VBox:
+def _downloads(files: Sequence[Path], presses: Presses) -> W.VBox:
     if not files:
         return W.VBox([W.HTML(sentence("There are no LoRA files yet: train first.", "warning"))])
     said = W.HTML()
-    return W.VBox([*(_download(path, said) for path in files), said])
+    return W.VBox([*(_download(path, said, presses) for path in files), said])
 
 
-def _download(path: Path, said: W.HTML) -> W.HBox:
+def _download(path: Path, said: W.HTML, presses: Presses) -> W.HBox:
     button = W.Button(
         description=path.name, icon="download", layout=W.Layout(width="auto", min_width="260px")
     )
-    button.on_click(_offering(path, said))
+    button.on_click(lambda _: presses.carry_out(_offering(path, said)))
     return W.HBox([button, W.HTML(f"{path.stat().st_size / 1e6:.1f} MB")])
 
 
-def _offering(path: Path, said: W.HTML) -> Callable[[W.Button], None]:
-    def offer(_: W.Button) -> None:
+def _offering(path: Path, said: W.HTML) -> Callable[[], None]:
+    def offer() -> None:
         try:
             said.value = sentence(colab.offer_download(path), "good")
         except ValueError as error:

@@ -2,45 +2,73 @@
 
 from pathlib import Path
 
+import ipywidgets as W
+
 from lora_nb import colab, project
 from lora_nb.config import ProjectConfig
 from lora_nb.forms.form import Form
+from lora_nb.forms.presses import Presses
+from lora_nb.forms.shown import Follower
 from lora_nb.forms.step import Step
 from lora_nb.project import Folders
 
 FIRST_PROJECT = "my_character"
+EXAMPLE_PROJECT = "example"
 
 
 class ProjectStep(Step):
     """The project form. `folders()` is the project the form names, made on disk when `create` is set.
 
-    Choosing another project later makes the `followers` forget what they showed.
+    Naming another project later makes the `followers` forget what they showed.
     """
 
     def __init__(self, label: str, create: bool) -> None:
         self.create = create
         self.chosen: Path | None = None
-        self.followers: tuple[Step, ...] = ()
+        self.followers: tuple[Follower, ...] = ()
         self.form = Form(ProjectConfig())
-        super().__init__(label, self._choose, [self.form.widget], icon="folder-open")
+        self.example = W.Button(
+            description="Try it with the example pictures",
+            icon="picture-o",
+            layout=W.Layout(width="300px", margin="2px 0 2px 213px", display="" if create else "none"),
+        )
+        super().__init__(label, self._choose, [self.form.widget, self.example], Presses(), icon="folder-open")
+        self.example.on_click(lambda _: self.presses.carry_out(self.choose_example))
 
     def preset(self) -> None:
-        """Offer the projects there are, the newest first; a new name where a dataset is to be made."""
-        names = existing_projects(colab.mount_drive())
+        """Offer the projects there are, the last one worked on first; a name to change where there is none."""
+        names = project.existing(colab.mount_drive())
         self.form = Form(ProjectConfig(), {"project": names} if names else None)
-        self.form.write(project=FIRST_PROJECT if self.create or not names else names[0])
+        self.form.write(project=next(iter(names), FIRST_PROJECT))
         self.widget.children = [self.form.widget, *self.widget.children[1:]]
+        for field in self.form.fields.values():
+            field.control.observe(lambda _: self.presses.carry_out(self._follow_name), "value")
+
+    def choose_example(self) -> None:
+        """Take the project that the example pictures are for."""
+        self.form.write(project=EXAMPLE_PROJECT)
+        self.press()
+
+    def _follow_name(self) -> None:
+        """Forget the project before when the form names another one."""
+        try:
+            folders = self.folders()
+        except (ValueError, OSError):
+            return  # the field says what is wrong with the name
+        if self.chosen not in (None, folders.base):
+            self.chosen = folders.base
+            self.done, self.task = False, None
+            self.panel.clear()
+            for follower in self.followers:
+                follower.forget()
 
     async def _choose(self) -> str:
         folders = self.folders()
+        self.chosen = folders.base
         if self.create:
             folders.create()
         elif not folders.dataset.is_dir():
             raise ValueError(f"{folders.dataset} does not exist: make the dataset in Dataset Maker first")
-        if self.chosen not in (None, folders.base):
-            for step in self.followers:
-                step.forget()
-        self.chosen = folders.base
         return f"{self.name()}: everything lies in {folders.base}"
 
     def name(self) -> str:
@@ -48,13 +76,11 @@ class ProjectStep(Step):
         return self.form.read().project
 
     def folders(self) -> Folders:
-        """The chosen project's folders. Raises ValueError for an unusable name or a Drive that is not there."""
+        """The named project's folders. Raises ValueError for an unusable name or a Drive that is not there."""
         config = self.form.read()
         root = Path(config.root).expanduser() if config.root else colab.mount_drive()
         return project.project_folders(root, config.project)
 
-
-def existing_projects(root: Path) -> list[str]:
-    """The names of the projects under `root`, the last one worked on first."""
-    found = {path.parent: path.stat().st_mtime for path in root.glob("Loras/*/dataset")}
-    return [folder.name for folder in sorted(found, key=found.get, reverse=True)]
+    def is_for_the_example(self) -> bool:
+        """Whether this is the project that the example pictures are for."""
+        return self.name() == EXAMPLE_PROJECT

@@ -1,13 +1,12 @@
 """What a project holds, read from its folders and put into words and HTML."""
 
-import zipfile
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from lora_nb import captions as caption_files
-from lora_nb import config, images
+from lora_nb import config, example, images
 from lora_nb import handover as project_file
 from lora_nb.events import Notice, OnEvent, silent
 from lora_nb.forms import gallery
@@ -16,7 +15,6 @@ from lora_nb.images import ImageItem
 from lora_nb.project import Folders
 
 DEMO = Path(config.__file__).parent / "demo"
-EXAMPLE = DEMO / "examples" / "character.zip"
 DEMO_TAGGER = DEMO / "tagger"
 MOST_TAGS = 50
 
@@ -27,12 +25,14 @@ def pictures(folders: Folders) -> tuple[ImageItem, ...]:
 
 
 def is_example(folders: Folders) -> bool:
-    """Whether every picture of the dataset came from the example that ships here."""
-    names = {item.path.name for item in pictures(folders)}
-    if not names or not EXAMPLE.is_file():
-        return False
-    with zipfile.ZipFile(EXAMPLE) as archive:
-        return names <= {Path(name).name for name in archive.namelist()}
+    """Whether every picture of the dataset is one of the example that ships here."""
+    return example.are_examples(item.path for item in pictures(folders))
+
+
+def need_pictures(folders: Folders) -> None:
+    """Raise ValueError for an empty dataset."""
+    if not pictures(folders):
+        raise ValueError(f"{folders.dataset} holds no pictures: import some in step 2")
 
 
 def handover(folders: Folders, tell: OnEvent = silent) -> config.Handover:
@@ -55,6 +55,7 @@ def broken(entries: Sequence[dict[str, str]]) -> str:
 
 def tags(folders: Folders) -> str:
     """HTML of the most frequent tags. Raises ValueError when no picture has a caption."""
+    need_pictures(folders)
     found = pictures(folders)
     counts = caption_files.count_tags(item.caption or "" for item in found).most_common(MOST_TAGS)
     if not counts:
@@ -81,8 +82,7 @@ def captions(folders: Folders, most: int = gallery.MOST, lines: int = 4) -> str:
 
 def hand_over(folders: Folders, name: str) -> str:
     """HTML that sums the dataset up, after writing project.toml. Raises ValueError for an empty dataset."""
-    if not pictures(folders):
-        raise ValueError(f"{folders.dataset} holds no pictures: import some in step 2")
+    need_pictures(folders)
     told: list[Notice] = []
     known = remember(folders, name, told.append, **_kind(folders))
     lines = [sentence(f"{known.images} pictures are ready in {folders.dataset}", "good")]

@@ -10,6 +10,8 @@ from IPython.display import display
 from lora_nb import colab, jobs
 from lora_nb.events import Finished
 from lora_nb.forms.follow import TICK, Panel, Stopped, follow, pause
+from lora_nb.forms.form import Form
+from lora_nb.forms.presses import Presses
 from lora_nb.project import Folders
 
 
@@ -17,14 +19,21 @@ class Step:
     """A form with a button. The button does `work`, which returns the sentence to end with or raises ValueError.
 
     A step that was shown and whose button nobody pressed is done with what its form says, as soon as a later
-    step is shown: so "Run all" works, and pressing the buttons works too. Work is done in the kernel's own
-    event loop, without threads.
+    step is shown: so "Run all" works, and pressing the buttons works too. `presses` brings the work of the
+    buttons into the event loop of the cells.
     """
 
+    form: Form
+
     def __init__(
-        self, label: str, work: Callable[[], Awaitable[str]], parts: Sequence[W.Widget], icon: str = "play"
+        self,
+        label: str,
+        work: Callable[[], Awaitable[str]],
+        parts: Sequence[W.Widget],
+        presses: Presses,
+        icon: str = "play",
     ) -> None:
-        self.work = work
+        self.work, self.presses = work, presses
         self.panel = Panel()
         self.result = W.VBox(layout=W.Layout(width="100%"))
         self.button = W.Button(
@@ -34,57 +43,81 @@ class Step:
             layout=W.Layout(width="auto", min_width="220px"),
         )
         self.cancel = W.Button(description="Stop", icon="stop", layout=W.Layout(display="none"))
-        self.button.on_click(self.press)
-        self.cancel.on_click(self.stop)
+        self.button.on_click(lambda _: presses.carry_out(self.press))
+        self.cancel.on_click(lambda _: presses.carry_out(self.stop))
         self.widget = W.VBox([*parts, W.HBox([self.button, self.cancel]), self.panel.widget, self.result])
-        self.shown = self.done = self.stopped = self.idle = False
+        self.shown = self.due = self.done = self.stopped = self.outdated = self.idle = False
         self.job: jobs.Job | None = None
         self.task: asyncio.Task | None = None
 
     def preset(self) -> None:
         """Fill in what the project's folders already tell. Raises ValueError when there is no project yet."""
 
+    def empty(self) -> None:
+        """Put the form back to its defaults."""
+        self.form.reset()
+
     def show(self) -> None:
-        """Put the step under the cell that runs."""
+        """Put the step under the cell that runs; from now on a later cell sees to it that it is done."""
+        self.presses.settle_here()
         if not self.shown:
-            try:
-                self.preset()
-            except (ValueError, OSError) as error:
-                self.panel.say(str(error), "bad")
-        self.shown = True
+            self._fill()
+        self.shown = self.due = True
         display(self.widget)
 
-    def press(self, _: Any = None) -> asyncio.Task:
+    def _fill(self) -> None:
+        try:
+            self.preset()
+        except (ValueError, OSError) as error:
+            self.panel.say(str(error), "bad")
+
+    def press(self) -> None:
         """Begin the work, unless it is under way."""
-        if self.task is None or self.task.done():
+        if not self.works():
             self.task = asyncio.ensure_future(self._work())
-        return self.task
+
+    def works(self) -> bool:
+        """Whether the work is under way."""
+        return self.task is not None and not self.task.done()
 
     async def settle(self) -> None:
         """Wait until the work is done; begin it when the step was shown and nobody did."""
-        if self.shown and not self.done and self.task is None:
-            self.press()
+        self.presses.settle_here()
         try:
-            while self.task is not None and not self.task.done():
+            while self._begin_if_due() or self.works():
                 await pause(TICK)
         except (asyncio.CancelledError, KeyboardInterrupt):
             self.stop()
             raise Stopped(f"Stopped: {self.button.description}. What was finished stays.") from None
 
+    def _begin_if_due(self) -> bool:
+        due = self.due and not self.done and self.task is None
+        if due:
+            self.press()
+        return due
+
     def forget(self) -> None:
-        """Be as new: the project is another one."""
-        if self.task is None or self.task.done():
-            self.shown = self.done = False
-            self.task = None
-            self.result.children = ()
-            self.panel.clear()
+        """Be as new: the project is another one. Work that is under way goes on, and is told when it ends."""
+        self.due = False
+        self.outdated = self.works()
+        if not self.outdated:
+            self._renew()
+
+    def _renew(self) -> None:
+        self.done = self.outdated = False
+        self.task = None
+        self.result.children = ()
+        self.panel.clear()
+        self.empty()
+        if self.shown:
+            self._fill()
 
     def hold(self, sentence: str) -> None:
         """Leave the work to the button; say why."""
         self.done = True
         self.panel.say(sentence, "warning")
 
-    def stop(self, _: Any = None) -> None:
+    def stop(self) -> None:
         """End the work; what is finished stays."""
         if self.job is not None:
             self.stopped = True
@@ -96,15 +129,22 @@ class Step:
         self.panel.clear()
         self.panel.say("Working ...")
         try:
-            sentence = await self.work()
+            said, level = await self.work(), "good"
         except (ValueError, OSError) as error:
-            self.panel.say(str(error), "bad")
-        else:
-            self.done = True
-            self.panel.say(sentence, "info" if self.idle else "good")
+            said, level = str(error), "bad"
         finally:
             self.button.disabled = False
             self.panel.rest()
+        self.done = level == "good"
+        level = "info" if self.done and self.idle else level
+        self.panel.say(said, level)
+        if self.outdated:
+            self._leave_behind(said, level)
+
+    def _leave_behind(self, said: str, level: str) -> None:
+        """Be as new after work for an earlier project, and keep its last words."""
+        self._renew()
+        self.panel.say(f"In the project before: {said}", level)
 
     async def run(self, verb: str, config: Any, folders: Folders, quiet: bool = False) -> Finished:
         """What a child process said at its end; `quiet` keeps its notices out of the panel.

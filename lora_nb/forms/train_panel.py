@@ -11,6 +11,7 @@ from lora_nb.events import Drawn, EpochLog, Event, Finished, Notice, Progress, S
 from lora_nb.forms import gallery
 from lora_nb.forms.curve import Losses
 from lora_nb.forms.follow import Panel
+from lora_nb.forms.presses import Presses
 
 STOP, SAVE, SAMPLE = "stop", "save", "sample"
 NEWEST_SAMPLES = 8
@@ -20,7 +21,8 @@ SECONDS_BETWEEN_CURVES = 0.5
 class TrainPanel:
     """Step math, bar, loss curve and newest samples of one training; stop, save now and sample now."""
 
-    def __init__(self) -> None:
+    def __init__(self, presses: Presses | None = None) -> None:
+        self.presses = presses or Presses()
         self.panel = Panel()
         self.numbers, self.curve, self.samples, self.files = W.HTML(), W.HTML(), W.HTML(), W.HTML()
         self.stop = self._button("Stop", "stop", self.press_stop)
@@ -39,7 +41,7 @@ class TrainPanel:
 
     def _button(self, label: str, icon: str, act: Callable[[], None]) -> W.Button:
         button = W.Button(description=label, icon=icon)
-        button.on_click(lambda _: act())
+        button.on_click(lambda _: self.presses.carry_out(act))
         return button
 
     def begin(self, job: jobs.Job, metrics: Path) -> None:
@@ -48,14 +50,25 @@ class TrainPanel:
         self.losses, self.drawn, self.step = Losses(), {}, None
         self.newest_drawn: tuple[str, ...] = ()
         self._curve_at = 0.0
-        self.panel.clear()
-        self.numbers.value = self.curve.value = self.samples.value = self.files.value = ""
+        self._clear()
+        self.resting = False
         for button in self.buttons.children:
             button.disabled = False
         self.panel.say("Loading the base and reading the pictures ...")
 
+    def _clear(self) -> None:
+        self.panel.clear()
+        self.numbers.value = self.curve.value = self.samples.value = self.files.value = ""
+
+    def forget(self) -> None:
+        """Be as new: the project is another one. A training that is followed is followed on."""
+        if self.resting:
+            self.job, self.stopping = None, False
+            self._clear()
+
     def rest(self) -> None:
         """Nothing runs: the buttons have nothing to reach."""
+        self.resting = True
         for button in self.buttons.children:
             button.disabled = True
         self.panel.rest()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import ipywidgets as W
 
-from lora_nb import bases, captions, config, plan, project, settings
+from lora_nb import bases, captions, config, jobs, plan, project, settings
 from lora_nb.events import Finished
 from lora_nb.forms import gallery, review
 from lora_nb.forms.follow import sentence
@@ -17,10 +17,18 @@ from lora_nb.project import Folders
 BASE = "pretrained_model_name_or_path"
 DEMO_RUN = review.DEMO / "train.toml"
 BASES = (
-    bases.DEMO,
-    "stable-diffusion-v1-5/stable-diffusion-v1-5",
+    bases.SD15,
     "Lykon/AnyLoRA",
     "Lykon/dreamshaper-8",
+    bases.DEMO,
+)
+YES = "allow_demo_base"
+WITH_GPU = (
+    "The base is Stable Diffusion 1.5, right for photos; for drawings take Lykon/AnyLoRA and clip skip 2."
+)
+WITHOUT_GPU = (
+    "No base is filled in: this machine has no NVIDIA GPU, and without one a real base takes days. Choose one all the "
+    'same, or choose "demo" and tick "allow demo base", which only shows how things work.'
 )
 
 
@@ -30,17 +38,33 @@ class SettingsStep(Step):
     def __init__(self, chosen: ProjectStep) -> None:
         self.project = chosen
         self.form = Form(config.TrainConfig(), {BASE: BASES})
-        super().__init__("Count the steps", self._count, [self.form.widget], icon="calculator")
+        super().__init__(
+            "Count the steps", self._count, [self.form.widget], chosen.presses, icon="calculator"
+        )
+        self.own_pictures = True
+        self.form.fields[BASE].control.observe(
+            lambda _: chosen.presses.carry_out(self._ask_for_a_yes), "value"
+        )
 
     def preset(self) -> None:
         """Take over the last run of this project, or else what Dataset Maker learnt."""
         folders = self.project.folders()
         known = review.handover(folders, self.panel.take)
         self.panel.redraw()
-        if known.project:
-            self.result.children = [W.HTML(sentence(review.summary(known)))]
+        self.own_pictures = not review.is_example(folders)
         self.form.config = _start(folders, known)
         self.form.write(**{name: getattr(self.form.config, name) for name in self.form.fields})
+        self._ask_for_a_yes()
+        lines = [sentence(review.summary(known))] if known.project else []
+        if self.own_pictures and not folders.run.is_file():
+            base = self.form.config.pretrained_model_name_or_path
+            lines.append(sentence(WITH_GPU) if base else sentence(WITHOUT_GPU, "warning"))
+        self.result.children = [W.HTML("".join(lines))] if lines else []
+
+    def _ask_for_a_yes(self) -> None:
+        """Show the box that allows the demo base only where there is something to allow."""
+        asked = self.own_pictures and self.form.fields[BASE].control.value == bases.DEMO
+        self.form.fields[YES].widget.layout.display = "" if asked else "none"
 
     async def _count(self) -> str:
         planned = plan.plan_run(self.config())
@@ -73,10 +97,10 @@ def _start(folders: Folders, known: config.Handover) -> config.TrainConfig:
 
 
 def _first_run(folders: Folders) -> config.TrainConfig:
-    """The defaults; for the example that ships here the demo's short run."""
+    """The defaults and the base that suits the machine; for the example that ships here the demo's short run."""
     if DEMO_RUN.is_file() and review.is_example(folders):
         return settings.load(config.TrainConfig, DEMO_RUN)
-    return config.TrainConfig()
+    return config.TrainConfig(pretrained_model_name_or_path=bases.SD15 if jobs.gpu_count() else "")
 
 
 def _with_dataset(run: config.TrainConfig, known: config.Handover) -> config.TrainConfig:
@@ -104,7 +128,7 @@ class GridStep(Step):
     def __init__(self, chosen: ProjectStep, run: SettingsStep) -> None:
         self.project, self.run_settings = chosen, run
         self.form = Form(config.GridConfig(), {BASE: BASES})
-        super().__init__("Draw the grid", self._draw, [self.form.widget], icon="th")
+        super().__init__("Draw the grid", self._draw, [self.form.widget], chosen.presses, icon="th")
 
     def preset(self) -> None:
         """Take over the run's base, and show the grid that was drawn after the training."""
@@ -136,7 +160,7 @@ class TryStep(Step):
     def __init__(self, chosen: ProjectStep, run: SettingsStep) -> None:
         self.project, self.run_settings = chosen, run
         self.form = Form(config.SampleConfig(), {BASE: BASES})
-        super().__init__("Draw", self._draw, [self.form.widget], icon="image")
+        super().__init__("Draw", self._draw, [self.form.widget], chosen.presses, icon="image")
 
     def preset(self) -> None:
         """Take over the run's base, its newest file and the trigger word."""
