@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from lora_nb import jobs
+from lora_nb.redact import redact
 
 SHOW = "LORA_NB_DEBUG"
 
@@ -49,7 +50,7 @@ def apart(log: Path | None, explain: Callable[[Exception], str]) -> Iterator[Tex
         yield screen[0]
     except Exception as error:
         if not explain(error):
-            traceback.print_exc()
+            print(redact(traceback.format_exc()), file=sys.stderr)
             error.add_note(f"the details are in {log}")
             kept = True
         raise
