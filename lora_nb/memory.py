@@ -74,6 +74,7 @@ def watched(folder: Path | None) -> Iterator[None]:
     if folder is None:
         yield
         return
+    folder.mkdir(parents=True, exist_ok=True)
     first, ended = measure(), threading.Event()
     _note(folder, first)
     threading.Thread(target=_watch, args=(folder, first, ended), daemon=True).start()
@@ -94,7 +95,8 @@ def _watch(folder: Path, first: Memory, ended: threading.Event) -> None:
 
 def _note(folder: Path, memory: Memory) -> None:
     with suppress(OSError):  # a full disk is told by those who write what matters
-        write(folder, memory)
+        if folder.is_dir():  # renamed meanwhile, it is not to come back
+            write(folder, memory)
 
 
 def write(folder: Path, memory: Memory) -> None:

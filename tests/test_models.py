@@ -86,6 +86,18 @@ def test_a_truncated_weight_file_is_named(folder):
         load_base(str(folder))
 
 
+@pytest.mark.parametrize(
+    ("part", "content"),
+    [("text_encoder", '{"a":' * 100_000), ("vae", "[]"), ("vae", '{"block_out_channels": "x"}'), ("unet", '{"sample_size": '),
+     ("text_encoder", '{"model_type": "clip_text_model", "hidden_size": 0}'), ("vae", '{"norm_num_groups": 0}')],
+)  # fmt: skip
+def test_a_damaged_config_is_one_sentence(folder, part, content):
+    (folder / part / "config.json").write_text(content)
+    with pytest.raises(ValueError) as error:
+        load_base(str(folder))
+    assert part in str(error.value) and "\n" not in str(error.value)
+
+
 def test_an_unknown_prediction_type_is_refused(folder):
     path = folder / "scheduler" / "scheduler_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "prediction_type": "sample"}))
