@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
-from lora_nb import bases, hub, single_file
+from lora_nb import base_file, bases, hub, single_file
 from lora_nb.clip_tokenizer import load_tokenizer, refuse_misfit
 from lora_nb.events import OnEvent, Progress, silent
 
@@ -125,7 +125,7 @@ def _load_part(cls: type, folder: Path, part: str, dtype: torch.dtype) -> Any:
     except (OSError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
             pickle.UnpicklingError) as error:  # fmt: skip
         raise ValueError(f"{path} could not be read: {bases.first_line(error)}") from None
-    bases.refuse_missing(path, info["missing_keys"])
+    base_file.refuse_missing(path, info["missing_keys"])
     return model
 
 

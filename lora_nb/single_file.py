@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from lora_nb import bases
+from lora_nb import base_file, bases
 
 TEXT_ENCODER_KEY = re.compile(r"cond_stage_model\.transformer\.(?:text_model\.)?")
 
@@ -49,7 +49,7 @@ def load(path: Path, dtype: torch.dtype, layout: Path = bases.SD15_FOLDER) -> Si
     ValueError when the file is damaged, holds code, or is of another family.
     """
     weights = _read_weights(path)
-    bases.check_layout(path, {key: tuple(value.shape) for key, value in weights.items()})
+    base_file.check_layout(path, {key: tuple(value.shape) for key, value in weights.items()})
     scheduler = bases.read_json(layout / "scheduler" / "scheduler_config.json")
     if "v_pred" in weights:
         scheduler["prediction_type"] = "v_prediction"
@@ -57,8 +57,8 @@ def load(path: Path, dtype: torch.dtype, layout: Path = bases.SD15_FOLDER) -> Si
         scheduler["rescale_betas_zero_snr"] = True
     return SingleFile(
         text_encoder=_convert_text_encoder(path, weights, layout, dtype),
-        vae=_convert(AutoencoderKL, "vae", bases.VAE_KEY, path, weights, layout, dtype),
-        unet=_convert(UNet2DConditionModel, "unet", bases.UNET_KEY, path, weights, layout, dtype),
+        vae=_convert(AutoencoderKL, "vae", base_file.VAE_KEY, path, weights, layout, dtype),
+        unet=_convert(UNet2DConditionModel, "unet", base_file.UNET_KEY, path, weights, layout, dtype),
         scheduler_config=scheduler,
     )
 
@@ -111,7 +111,9 @@ def _convert(
         model = cls.from_single_file(own, torch_dtype=dtype, **options)
     except (KeyError, ValueError, RuntimeError, NotImplementedError) as error:
         raise _other_architecture(path, part, error) from None
-    bases.refuse_missing(path, [name for name, parameter in model.named_parameters() if parameter.is_meta])
+    base_file.refuse_missing(
+        path, [name for name, parameter in model.named_parameters() if parameter.is_meta]
+    )
     return model
 
 
@@ -129,7 +131,7 @@ def _convert_text_encoder(
         missing, _ = flat.load_state_dict(own, strict=False, assign=True)
     except RuntimeError as error:
         raise _other_architecture(path, "text encoder", error) from None
-    bases.refuse_missing(path, missing)
+    base_file.refuse_missing(path, missing)
     positions = torch.arange(config.max_position_embeddings)[None]
     flat.embeddings.register_buffer("position_ids", positions, persistent=False)
     return model

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_nb import bases
+from lora_nb import base_file, bases
 
 
 def write_safetensors(path: Path, shapes: dict[str, list[int]], cut: int = 0) -> Path:
@@ -82,7 +82,7 @@ def test_a_damaged_header_is_refused(tmp_path, header):
     path = tmp_path / "base.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + b"0" * 8)
     with pytest.raises(ValueError, match="base.safetensors is damaged: its header is not readable"):
-        bases.check_single_file(path)
+        base_file.check_single_file(path)
 
 
 @pytest.mark.parametrize("part", ["model_index.json", "unet/config.json"])

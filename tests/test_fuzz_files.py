@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import save
 
 from conftest import write_tokenizer
-from lora_nb import aside, bases, events, jobs
+from lora_nb import aside, base_file, events, jobs
 from lora_nb.clip_tokenizer import load_tokenizer
 from lora_nb.config import CurateConfig, ImportConfig
 from lora_nb.curate import curate
@@ -233,7 +233,7 @@ def test_headers_of_models_and_loras(tmp_path, whole_lora):
         path = tmp_path / f"{number}.safetensors"
         path.write_bytes(chance.choice(DAMAGES)(whole_lora, chance) if number % 5 == 0 else content)
         before = path.read_bytes()
-        outcomes["base", refused(bases.check_single_file, path)] += 1
+        outcomes["base", refused(base_file.check_single_file, path)] += 1
         outcomes["lora", refused(read_lora, path)] += 1
         assert path.read_bytes() == before
     assert outcomes["base", False] == 0 and outcomes["lora", True] > 60
