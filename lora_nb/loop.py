@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from diffusers.optimization import get_scheduler
 from torch import nn
 
 from lora_nb import checkpoints, divergence, events, lora, metadata, project, state
@@ -22,7 +21,7 @@ from lora_nb.lora_file import DTYPES, LoraFile
 from lora_nb.models import BaseModel
 from lora_nb.objective import Objective
 from lora_nb.plan import RunPlan
-from lora_nb.prepare import encode_once, inject_lora, make_optimizer
+from lora_nb.prepare import encode_once, inject_lora, make_optimizer, make_scheduler
 from lora_nb.preview import draw_previews
 from lora_nb.training_log import TrainingLog
 
@@ -59,14 +58,7 @@ class Run:
         encoded = encode_once(plan, base, accelerator.device, tell)
         groups = inject_lora(config, base, accelerator.device)
         optimizer = accelerator.prepare(make_optimizer(config, groups))
-        scheduler = get_scheduler(
-            config.lr_scheduler,
-            optimizer.optimizer,
-            num_warmup_steps=metadata.warmup_steps(plan),
-            num_training_steps=plan.total_steps,
-            num_cycles=config.lr_scheduler_num_cycles,
-            power=config.lr_scheduler_power,
-        )
+        scheduler = make_scheduler(plan, optimizer.optimizer)
         identity = state.identity_of(plan, base.fingerprint, accelerator.num_processes)
         run = cls(
             plan,

@@ -1,9 +1,10 @@
-"""Models and optimizer made ready for a training."""
+"""Models, optimizer and its schedule made ready for a training."""
 
 import torch
+from diffusers.optimization import get_scheduler
 from torch import nn
 
-from lora_nb import events, lora
+from lora_nb import events, lora, metadata
 from lora_nb.config import TrainConfig
 from lora_nb.dataset import Posterior, encode_pictures
 from lora_nb.models import BaseModel
@@ -63,3 +64,16 @@ def make_optimizer(config: TrainConfig, groups: list[dict]) -> torch.optim.Optim
             'optimizer = "AdamW8bit" needs bitsandbytes (pip install bitsandbytes); "AdamW" learns the same'
         ) from None
     return AdamW8bit(groups, **options)
+
+
+def make_scheduler(plan: RunPlan, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
+    """The schedule of the learning rates over the whole run."""
+    config = plan.config
+    return get_scheduler(
+        config.lr_scheduler,
+        optimizer,
+        num_warmup_steps=metadata.warmup_steps(plan),
+        num_training_steps=plan.total_steps,
+        num_cycles=config.lr_scheduler_num_cycles,
+        power=config.lr_scheduler_power,
+    )
