@@ -63,7 +63,7 @@ ZERO_SNR = {**SCHEDULE, "rescale_betas_zero_snr": True}
 def test_weights_are_finite_where_nothing_or_all_of_the_picture_is_left():
     signal = torch.tensor([1.0, 0.5, 1e-9, 0.0])
     assert diffusion.snr_weights(signal, 5.0, "epsilon").tolist() == [0, 1, 1, 1]
-    assert diffusion.snr_weights(signal, 5.0, "v_prediction").tolist() == pytest.approx([0, 0.5, 0, 0])
+    assert diffusion.snr_weights(signal, 5.0, "v_prediction").tolist() == pytest.approx([0, 0.5, 1e-9, 0])
 
 
 def test_noise_cannot_be_predicted_at_zero_snr():
