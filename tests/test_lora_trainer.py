@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lora_nb import bases, config, events, jobs, settings
-from lora_nb.forms import LoraTrainer, lora_trainer
+from lora_nb.forms import LoraTrainer
 from lora_nb.forms.curve import Losses
 from lora_nb.forms.follow import Stopped
 from lora_nb.forms.train_panel import TrainPanel, in_numbers, in_words
@@ -258,17 +258,16 @@ def test_run_all_trains_draws_and_offers_the_files(trainer, tiny_base):
     assert settings.load(config.TrainConfig, folders.run).rank == 2
 
 
-def test_only_the_files_of_the_run_are_offered(trainer, monkeypatch):
+def test_only_the_files_of_the_run_are_offered(trainer):
     """Another run's name may begin with this one's, and a name may hold what a pattern would read otherwise."""
-    output, shown = trainer.project.folders().output, []
+    output, offered = trainer.project.folders().output, []
     output.mkdir()
     for name in ("cat-01", "cat-step000005", "cat-dark-01", "cat-2", "cat[1]-01", "cat1-01"):
         (output / f"{name}.safetensors").touch()
-    monkeypatch.setattr(lora_trainer, "display", shown.append)
     for name in ("cat", "cat[1]"):
         trainer.settings.form.write(output_name=name)
         asyncio.run(trainer.download())
-    offered = [[button.description for button in buttons(each)] for each in shown]
+        offered.append([button.description for button in buttons(trainer.files.place)])
     assert offered == [["cat-01.safetensors", "cat-step000005.safetensors"], ["cat[1]-01.safetensors"]]
 
 
