@@ -24,7 +24,7 @@ def write_safetensors(path: Path, shapes: dict[str, list[int]], cut: int = 0) ->
 
 SD15 = {
     "model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3],
-    bases.CROSS_ATTENTION: [320, 768],
+    base_file.CROSS_ATTENTION: [320, 768],
     "cond_stage_model.transformer.text_model.final_layer_norm.weight": [768],
     "first_stage_model.quant_conv.weight": [8, 8, 1, 1],
 }
@@ -103,7 +103,7 @@ def test_a_truncated_file_is_refused_with_both_sizes(tmp_path):
     [
         ({"conditioner.embedders.0.transformer.text_model.x": [1], **SD15}, "Stable Diffusion XL"),
         ({"cond_stage_model.model.transformer.resblocks.0.x": [1]}, "Stable Diffusion 2"),
-        ({**SD15, bases.CROSS_ATTENTION: [320, 1024]}, "Stable Diffusion 2"),
+        ({**SD15, base_file.CROSS_ATTENTION: [320, 1024]}, "Stable Diffusion 2"),
         ({"model.diffusion_model.joint_blocks.0.x": [1]}, "Stable Diffusion 3"),
         ({"double_blocks.0.img_attn.proj.weight": [1]}, "Flux"),
         ({"lora_unet_mid_block_x.lora_down.weight": [8, 1]}, "a LoRA"),
