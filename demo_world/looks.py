@@ -25,19 +25,19 @@ def tags_found(pictures: np.ndarray, texts: tuple[str, ...], tagger: Tagger) -> 
 def look(pictures: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """Return how drawn pictures (B, H, W, 3) look beside truth pictures: 0 `burnt` and 0 `colours` would be the same.
 
-    `burnt` is the share of colour values at either end of their range above that of the truth, `colours` half the
-    difference of the two colour histograms, `structure` the SSIM of each picture and the truth picture of its tags.
+    `burnt` is their mean saturation (0 to 255) above that of the truth, `colours` half the difference of the two colour
+    histograms, `structure` the SSIM of each picture and the truth picture of its tags.
     """
     return {
-        "burnt": at_the_ends(pictures) - at_the_ends(truth),
+        "burnt": saturation(pictures) - saturation(truth),
         "colours": float(np.abs(histogram(pictures) - histogram(truth)).sum() / 2),
         "structure": float(np.mean([ssim(one, other) for one, other in zip(pictures, truth, strict=False)])),
     }
 
 
-def at_the_ends(pictures: np.ndarray) -> float:
-    """Return the share of colour values that are black or full."""
-    return float(((pictures <= 2) | (pictures >= 253)).mean())
+def saturation(pictures: np.ndarray) -> float:
+    """Return the mean difference of each pixel's strongest and weakest colour."""
+    return float((pictures.max(-1).astype(float) - pictures.min(-1)).mean())
 
 
 def histogram(pictures: np.ndarray) -> np.ndarray:
