@@ -100,6 +100,12 @@ def each(
             on_event(Progress(stage, done, len(paths)))
 
 
+def unreadable(folder: Path, names: Sequence[str]) -> list[tuple[str, str]]:
+    """(name, reason) of each of these pictures in `folder` whose header already shows that it is none."""
+    measured = each(_measure_header, [Path(folder, name) for name in names], "Reading images")
+    return [(name, size) for name, (_, size) in zip(names, measured, strict=True) if isinstance(size, str)]
+
+
 def list_images(folder: Path) -> list[Path]:
     """The files directly in `folder` that are called like pictures, in order, without hidden ones."""
     names = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_EXTENSIONS)

@@ -1,5 +1,7 @@
 """What came of a step on the dataset, in a sentence: done, nothing to do, or nothing could be done."""
 
+from collections.abc import Sequence
+
 from lora_nb.captions import TagReport
 from lora_nb.config import ImportConfig
 from lora_nb.events import Finished
@@ -9,18 +11,30 @@ DONE, NOTHING = "done", "nothing"
 LONGEST = 120  # characters of a caption in a sentence
 
 
-def of_import(report: ImportReport, config: ImportConfig) -> Finished:
-    """Raises ValueError when nothing of the source could be read."""
+def of_import(
+    report: ImportReport, config: ImportConfig, unreadable: Sequence[tuple[str, str]] = ()
+) -> Finished:
+    """Raises ValueError when nothing of the source could be read; `unreadable` are (name, reason) of what was added."""
     compared = report.equal + len(report.different)
     if not (report.added or report.captions or report.known or compared):
         raise ValueError(_nothing_imported(report, config.source))
+    if unreadable and len(unreadable) == len(report.added):
+        name, reason = unreadable[0]
+        raise ValueError(
+            f"{config.source}: none of its {len(unreadable)} pictures can be read ({name}: {reason}); "
+            f"they lie in {config.train_data_dir}, and `curate` sets them aside"
+        )
     replaced = bool(report.different) and config.existing == "replace"
     if report.added or report.captions or replaced:
         words = f"Imported {len(report.added)} pictures and {report.captions} captions into {config.train_data_dir}."
-        return Finished(DONE, f"{words}{_compared(report, replaced)}")
+        return Finished(DONE, f"{words}{_broken(unreadable)}{_compared(report, replaced)}")
     there = f": its pictures are in {config.train_data_dir} already, or set aside" if report.known else ""
     words = f"Nothing of {config.source} was imported{there}."
     return Finished(NOTHING, f"{words}{_compared(report, replaced)}")
+
+
+def _broken(unreadable: Sequence[tuple[str, str]]) -> str:
+    return f" {len(unreadable)} of them cannot be read: `curate` sets them aside." if unreadable else ""
 
 
 def differences(report: ImportReport) -> list[tuple[str, str]]:

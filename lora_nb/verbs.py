@@ -23,6 +23,7 @@ from lora_nb.config import (
 from lora_nb.events import Finished, Notice, OnEvent
 from lora_nb.history import Changes
 from lora_nb.images import Scan, list_images, scan
+from lora_nb.images import unreadable as unreadable_among
 from lora_nb.interrupts import stop_on_signals
 
 Poll = Callable[[], frozenset[str]]
@@ -46,10 +47,12 @@ def import_pictures(config: ImportConfig, tell: OnEvent, poll: Poll) -> Finished
     from lora_nb.importer import import_dataset
 
     report = import_dataset(config, tell)
+    unreadable = unreadable_among(Path(config.train_data_dir), report.added)
     _name_some(tell, "Skipped", report.skipped)
     _name_some(tell, "Renamed", report.renamed)
+    _name_some(tell, "Unreadable", unreadable)
     _name_some(tell, "Differs", outcomes.differences(report))
-    return outcomes.of_import(report, config)
+    return outcomes.of_import(report, config, unreadable)
 
 
 def scan_pictures(config: DatasetConfig, tell: OnEvent, poll: Poll) -> Finished:
