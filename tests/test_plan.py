@@ -144,4 +144,4 @@ def test_unusable_output_names(config, name):
     with pytest.raises(ValueError, match="^output_name = .* is not usable: ") as caught:
         resolve(replace(config, output_name=name))
     str(caught.value).encode("utf-8")
-    assert "\n" not in str(caught.value) or "\n" in name
+    assert "\n" not in str(caught.value)
