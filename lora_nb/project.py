@@ -125,8 +125,9 @@ def check_utf8(folder: Path) -> None:
 
 
 def readable(text: str) -> str:
-    """`text` with the bytes of a name that are no UTF-8 written out, so that it can be shown."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """`text` in one line that can be shown: control characters and bytes that are no UTF-8 are written out."""
+    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(repr(sign)[1:-1] if unicodedata.category(sign) == "Cc" else sign for sign in shown)
 
 
 def project_folders(root: Path, name: str) -> Folders:

@@ -92,11 +92,13 @@ def test_weights_that_are_no_numbers_end_the_run_though_the_loss_is_one(config):
 
 
 def broken_copy(base, folder, part):
-    """`base` with one weight of `part` that is NaN."""
+    """`base` with one weight of `part` that is NaN, which all that it is given passes through."""
     shutil.copytree(base, folder)
     (path,) = (folder / part).glob("*.safetensors")
     tensors = load_file(path)
-    next(iter(tensors.values())).view(-1)[0] = float("nan")
+    next(tensors[name] for name in tensors if name.endswith("conv_in.bias") and "decoder" not in name)[0] = (
+        float("nan")
+    )
     save_file(tensors, path, {"format": "pt"})
     return str(folder)
 
@@ -156,11 +158,16 @@ def test_a_failing_write_loses_nothing_whichever_it_is(config, monkeypatch):
             break
         except OSError:
             assert len(refused) == before + 1
-        if [name for name, _ in refused].count("cat.state") > 1:
-            assert (project_of(config) / "output" / "cat-01.safetensors").exists() or before < 7
+        if "cat-01.json" in dict(refused):
+            assert list((project_of(config) / "output").glob("cat-0?.safetensors")), (
+                "the last sound file is gone"
+            )
     names = [name for name, _ in refused]
-    first = ["cat.state", "cat-01.safetensors", "metrics.jsonl", "cat-01.json", "cat_e01_s000003_00.png"]
-    assert names[:6] == [*first, "cat-01.png"] and names.count("cat.state") == 3 and len(names) == 12
+    assert {
+        "metrics.jsonl",
+        *(f"cat-0{n}.{end}" for n in (1, 2) for end in ("safetensors", "json", "png")),
+    } < set(names)
+    assert names[0] == "cat.state" and names.count("cat.state") == 3 and len(names) == 12
     assert bytes_under(config, "output", "samples") == bytes_under(whole, "output", "samples")
     assert lines_of(config, "StepLog") == 6 and lines_of(config, "EpochLog") == 2
 
@@ -193,7 +200,7 @@ def test_the_plain_loss_is_told_beside_what_is_minimised(config):
     steps = {}
     for name, options in (
         ("plain", {"min_snr_gamma": None}),
-        ("weighted", {"min_snr_gamma": 5.0}),
+        ("weighted", {"min_snr_gamma": 0.1}),
         ("kept", {"min_snr_gamma": None, "diff_output_preservation": 1.0}),
     ):
         told = []
@@ -202,7 +209,8 @@ def test_the_plain_loss_is_told_beside_what_is_minimised(config):
         epoch = next(event for event in told if isinstance(event, events.EpochLog))
         assert epoch.plain == pytest.approx(sum(step.plain for step in steps[name]) / 3)
     assert all((step.plain, step.plain_average) == (step.loss, step.loss_average) for step in steps["plain"])
-    assert all(step.plain > step.loss for step in steps["weighted"])
+    assert all(step.plain >= step.loss for step in steps["weighted"])
+    assert any(step.plain > step.loss for step in steps["weighted"])
     assert steps["weighted"][0].plain == steps["plain"][0].loss == steps["kept"][0].plain
     assert all(step.plain < step.loss for step in steps["kept"][2:])
     board = EventAccumulator(str(project_of(elsewhere(config, "weighted")) / "logs" / "tensorboard" / "cat"))
