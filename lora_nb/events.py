@@ -112,7 +112,8 @@ def silent(event: Event) -> None:
 
 def to_line(event: Event) -> str:
     """One JSON line, with the event's class under "event"."""
-    return json.dumps({"event": type(event).__name__, **asdict(event)}, ensure_ascii=False)
+    line = json.dumps({"event": type(event).__name__, **asdict(event)}, ensure_ascii=False)
+    return line.encode("utf-8", "replace").decode("utf-8")  # the name of a file may be no UTF-8
 
 
 def from_line(line: str) -> Event:

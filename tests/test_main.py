@@ -506,6 +506,13 @@ class TestReporter:
         told = jobs.events(jobs.Job(tmp_path, "train", 1, 0.0))[0]
         assert told[0].text == 'cannot get "https://x/y?token=***&a=1"'
 
+    def test_a_file_whose_name_is_no_utf8_is_told(self, tmp_path: Path):
+        stream = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="replace")
+        name = os.fsdecode(b"caf\xe9.png")
+        with Reporter(stream, tmp_path) as reporter:
+            reporter.tell(Notice(f"Skipped: {name}"))
+        assert jobs.events(jobs.Job(tmp_path, "import", 1, 0.0))[0] == [Notice("Skipped: caf?.png")]
+
     def test_the_pictures_of_a_grid_are_not_named_one_by_one(self):
         stream = io.StringIO()
         with Reporter(stream) as reporter:
