@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from conftest import write_model_index, write_tokenizer
+from conftest import write_model_index
 from lora_nb import bases
 from lora_nb.config import TrainConfig
 from lora_nb.train import train
@@ -35,7 +36,7 @@ def full_size_base(tmp_path_factory):
     CLIPTextModel(CLIPTextConfig.from_pretrained(layout / "text_encoder")).half().save_pretrained(
         folder / "text_encoder"
     )
-    write_tokenizer(folder / "tokenizer")
+    shutil.copytree(layout / "tokenizer", folder / "tokenizer")
     (folder / "scheduler").mkdir()
     (folder / "scheduler" / "scheduler_config.json").write_text(
         (layout / "scheduler" / "scheduler_config.json").read_text()
