@@ -158,4 +158,4 @@ def test_a_setting_that_an_older_state_lacks_has_its_default(config):
     older = replace(new, settings=lacking)
     assert differences(older, new) == []
     other = identity_of(plan_run(replace(config, diff_output_preservation_share=0.5)), "b", 1)
-    assert differences(older, other) == ["diff_output_preservation_share empty -> 0.5"]
+    assert differences(older, other) == ["diff_output_preservation_share 1.0 -> 0.5"]

@@ -11,7 +11,7 @@ from IPython.display import display
 
 from lora_nb import colab, jobs, project, settings
 from lora_nb.events import Finished
-from lora_nb.forms import gallery
+from lora_nb.forms import gallery, review
 from lora_nb.forms.follow import TICK, Stopped, follow, pause, sentence
 from lora_nb.forms.presses import Presses
 from lora_nb.forms.project_step import ProjectStep
@@ -83,6 +83,8 @@ class LoraTrainer:
         if running is not None and jobs.is_running(running):
             return running
         config = self.settings.config()
+        if not review.pictures(folders):
+            raise ValueError(f"{folders.dataset} holds no pictures: bring some in with Dataset Maker first")
         self.settings.form.write(on_existing="resume")
         settings.save(replace(config, on_existing="resume"), folders.run)
         return jobs.start("train", config, folders, max(1, jobs.gpu_count()), hub_token())

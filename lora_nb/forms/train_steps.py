@@ -145,6 +145,8 @@ class GridStep(Step):
             lora_dir=run.output_dir, output_name=run.output_name, trigger_word=run.trigger_word,
             output_dir=str(folders.samples),
         )  # fmt: skip
+        if not any(Path(run.output_dir).glob("*.safetensors")):
+            raise ValueError(f"{run.output_dir} holds no LoRA file: train first")
         end = await self.run("grid", wanted, folders)
         for path in _pictures(end)[-1:]:
             self._show_grid(path)
@@ -173,7 +175,10 @@ class TryStep(Step):
 
     async def _draw(self) -> str:
         folders = self.project.folders()
-        end = await self.run("sample", self.form.read(output_dir=str(folders.samples)), folders)
+        wanted = self.form.read(output_dir=str(folders.samples))
+        if not wanted.pretrained_model_name_or_path.strip():
+            raise ValueError("pretrained_model_name_or_path is empty: choose the base to draw with")
+        end = await self.run("sample", wanted, folders)
         thumbs = [gallery.Thumb(path, path.name) for path in _pictures(end)]
         self.result.children = [W.HTML(gallery.thumbnails(thumbs, side=256))]
         return end.text
