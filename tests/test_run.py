@@ -263,8 +263,8 @@ def save(*_):
     time.sleep(1); pathlib.Path("saved").touch(); {ends}
 signal.signal(signal.SIGINT, save); pathlib.Path("ready").touch(); time.sleep(60)
 """
-    program = "import sys, run; run.check_python = lambda version: None; run.ensure_environment = lambda extras: sys.executable; "
-    program += "run.demo = lambda python, arguments: run.wait_for([python, '-c', sys.argv[1]]); sys.exit(run.main(['demo']))"
+    program = "import sys, run; run.check_python = lambda version: None; run.ensure_environment = lambda *_: sys.executable; "
+    program += "run.demo = lambda python, *_: run.wait_for([python, '-c', sys.argv[1]]); sys.exit(run.main(['demo']))"
     program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); " + program
     line = [sys.executable, "-c", program, child]
     process = subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
