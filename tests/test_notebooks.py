@@ -219,6 +219,13 @@ def printed(client, message_id: str) -> str:
             return text
 
 
+def wait_for_words(client, words: str) -> None:
+    """Wait until these words were printed; a line may arrive in pieces."""
+    text = ""
+    while words not in text:
+        text += client.get_iopub_msg(timeout=60)["content"].get("text", "")
+
+
 BUTTON = """
 import time
 import ipywidgets as W
@@ -328,7 +335,6 @@ def test_a_press_is_carried_out_in_the_loop_of_the_cells_wherever_it_arrives(ker
         done = printed(client, client.execute(CELL.format(2 * number + 1)))
         assert done == f"begun\n{2 * number + 1} True MainThread\n"
         running = client.execute(CELL.format(2 * number + 2))
-        while client.get_iopub_msg(timeout=60)["content"].get("text") != "begun\n":
-            pass
+        wait_for_words(client, "begun\n")
         click(client, model_id, shell)
         assert printed(client, running) == f"{2 * number + 2} True MainThread\n"
