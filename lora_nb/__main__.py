@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 
 from lora_nb import __version__, files, interrupts, jobs, memory, noise
-from lora_nb.bases import first_line
 from lora_nb.events import Progress
 from lora_nb.flags import build_parser, read_arguments
 from lora_nb.redact import redact
 from lora_nb.reporter import Reporter
 from lora_nb.verbs import VERBS, Verb, silent_process
+from lora_nb.wording import first_line
 
 DONE, FAULT, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 

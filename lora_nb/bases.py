@@ -163,10 +163,3 @@ def weight_file(folder: Path, part: str) -> Path:
     if path.suffix == ".safetensors":
         base_file.read_header(path)
     return path
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[
-        :200
-    ]

@@ -12,6 +12,7 @@ from lora_nb.captions import TagReport
 from lora_nb.config import CaptionConfig
 from lora_nb.events import OnEvent, Progress, silent
 from lora_nb.images import ImageItem
+from lora_nb.wording import first_line
 
 
 def caption_images(config: CaptionConfig, on_event: OnEvent = silent) -> TagReport:
@@ -49,9 +50,8 @@ def load_captioner(name: str) -> tuple[BlipProcessor, BlipForConditionalGenerati
             name, dtype=torch.float16 if gpu else torch.float32
         )
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
         raise ValueError(
-            f'captioner "{name}" cannot be loaded ({reason}): give a BLIP id or folder'
+            f'captioner "{name}" cannot be loaded ({first_line(error)}): give a BLIP id or folder'
         ) from error
     return processor, model.to("cuda" if gpu else "cpu").eval()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from lora_nb import encodings, files
 from lora_nb.config import TriggerConfig
 from lora_nb.events import Notice, OnEvent
+from lora_nb.wording import some
 
 CAPTION_EXTENSION = ".txt"
 UNSURE = (
@@ -115,12 +116,6 @@ class Reader:
             on_event(
                 Notice(f"{len(self.unsure)} captions are left alone ({names}). Of each: {UNSURE}.", "warning")
             )
-
-
-def some(names: Sequence[str], most: int = 10) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def write_caption(

@@ -6,6 +6,7 @@ from pathlib import Path
 from transformers import CLIPTokenizer
 
 from lora_nb import bases
+from lora_nb.wording import first_line
 
 WHOLE = "tokenizer.json"
 APART = ("vocab.json", "merges.txt")
@@ -22,9 +23,7 @@ def load_tokenizer(folder: Path) -> CLIPTokenizer:
     try:
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the tokenizers library raises no other kind
-        raise ValueError(
-            f"{where} is no readable CLIP tokenizer: {bases.first_line(error)}; {AGAIN}"
-        ) from None
+        raise ValueError(f"{where} is no readable CLIP tokenizer: {first_line(error)}; {AGAIN}") from None
     if fault := _fault(tokenizer):
         raise ValueError(f"{where} is not the whole CLIP tokenizer: {fault}; {AGAIN}")
     return tokenizer

@@ -101,7 +101,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, _Change]]:
 
 def _fields(line: str) -> dict[str, Any]:
     try:
-        fields = json.loads(line)
+        fields = files.from_json(line)
     except ValueError:  # the last line of a session that was killed while it wrote
         return {}
     return fields if isinstance(fields, dict) else {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_nb.events import OnEvent, Progress, silent
+from lora_nb.wording import first_line
 
 # huggingface_hub is imported where it is used: the forms load this module, and need it only for a base of the Hub.
 
@@ -53,7 +54,7 @@ def legible(repo: str) -> Iterator[None]:
     except errors.LocalEntryNotFoundError as error:
         raise _absent(repo, error.__cause__ or error) from None
     except (errors.HFValidationError, errors.EntryNotFoundError) as error:
-        raise ValueError(f'"{repo}" on Hugging Face cannot be used: {_first_line(error)}') from None
+        raise ValueError(f'"{repo}" on Hugging Face cannot be used: {first_line(error)}') from None
     except errors.HfHubHTTPError as error:
         raise _refused(repo, error.response.status_code) from None
     except Exception as error:
@@ -61,7 +62,7 @@ def legible(repo: str) -> Iterator[None]:
             raise _absent(repo, error) from None
         if isinstance(error, RuntimeError):  # hf_xet's own
             again = "run the same line again, what is there is kept"
-            raise ValueError(f'"{repo}" could not be downloaded ({_first_line(error)}): {again}') from None
+            raise ValueError(f'"{repo}" could not be downloaded ({first_line(error)}): {again}') from None
         raise
 
 
@@ -86,19 +87,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[
-        :120
-    ]
-
-
 def _absent(repo: str, error: BaseException) -> Away:
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
     if any(isinstance(link, OfflineModeIsEnabled) for link in _causes(error)):
         reason = " (HF_HUB_OFFLINE is set)"
     else:
-        reason = "" if isinstance(error, LocalEntryNotFoundError) else f" ({_first_line(error)})"
+        reason = "" if isinstance(error, LocalEntryNotFoundError) else f" ({first_line(error)})"
     why = f"is not on this machine and Hugging Face cannot be reached{reason}"
     return Away(f'"{repo}" {why}: connect to the internet, or give a local folder')
 

@@ -21,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 from lora_nb import base_file, bases, hub, single_file
 from lora_nb.clip_tokenizer import load_tokenizer, refuse_misfit
 from lora_nb.events import OnEvent, Progress, silent
+from lora_nb.wording import first_line
 
 CHUNK = 75
 
@@ -124,7 +125,7 @@ def _load_part(cls: type, folder: Path, part: str, dtype: torch.dtype) -> Any:
         )  # fmt: skip
     except (OSError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
             pickle.UnpicklingError) as error:  # fmt: skip
-        raise ValueError(f"{path} could not be read: {bases.first_line(error)}") from None
+        raise ValueError(f"{path} could not be read: {first_line(error)}") from None
     base_file.refuse_missing(path, info["missing_keys"])
     return model
 

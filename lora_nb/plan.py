@@ -10,8 +10,10 @@ from lora_nb.buckets import Placement, count_batches, fit, misfits, place
 from lora_nb.captions import caption_path, replace_trigger, same_tag
 from lora_nb.config import TrainConfig
 from lora_nb.images import REPEATS, ImageItem, scan
+from lora_nb.wording import some
 
 MANY_STEPS = 10_000
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent =
     _check_base(config, found.items)
     captions, warnings = _captions(config, found.items)
     if found.broken:
-        names = _some([broken.path.name for broken in found.broken])
+        names = some([broken.path.name for broken in found.broken], MOST_NAMED)
         warnings.append(
             f"{len(found.broken)} unreadable files are left out: {names}. Dataset Maker sets them aside."
         )
@@ -120,7 +122,7 @@ def _read_pictures(config: TrainConfig, on_event: events.OnEvent):
     for subset in {item.path.parent for item in found.items}:
         project.check_utf8(subset)
     if found.unsure:
-        names = _some([caption_path(path, config.caption_extension).name for path in found.unsure])
+        names = some([caption_path(path, config.caption_extension).name for path in found.unsure], MOST_NAMED)
         raise ValueError(
             f"{len(found.unsure)} captions are not in UTF-8 and it is not sure what they say ({names}): save them as "
             f"UTF-8, or run `python -m lora_nb recode --train_data_dir {folder} --caption_encoding NAME`"
@@ -167,7 +169,7 @@ def _without_caption(
         empty = "an empty caption: give a trigger_word, or tag them"
         instead[f'"{words}"{origin}' if words else empty].append(item.path.name)
     return [
-        f"{len(names)} of {len(items)} pictures have no caption and are trained with {words}: {_some(names)}"
+        f"{len(names)} of {len(items)} pictures have no caption and are trained with {words}: {some(names, MOST_NAMED)}"
         for words, names in instead.items()
     ]
 
@@ -176,10 +178,6 @@ def _class_words(item: ImageItem) -> str:
     """The words of an N_name folder; "" in any other."""
     match = REPEATS.fullmatch(item.subset)
     return match[2] if match else ""
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _step_math(

@@ -1,6 +1,5 @@
 """Names of the folders and files of one project."""
 
-import json
 import os
 import re
 import unicodedata
@@ -8,6 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from lora_nb import files
+from lora_nb.wording import readable
 
 # What a file may not be called, here or on Windows, to which it may be carried.
 NO_FILE_SIGNS = frozenset('/\\:*?"<>|')
@@ -122,12 +124,6 @@ def check_utf8(folder: Path) -> None:
             f"the folder {readable(str(folder))} has a name that is not UTF-8 (\\x.. stands for a byte that is no "
             "letter): rename it, best to plain letters"
         ) from None
-
-
-def readable(text: str) -> str:
-    """`text` in one line that can be shown: control characters and bytes that are no UTF-8 are written out."""
-    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(repr(sign)[1:-1] if unicodedata.category(sign) == "Cc" else sign for sign in shown)
 
 
 def project_folders(root: Path, name: str) -> Folders:
@@ -249,7 +245,7 @@ def newest_grid(samples: Path, loras: Sequence[Path]) -> Path | None:
 def _compared(legend: Path) -> set[str]:
     """The names of the LoRA files that a grid calls; none without a readable legend."""
     try:
-        pictures = json.loads(legend.read_text(encoding="utf-8"))["pictures"]
+        pictures = files.from_json(legend.read_bytes())["pictures"]
         return {name for picture in pictures for name in LORA_NAME.findall(picture["prompt"])}
     except (OSError, ValueError, KeyError, TypeError):
         return set()

@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from lora_nb import base_file, bases
+from lora_nb.wording import first_line
 
 TEXT_ENCODER_KEY = re.compile(r"cond_stage_model\.transformer\.(?:text_model\.)?")
 
@@ -77,7 +78,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise ValueError(f"{path.name} is damaged: {bases.first_line(error)}; download it again") from None
+        raise ValueError(f"{path.name} is damaged: {first_line(error)}; download it again") from None
 
 
 def _read_pickle(path: Path) -> Any:
@@ -93,7 +94,7 @@ def _read_pickle(path: Path) -> Any:
             f"{path.name} was refused: {reason}; use the .safetensors version of this base"
         ) from None
     except DAMAGE as error:
-        raise ValueError(f"{path.name} is damaged: {bases.first_line(error)}; download it again") from None
+        raise ValueError(f"{path.name} is damaged: {first_line(error)}; download it again") from None
 
 
 def _convert(
@@ -138,5 +139,5 @@ def _convert_text_encoder(
 
 
 def _other_architecture(path: Path, part: str, error: BaseException) -> ValueError:
-    reason = bases.first_line(error)
+    reason = first_line(error)
     return ValueError(f"{path.name} has a {part} that is not that of Stable Diffusion 1.5: {reason}")

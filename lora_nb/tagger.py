@@ -17,6 +17,7 @@ from lora_nb.captions import TagReport
 from lora_nb.config import TagConfig
 from lora_nb.events import OnEvent, Progress, silent
 from lora_nb.images import ImageItem
+from lora_nb.wording import first_line
 
 MODEL, TAGS = "model.onnx", "selected_tags.csv"
 DEMO_FOLDER = Path(__file__).parent / "demo" / "tagger"
@@ -139,17 +140,13 @@ def load_tagger(folder: Path) -> Tagger:
         session = onnxruntime.InferenceSession(str(folder / MODEL), providers=providers)
     except Exception as error:  # onnxruntime's errors share no class of their own
         raise ValueError(
-            f"{folder / MODEL} cannot be loaded ({_first_line(error)}): download it again"
+            f"{folder / MODEL} cannot be loaded ({first_line(error)}): download it again"
         ) from error
     if all(output.shape[-1] not in (len(tags), None) for output in session.get_outputs()):
         raise ValueError(
             f"{folder / TAGS} has {len(tags)} tags, and {MODEL} another number: take both from one model"
         )
     return Tagger(session, *_layout(session.get_inputs()[0].shape, folder), tags)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:200]
 
 
 def _layout(shape: Sequence[Any], folder: Path) -> tuple[bool, int, int | None]:
