@@ -1,7 +1,6 @@
 """The files in a zip or a folder, by names that are safe to use."""
 
 import os
-import re
 import stat
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from lora_nb import files
 
 JUNK = frozenset(("thumbs.db", "desktop.ini", "icon\r"))
 
@@ -141,7 +142,7 @@ def _name(info: zipfile.ZipInfo) -> str:
 
 
 def _safe_parts(source: Path, name: str) -> tuple[str, ...]:
-    parts = name.replace("\\", "/").split("/")
-    if parts[0] == "" or ".." in parts or re.match(r"[A-Za-z]:", name):
+    parts = files.inner_parts(name)
+    if parts is None:
         raise ValueError(f'{source} is refused: its entry "{name}" points outside of it; nothing is imported')
-    return tuple(part for part in parts if part not in ("", "."))
+    return parts

@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from lora_nb import base_file, files
+from lora_nb.hub import WEIGHT_FILES
 
 DEMO = "demo"
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 DEMO_FOLDER = Path(__file__).parent / "demo" / "base"
 SD15_FOLDER = Path(__file__).parent / "sd15"
 PARTS = ("tokenizer", "text_encoder", "unet", "vae")
-DIFFUSION = ("diffusion_pytorch_model", "diffusion_pytorch_model")
-# Names of the weight files without their ending: as .safetensors, as .bin.
-WEIGHTS = {"text_encoder": ("model", "pytorch_model"), "unet": DIFFUSION, "vae": DIFFUSION}
 SD15_RESOLUTION = 512
 SD15_UNIT = 64
 
@@ -154,9 +152,7 @@ def _check_unet_config(folder: Path, name: str) -> None:
 
 def weight_file(folder: Path, part: str) -> Path:
     """A model's weight file: safetensors before .bin, full precision before fp16. Raises ValueError."""
-    safe, pickled = WEIGHTS[part]
-    kinds = ((safe, ".safetensors"), (pickled, ".bin"))
-    names = [f"{stem}{variant}{end}" for stem, end in kinds for variant in ("", ".fp16")]
+    names = WEIGHT_FILES[part]
     path = next((folder / part / name for name in names if (folder / part / name).is_file()), None)
     if path is None:
         raise ValueError(f"{folder / part} holds no weights: {names[0]} is missing; download the base again")

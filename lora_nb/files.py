@@ -90,13 +90,24 @@ def append_line(path: Path, line: str) -> None:
         os.fsync(file.fileno())
 
 
+def inner_parts(name: str) -> tuple[str, ...] | None:
+    """The parts of a file's name that was read somewhere, written with / or \\; None when it leads out of its folder.
+
+    An absolute name, `..` and a drive letter lead out; empty parts and "." say nothing and are left out.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if parts[0] == "" or ".." in parts or re.match(r"[A-Za-z]:", name):
+        return None
+    return tuple(part for part in parts if part not in ("", "."))
+
+
 def within(folder: Path, name: str) -> Path | None:
     """The path of a name that was read from a file, relative to `folder`; None for one that leads out of it.
 
-    An absolute name, `..`, a drive letter and a link to elsewhere lead out.
+    Beside what `inner_parts` knows, a link to elsewhere leads out. Empty parts and "." are not written here.
     """
-    parts = name.replace("\\", "/").split("/")
-    if not all(parts) or {".", ".."} & set(parts) or re.match(r"[A-Za-z]:", name) or "\0" in name:
+    parts = inner_parts(name)
+    if not parts or "\0" in name or "/".join(parts) != name.replace("\\", "/"):
         return None
     path = Path(folder, *parts)
     try:

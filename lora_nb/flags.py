@@ -28,7 +28,7 @@ def build_parser(prog: str, cls: type) -> Parser:
     )
     groups: dict[str, Any] = {}
     for setting in settings_of(cls):
-        title = setting.group or "settings"
+        title = setting.said.group or "settings"
         if title not in groups:
             groups[title] = parser.add_argument_group(title)
         _add_flag(groups[title], setting)
@@ -37,7 +37,7 @@ def build_parser(prog: str, cls: type) -> Parser:
 
 def _add_flag(group: Any, setting: Setting) -> None:
     default = show(setting, setting.default)
-    words = f"{setting.help} [{setting.expected}; default: {default or 'empty'}]"
+    words = f"{setting.said.help} [{setting.expected}; default: {default or 'empty'}]"
     optional_value = {"nargs": "?", "const": "true"} if setting.kind == "bool" else {}
     group.add_argument(
         f"--{setting.name}",

@@ -13,18 +13,20 @@ from lora_nb.wording import first_line
 
 # huggingface_hub is imported where it is used: the forms load this module, and need it only for a base of the Hub.
 
-STEMS = {
+DIFFUSION = tuple(
+    f"diffusion_pytorch_model{end}" for end in (".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin")
+)
+# The file to take for each model, the best first: safetensors before .bin, full precision before fp16.
+WEIGHT_FILES = {
     "text_encoder": (
         "model.safetensors",
         "model.fp16.safetensors",
         "pytorch_model.bin",
         "pytorch_model.fp16.bin",
     ),
-    "unet": tuple(
-        f"diffusion_pytorch_model{end}" for end in (".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin")
-    ),
+    "unet": DIFFUSION,
+    "vae": DIFFUSION,
 }
-STEMS["vae"] = STEMS["unet"]
 INDEX = "model_index.json"
 FAMILY = (INDEX, "unet/config.json")
 SMALL = (*FAMILY, "scheduler/*.json", "tokenizer/*", "text_encoder/config.json", "vae/config.json")
@@ -129,9 +131,8 @@ def _ask_for_base(repo: str, seconds: float) -> dict[str, int]:
         raise ValueError(
             f'"{repo}" holds no diffusers model: download its .safetensors file and give its path'
         )
-    lacking = [part for part in STEMS if not any(f"{part}/{stem}" in sizes for stem in STEMS[part])]
-    if lacking:
-        raise ValueError(f'"{repo}" holds no weights of its {lacking[0]}: give another base')
+    if lacking := _lacking(list(sizes)):
+        raise ValueError(f'"{repo}" holds no weights of its {lacking}: give another base')
     return sizes
 
 
@@ -176,11 +177,18 @@ def download_file(repo: str, name: str, on_event: OnEvent = silent) -> Path:
 
 
 def weight_names(names: Sequence[str]) -> list[str]:
-    """The weight file to take for each model: safetensors before .bin, full precision before fp16."""
-    chosen = []
-    for part, stems in STEMS.items():
-        chosen += [f"{part}/{stem}" for stem in stems if f"{part}/{stem}" in names][:1]
-    return chosen
+    """The weight file to take for each model that has one among `names`."""
+    chosen = (
+        next((f"{part}/{file}" for file in order if f"{part}/{file}" in names), "")
+        for part, order in WEIGHT_FILES.items()
+    )
+    return [name for name in chosen if name]
+
+
+def _lacking(names: Sequence[str]) -> str:
+    """A model without a weight file among `names`; "" when each has one."""
+    found = {name.partition("/")[0] for name in weight_names(names)}
+    return next((part for part in WEIGHT_FILES if part not in found), "")
 
 
 def _download(repo: str, sizes: Mapping[str, int], on_event: OnEvent) -> dict[str, Path]:
@@ -252,12 +260,12 @@ def _cached_base(repo: str, away: Away) -> Path:
     index = _in_cache(repo, INDEX)
     if index is None:
         raise away
-    lacking = [
-        part for part in STEMS if not any((index.parent / part / stem).is_file() for stem in STEMS[part])
-    ]
-    if lacking:
+    folder = index.parent
+    if lacking := _lacking(
+        [path.relative_to(folder).as_posix() for path in folder.glob("*/*") if path.is_file()]
+    ):
         raise ValueError(
-            f'"{repo}" was not downloaded whole (its {lacking[0]} is missing) and Hugging Face cannot be reached: '
+            f'"{repo}" was not downloaded whole (its {lacking} is missing) and Hugging Face cannot be reached: '
             "connect to the internet, or give a local folder"
         )
-    return index.parent
+    return folder

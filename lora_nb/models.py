@@ -175,7 +175,7 @@ def file_hashes(path: Path) -> tuple[str, str]:
 
 def _folder_fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
-    for part in bases.WEIGHTS:
+    for part in hub.WEIGHT_FILES:
         digest.update(f"{part}:{file_hashes(bases.weight_file(folder, part))[0]}\n".encode())
     return digest.hexdigest()
 

@@ -108,7 +108,7 @@ def check_base(name: str, seconds: float = 5.0) -> None:
     if isinstance(found, str):
         bases.check_family(hub.find_base(found, seconds), found)
     elif found.is_dir():
-        for part in bases.WEIGHTS:
+        for part in hub.WEIGHT_FILES:
             bases.weight_file(found, part)
 
 

@@ -21,42 +21,34 @@ Config = TypeVar("Config")
 
 NOTHING = "none"  # TOML has no null
 SEPARATORS = (";\n",)
+DECLARED = "declaration"  # its key in a field's metadata
 QUOTED = r'"(?:[^"]|"")*"'  # as in a CSV file and in A1111's lists
 LIKE = 0.8  # below it two names are no misspelling of each other
 
 
-def setting(
-    default: Any,
-    help: str,
-    *,
-    min: float | None = None,
-    max: float | None = None,
-    group: str = "",
-    advanced: bool = False,
-    internal: bool = False,
-    kohya: str = "",
-    separators: tuple[str, ...] = SEPARATORS,
-) -> Any:
-    """A dataclass field whose help, bounds and place in the form travel with it.
+@dataclass(frozen=True)
+class Declaration:
+    """What a setting's line says of it, beside its name, type and default.
 
     `group` is the heading it stands under; `advanced` folds it away in the form; `internal` keeps it
     out of the form (paths a form fills in by itself); `kohya` is what sd-scripts calls it, where that differs.
     `separators` are the characters between the parts of a list: of several sets the first that is in the text, so
     that the parts may hold those of the others. Where a comma is among them, "..." keeps a part together.
     """
-    return dataclasses.field(
-        default=default,
-        metadata={
-            "help": help,
-            "min": min,
-            "max": max,
-            "group": group,
-            "advanced": advanced,
-            "internal": internal,
-            "kohya": kohya,
-            "separators": separators,
-        },
-    )
+
+    help: str
+    min: float | None = None
+    max: float | None = None
+    group: str = ""
+    advanced: bool = False
+    internal: bool = False
+    kohya: str = ""
+    separators: tuple[str, ...] = SEPARATORS
+
+
+def setting(default: Any, help: str, **said: Any) -> Any:
+    """A dataclass field with which a `Declaration` of it travels: `help`, and what else of it is `said`."""
+    return dataclasses.field(default=default, metadata={DECLARED: Declaration(help, **said)})
 
 
 @dataclass(frozen=True)
@@ -70,21 +62,15 @@ class Setting:
     name: str
     kind: str
     default: Any
-    help: str
-    min: float | None
-    max: float | None
-    group: str
-    advanced: bool
-    internal: bool
     optional: bool
     many: bool
     choices: tuple[Any, ...]
-    separators: tuple[str, ...]
+    said: Declaration
 
     @property
     def commas(self) -> bool:
         """Whether commas come between the parts of a list, and "..." around a part that holds one."""
-        return "," in "".join(self.separators)
+        return "," in "".join(self.said.separators)
 
     @property
     def expected(self) -> str:
@@ -96,10 +82,10 @@ class Setting:
         ]
         if self.many:
             words = f"a list, each {words}"
-        if self.min is not None and self.max is not None:
-            words += f" from {_bound(self.min)} to {_bound(self.max)}"
-        elif self.min is not None:
-            words += f", {_bound(self.min)} or more"
+        if self.said.min is not None and self.said.max is not None:
+            words += f" from {_bound(self.said.min)} to {_bound(self.said.max)}"
+        elif self.said.min is not None:
+            words += f", {_bound(self.said.min)} or more"
         return words + (" (or nothing)" if self.optional else "")
 
 
@@ -123,9 +109,8 @@ def _read_field(field: dataclasses.Field, hint: Any) -> Setting:
         hint = typing.get_args(hint)[0]
     choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
     kind = "choice" if choices else hint.__name__
-    meta = field.metadata
-    return Setting(field.name, kind, field.default, meta["help"], meta["min"], meta["max"], meta["group"],
-                   meta["advanced"], meta["internal"], optional, many, choices, meta["separators"])  # fmt: skip
+    said = field.metadata[DECLARED]
+    return Setting(field.name, kind, field.default, optional, many, choices, said)
 
 
 def parse(setting: Setting, text: str) -> Any:
@@ -141,7 +126,7 @@ def parse(setting: Setting, text: str) -> Any:
 def _split(setting: Setting, text: str) -> list[str]:
     quoted = QUOTED if setting.commas else "(?!)"
     bare = set(re.sub(quoted, "", text))
-    between = next((each for each in setting.separators if bare & set(each)), setting.separators[0])
+    between = next((each for each in setting.said.separators if bare & set(each)), setting.said.separators[0])
     part = re.compile(rf"\s*(?:({quoted})\s*(?=[{between}]|$)|([^{between}]*))(?:[{between}]|$)")
     return [
         match[1][1:-1].replace('""', '"').strip() if match[1] else match[2].strip()
@@ -173,7 +158,7 @@ def show(setting: Setting, value: Any) -> str:
 
 
 def _quoted(setting: Setting, part: str) -> str:
-    if setting.commas and set(part) & {*"".join(setting.separators), '"'}:
+    if setting.commas and set(part) & {*"".join(setting.said.separators), '"'}:
         return '"' + part.replace('"', '""') + '"'
     return part
 
@@ -201,7 +186,8 @@ def _check_one(setting: Setting, value: Any) -> Any:
         raise wrong
     if setting.kind == "float" and not math.isfinite(value):
         raise wrong
-    if (setting.min is not None and value < setting.min) or (setting.max is not None and value > setting.max):
+    low, high = setting.said.min, setting.said.max
+    if (low is not None and value < low) or (high is not None and value > high):
         raise wrong
     if setting.kind == "str":
         _refuse_secret(setting.name, value)
@@ -223,7 +209,7 @@ def nearest(cls: type, name: str) -> str:
     A name that sd-scripts has and lora_nb has not leads nowhere: `absent` says what it is.
     """
     names = dict.fromkeys(kohya.ABSENT, "")
-    names |= {field.metadata.get("kohya"): field.name for field in dataclasses.fields(cls)}
+    names |= {field.metadata[DECLARED].kohya: field.name for field in dataclasses.fields(cls)}
     names |= {field.name: field.name for field in dataclasses.fields(cls)}
     near = difflib.get_close_matches(name, filter(None, names), n=1, cutoff=LIKE)
     return names[near[0]] if near else ""

@@ -66,23 +66,38 @@ def test_a_written_caption_is_read_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "trigger", "word", "expected"),
+    ("edit", "text", "words", "expected"),
     [
-        ("ohwx, smile, red hair", "ohwx", "1girl", "1girl, smile, red hair"),
-        ("smile, OHWX_Cat, red hair", "ohwx cat", "cat", "smile, cat, red hair"),
-        ("a photo of ohwx on a sofa, ohwx smiles", "ohwx", "a dog", "a photo of a dog on a sofa, smiles"),
-        ("ohwx, xyz, smile", "ohwx, xyz", "1girl", "1girl, smile"),
-        ("xyz, smile", "ohwx, xyz", "1girl", "1girl, smile"),
-        ("ohwx, 1girl, smile", "ohwx", "1girl", "1girl, smile"),
-        ("photo of ohwx cat", "ohwx", "cat", "photo of cat"),
-        ("ohwx", "ohwx", "person", "person"),
-        ("ohwx, smile", "ohwx", "", "smile"),
-        ("smile, red hair", "ohwx", "1girl", "smile, red hair"),
-        ("ohwxy, smile", "ohwx", "1girl", "ohwxy, smile"),
+        (captions.replace_trigger, "ohwx, smile, red hair", ("ohwx", "1girl"), "1girl, smile, red hair"),
+        (captions.replace_trigger, "smile, OHWX_Cat, red hair", ("ohwx cat", "cat"), "smile, cat, red hair"),
+        (
+            captions.replace_trigger,
+            "a photo of ohwx on a sofa, ohwx smiles",
+            ("ohwx", "a dog"),
+            "a photo of a dog on a sofa, smiles",
+        ),
+        (captions.replace_trigger, "ohwx, xyz, smile", ("ohwx, xyz", "1girl"), "1girl, smile"),
+        (captions.replace_trigger, "xyz, smile", ("ohwx, xyz", "1girl"), "1girl, smile"),
+        (captions.replace_trigger, "ohwx, 1girl, smile", ("ohwx", "1girl"), "1girl, smile"),
+        (captions.replace_trigger, "photo of ohwx cat", ("ohwx", "cat"), "photo of cat"),
+        (captions.replace_trigger, "ohwx", ("ohwx", "person"), "person"),
+        (captions.replace_trigger, "ohwx, smile", ("ohwx", ""), "smile"),
+        (captions.replace_trigger, "smile, red hair", ("ohwx", "1girl"), "smile, red hair"),
+        (captions.replace_trigger, "ohwxy, smile", ("ohwx", "1girl"), "ohwxy, smile"),
+        (captions.remove_trigger, "ohwx, red hair,  smile", ("ohwx",), "red hair,  smile"),
+        (captions.remove_trigger, "red hair, Ohwx", ("ohwx",), "red hair"),
+        (captions.remove_trigger, "ohwx", ("ohwx",), ""),
+        (captions.remove_trigger, "a photo of ohwx dog, outside", ("ohwx",), "a photo of dog, outside"),
+        (captions.remove_trigger, "red, ohwx dog", ("ohwx",), "red, dog"),
+        (captions.remove_trigger, "a photo of ohwx, red", ("ohwx",), "a photo of, red"),
+        (captions.remove_trigger, "one, a dog in two", ("one, two",), "a dog in"),
+        (captions.remove_trigger, "ohwx_cat, ohwxy", ("ohwx",), "ohwx_cat, ohwxy"),
+        (captions.remove_trigger, "a.c dog, abc", ("a.c",), "dog, abc"),
+        (captions.remove_trigger, " red ,hair", ("",), " red ,hair"),
     ],
 )
-def test_a_class_word_takes_the_place_of_the_trigger_word(text, trigger, word, expected):
-    assert captions.replace_trigger(text, trigger, word) == expected
+def test_the_trigger_word_is_taken_out_or_gives_way_to_a_class_word(edit, text, words, expected):
+    assert edit(text, *words) == expected
 
 
 def test_applying_a_trigger_counts_changes_and_is_idempotent(tmp_path):
@@ -110,25 +125,6 @@ def test_top_tags_read_sub_folders_and_pass_over_stray_text(tmp_path):
     assert captions.top_tags(tmp_path, n=1) == [("hat", 2)]
     with pytest.raises(ValueError, match="none is not a folder"):
         captions.top_tags(tmp_path / "none")
-
-
-@pytest.mark.parametrize(
-    ("text", "trigger", "without"),
-    [
-        ("ohwx, red hair,  smile", "ohwx", "red hair,  smile"),
-        ("red hair, Ohwx", "ohwx", "red hair"),
-        ("ohwx", "ohwx", ""),
-        ("a photo of ohwx dog, outside", "ohwx", "a photo of dog, outside"),
-        ("red, ohwx dog", "ohwx", "red, dog"),
-        ("a photo of ohwx, red", "ohwx", "a photo of, red"),
-        ("one, a dog in two", "one, two", "a dog in"),
-        ("ohwx_cat, ohwxy", "ohwx", "ohwx_cat, ohwxy"),
-        ("a.c dog, abc", "a.c", "dog, abc"),
-        (" red ,hair", "", " red ,hair"),
-    ],
-)
-def test_the_trigger_word_is_taken_out_of_tags_and_sentences(text, trigger, without):
-    assert captions.remove_trigger(text, trigger) == without
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ CONFIGS = [
 def test_every_setting_explains_itself_and_has_a_default_that_passes_its_own_check(kind):
     assert kind.__doc__ and not kind.__doc__.startswith(kind.__name__)
     for each in settings_of(kind):
-        assert each.help and not each.help.endswith("."), each.name
+        assert each.said.help and not each.said.help.endswith("."), each.name
         assert check(each, each.default) == each.default, each.name
 
 

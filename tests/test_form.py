@@ -45,7 +45,7 @@ def control(form: Form, name: str) -> W.ValueWidget:
 def test_every_config_comes_back_as_it_went_in(cls):
     form = Form(cls())
     assert form.read() == cls()
-    shown = {setting.name for setting in settings.settings_of(cls) if not setting.internal}
+    shown = {setting.name for setting in settings.settings_of(cls) if not setting.said.internal}
     assert form.fields.keys() == shown
 
 

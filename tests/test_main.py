@@ -357,7 +357,7 @@ class TestInterrupts:
                 signal.raise_signal(signal.SIGINT)
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows hands Ctrl-C to a whole console")
-    @pytest.mark.parametrize("module", ["lora_nb.settings", "PIL.Image", "torch.types", "torch.nn"])  # fmt: skip
+    @pytest.mark.parametrize("module", ["lora_nb.settings", "PIL.Image", "torch.types", "torch.nn"])
     def test_in_the_first_moments_ctrl_c_is_one_sentence(self, module: str, dataset: Path):
         """Sent as soon as Python has said that it has imported `module`, in the middle of the next import."""
         line = [
@@ -379,7 +379,8 @@ class TestInterrupts:
         process.send_signal(signal.SIGINT)
         rest = [line for line in process.stderr.read().splitlines() if not line.startswith("import time:")]
         assert rest == ["Interrupted; run the same line again to go on."]
-        assert process.stdout.read() in ("", "Loading the libraries ...\n")
+        loading = "Loading the libraries ...\n"  # before torch; earlier the signal may come before or after this line
+        assert process.stdout.read() in ((loading,) if module.startswith("torch") else ("", loading))
         assert process.wait() == 130
 
     def test_what_a_library_makes_of_ctrl_c_is_still_one(self):

@@ -37,7 +37,13 @@ BY_NAME = {each.name: each for each in settings_of(Cake)}
 
 def test_a_setting_reads_as_it_was_declared():
     layers, oven, guests, size = (BY_NAME[name] for name in ("layers", "oven", "guests", "size"))
-    assert (layers.kind, layers.default, layers.min, layers.max, layers.optional) == ("int", 3, 1, 9, False)
+    assert (layers.kind, layers.default, layers.said.min, layers.said.max, layers.optional) == (
+        "int",
+        3,
+        1,
+        9,
+        False,
+    )
     assert (oven.kind, oven.optional, oven.default) == ("int", True, None)
     assert (guests.kind, guests.many) == ("str", True)
     assert (size.kind, size.choices) == ("choice", (18, 26))

@@ -26,7 +26,7 @@ class Field:
         self.setting = setting
         self.control = _control(setting, value, suggestions)
         self.note = W.HTML(
-            _line(HELP, setting.help), layout=W.Layout(margin="2px 0 2px 8px", flex="1 1 240px")
+            _line(HELP, setting.said.help), layout=W.Layout(margin="2px 0 2px 8px", flex="1 1 240px")
         )
         layout = W.Layout(flex_flow="row wrap", align_items="center", width="100%")
         self.widget = W.HBox([self.control, self.note], layout=layout)
@@ -58,7 +58,7 @@ class Field:
         except ValueError as error:
             self.note.value = _line(ERROR, str(error))
             return str(error)
-        self.note.value = _line(HELP, self.setting.help)
+        self.note.value = _line(HELP, self.setting.said.help)
         return ""
 
 
@@ -85,7 +85,7 @@ def _control(setting: Setting, value: Any, suggestions: Sequence[str]) -> W.Valu
     if setting.kind == "int" and not setting.optional:
         return W.IntText(value=value, continuous_update=False, **common)
     if _is_share(setting):
-        return W.FloatSlider(value=value, min=setting.min, max=setting.max, step=0.01, **common)
+        return W.FloatSlider(value=value, min=setting.said.min, max=setting.said.max, step=0.01, **common)
     if suggestions:
         return W.Combobox(
             value=text, options=tuple(suggestions), ensure_option=False, continuous_update=False, **common
@@ -97,9 +97,9 @@ def _control(setting: Setting, value: Any, suggestions: Sequence[str]) -> W.Valu
 
 def _is_share(setting: Setting) -> bool:
     """Whether a slider in steps of 0.01 can say every sensible value."""
-    if setting.kind != "float" or setting.optional or setting.min is None or setting.max is None:
+    if setting.kind != "float" or setting.optional or setting.said.min is None or setting.said.max is None:
         return False
-    return setting.max - setting.min <= 4 and setting.default > 0.01
+    return setting.said.max - setting.said.min <= 4 and setting.default > 0.01
 
 
 class Form(Generic[Config]):
@@ -107,7 +107,7 @@ class Form(Generic[Config]):
 
     def __init__(self, config: Config, suggestions: Mapping[str, Sequence[str]] | None = None) -> None:
         self.config = self.first = config
-        shown = [setting for setting in settings.settings_of(type(config)) if not setting.internal]
+        shown = [setting for setting in settings.settings_of(type(config)) if not setting.said.internal]
         self.fields = {
             setting.name: Field(
                 setting, getattr(config, setting.name), (suggestions or {}).get(setting.name, ())
@@ -115,16 +115,16 @@ class Form(Generic[Config]):
             for setting in shown
         }
         self.message = W.HTML()
-        plain = [setting for setting in shown if not setting.advanced]
-        advanced = [setting for setting in shown if setting.advanced]
+        plain = [setting for setting in shown if not setting.said.advanced]
+        advanced = [setting for setting in shown if setting.said.advanced]
         rows = [*self._grouped(plain), *_folded(self._grouped(advanced)), self.message]
         self.widget = W.VBox(rows, layout=W.Layout(width="100%"))
 
     def _grouped(self, shown: Sequence[Setting]) -> list[W.Widget]:
         rows, heading = [], ""
         for setting in shown:
-            if setting.group != heading:
-                heading = setting.group
+            if setting.said.group != heading:
+                heading = setting.said.group
                 rows.append(W.HTML(f"<b>{escape(heading)}</b>"))
             rows.append(self.fields[setting.name].widget)
         return rows
