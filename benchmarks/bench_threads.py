@@ -25,11 +25,11 @@ def time_steps() -> None:
     """Print the median seconds of a step: forward, backward and optimizer on four 64 px latents."""
     import torch
 
-    from lora_nb import lora
-    from lora_nb.models import load_base
+    from lora_nb.bases.models import load_base
+    from lora_nb.lora import inject
 
     base = load_base("demo")
-    parameters = lora.inject(base.unet, lora.unet_targets(base.unet), lora.LoraSpec(16, 8.0), 1)
+    parameters = inject.inject(base.unet, inject.unet_targets(base.unet), inject.LoraSpec(16, 8.0), 1)
     optimizer = torch.optim.AdamW(parameters)
     latents, states = torch.randn(4, 4, 16, 16), torch.randn(4, 77, base.unet.config.cross_attention_dim)
     times = []

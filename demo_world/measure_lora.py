@@ -26,16 +26,19 @@ from PIL import Image
 
 from judge import embed
 from looks import look, noise_loss, tags_found
-from lora_nb import captions, lora, settings
-from lora_nb.config import CurateConfig, ImportConfig, TagConfig, TrainConfig, TriggerConfig
-from lora_nb.curate import curate
-from lora_nb.images import scan
-from lora_nb.importer import import_dataset
-from lora_nb.lora_file import read_lora
-from lora_nb.models import BaseModel, load_base
-from lora_nb.sample import Prompt, sample_images
-from lora_nb.tagger import tag_images
-from lora_nb.train import train
+from lora_nb import settings
+from lora_nb.bases.models import BaseModel, load_base
+from lora_nb.config.dataset import CurateConfig, ImportConfig, TagConfig, TriggerConfig
+from lora_nb.config.training import TrainConfig
+from lora_nb.dataset import captions
+from lora_nb.dataset.curate import curate
+from lora_nb.dataset.images import scan
+from lora_nb.dataset.importer import import_dataset
+from lora_nb.dataset.tagger import tag_images
+from lora_nb.drawing.sample import Prompt, sample_images
+from lora_nb.lora import inject
+from lora_nb.lora.lora_file import read_lora
+from lora_nb.training.train import train
 from settings import DEMO
 from tagger import Tagger
 
@@ -114,7 +117,7 @@ def draw(
     base: BaseModel, texts: tuple[str, ...], strength: float, trigger: bool, guidance: float
 ) -> np.ndarray:
     """Pictures (N, H, W, 3) of the texts, each with its own fixed seed."""
-    lora.set_strength(base.unet, base.text_encoder, strength)
+    inject.set_strength(base.unet, base.text_encoder, strength)
     prompts = [
         Prompt(f"{TRIGGER}, {text}" if trigger else text, seed=1000 + i, steps=16, guidance=guidance)
         for i, text in enumerate(texts)
@@ -187,7 +190,7 @@ def measure(
 ) -> tuple[dict[str, dict], dict[str, np.ndarray]]:
     """Figures and pictures of one file, by condition."""
     base = load_base("demo")
-    lora.apply(base.unet, base.text_encoder, read_lora(file))
+    inject.apply(base.unet, base.text_encoder, read_lora(file))
     drawn = {f"strength {s:g}": draw(base, truth.prompts, s, True, guidance) for s in STRENGTHS}
     drawn |= {
         f"no trigger, strength {s:g}": draw(base, truth.prompts, s, False, guidance) for s in (0.0, 1.0)
@@ -213,7 +216,7 @@ def noise_losses(base: BaseModel, truth: Truth) -> dict[str, float]:
     """The loss on held-out pictures of the base, and of the LoRA at full strength."""
     texts, told = tuple(f"{TRIGGER}, {text}" for text in truth.captions), {}
     for strength in (0.0, 1.0):
-        lora.set_strength(base.unet, base.text_encoder, strength)
+        inject.set_strength(base.unet, base.text_encoder, strength)
         told[f"strength {strength:g}"] = noise_loss(base, truth.pictures, texts)
     return told
 

@@ -1,7 +1,7 @@
 """The command line: `python -m lora_nb <verb> [file.toml] [--setting value ...]`."""
 
 if __name__ == "__main__":  # before the imports below, which take their time
-    from lora_nb import interrupts
+    from lora_nb.shell import interrupts
 
     interrupts.leave_at_once()
 
@@ -15,12 +15,13 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from lora_nb import __version__, files, interrupts, jobs, memory, noise
+from lora_nb import __version__, files
 from lora_nb.events import Progress
-from lora_nb.flags import build_parser, read_arguments
 from lora_nb.redact import redact
-from lora_nb.reporter import Reporter
-from lora_nb.verbs import VERBS, Verb, silent_process
+from lora_nb.shell import interrupts, jobs, memory, noise
+from lora_nb.shell.flags import build_parser, read_arguments
+from lora_nb.shell.reporter import Reporter
+from lora_nb.shell.verbs import VERBS, Verb, silent_process
 from lora_nb.wording import first_line
 
 DONE, FAULT, UNUSABLE, INTERRUPTED = 0, 1, 2, 130

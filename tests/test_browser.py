@@ -14,10 +14,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-
-from lora_nb import bases
-from lora_nb.forms import review
 from test_tagger import build
+
+from lora_nb.bases import lookup
+from lora_nb.forms import review
 
 HOME = Path(__file__).parents[1]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -233,7 +233,7 @@ def test_training_is_stopped_resumed_and_compared(lab, browser, made, tiny_base)
     step.press("Use this project")
     step.see("everything lies in")
     step = notebook.run("2. Settings")
-    if not bases.DEMO_FOLDER.is_dir():
+    if not lookup.DEMO_FOLDER.is_dir():
         step.fill("pretrained model name or path", str(tiny_base))
     step.fill("num repeats", "4")
     step.fill("max train epochs", "2")

@@ -15,14 +15,17 @@ from PIL import Image
 from safetensors.torch import save
 
 from conftest import write_tokenizer
-from lora_nb import aside, base_file, events, jobs
-from lora_nb.clip_tokenizer import load_tokenizer
-from lora_nb.config import CurateConfig, ImportConfig
-from lora_nb.curate import curate
-from lora_nb.images import IMAGE_EXTENSIONS, scan
-from lora_nb.importer import import_dataset
-from lora_nb.lora_file import read_lora
+from lora_nb import events
+from lora_nb.bases import base_file
+from lora_nb.bases.clip_tokenizer import load_tokenizer
+from lora_nb.config.dataset import CurateConfig, ImportConfig
+from lora_nb.dataset import aside
+from lora_nb.dataset.curate import curate
+from lora_nb.dataset.images import IMAGE_EXTENSIONS, scan
+from lora_nb.dataset.importer import import_dataset
+from lora_nb.lora.lora_file import read_lora
 from lora_nb.project import Folders, folders_of_dataset
+from lora_nb.shell import jobs
 
 HTML = b"<!DOCTYPE html><html><body>Sign in to continue</body></html>"
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".gif": "GIF"}

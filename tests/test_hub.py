@@ -114,7 +114,7 @@ for name, *arguments in json.loads(sys.argv[1]):
     try:
         more = [hub.SECONDS_TO_ANSWER] if name in ("find_base", "check_base") else [events.append]
         if name == "check_base":
-            from lora_nb.plan import check_base
+            from lora_nb.training.plan import check_base
             check_base(*arguments, *more)
         said = str(getattr(hub, name)(*arguments, *more)) if name != "check_base" else "None"
     except ValueError as error:

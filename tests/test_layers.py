@@ -39,7 +39,7 @@ def test_the_imports_keep_their_contracts():
         [*line, "--no-cache", "--no-logo"], capture_output=True, text=True, encoding="utf-8", cwd=HOME
     )
     assert said.returncode == 0, said.stdout + said.stderr
-    assert "3 kept, 0 broken" in said.stdout
+    assert "11 kept, 0 broken" in said.stdout
 
 
 def test_the_style_is_kept():
@@ -61,7 +61,18 @@ def test_the_forms_are_there_at_once_and_leave_torch_out():
 
 
 @pytest.mark.parametrize(
-    "module", ["jobs", "colab", "verbs", "flags", "reporter", "importer", "aside", "plan", "bases"]
+    "module",
+    [
+        "shell.jobs",
+        "shell.colab",
+        "shell.verbs",
+        "shell.flags",
+        "shell.reporter",
+        "dataset.importer",
+        "dataset.aside",
+        "training.plan",
+        "bases.lookup",
+    ],
 )
 def test_what_a_kernel_or_a_help_text_needs_leaves_torch_out(module):
     assert (
@@ -71,11 +82,31 @@ def test_what_a_kernel_or_a_help_text_needs_leaves_torch_out(module):
 
 
 def test_an_import_does_nothing_else(tmp_path: Path):
-    assert python("import lora_nb, lora_nb.verbs, lora_nb.forms", tmp_path) == ""
+    assert python("import lora_nb, lora_nb.shell.verbs, lora_nb.forms", tmp_path) == ""
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("path", sorted(HOME.glob("lora_nb/**/*.py")), ids=lambda path: path.stem)
+MODULES = sorted(
+    path for path in HOME.glob("lora_nb/**/*.py") if path.stat().st_size or path.name != "__init__.py"
+)
+
+
+def test_what_is_where_has_a_line_for_each_wing_and_module():
+    """In the README: the wings, and each module with the first line of its docstring."""
+    text = (HOME / "README.md").read_text(encoding="utf-8")
+    listed = text.partition("    lora_nb/\n")[2].partition("    notebooks/ ")[0]
+    purposes = [
+        f"{path.name} {path.read_text(encoding='utf-8').partition(chr(10))[0][3:].rstrip(chr(34)).rstrip('.')}"
+        for path in MODULES
+        if path.name != "__init__.py"
+    ]
+    wings = {f"{path.name}/" for path in (HOME / "lora_nb").iterdir() if (path / "__init__.py").is_file()}
+    lines = [" ".join(line.split()) for line in listed.splitlines()]
+    assert sorted(line for line in lines if line.partition(" ")[0].endswith(".py")) == sorted(purposes)
+    assert {line.partition(" ")[0] for line in lines if ".py " not in line} - {"", "demo/"} == wings
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_a_module_says_its_purpose_and_has_a_name_that_says_something(path: Path):
     text = path.read_text(encoding="utf-8")
     first = text.partition("\n")[0]

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lora_nb import jobs
 from lora_nb.__main__ import explain, main
-from lora_nb.captions import read_caption, write_caption
-from lora_nb.config import TrainConfig
+from lora_nb.config.training import TrainConfig
+from lora_nb.dataset.captions import read_caption, write_caption
 from lora_nb.events import Drawn, EpochLog, Finished, Notice, Progress, Saved, StepLog
-from lora_nb.flags import build_parser, read_arguments
-from lora_nb.interrupts import raised_on_ctrl_c, stop_on_signals
 from lora_nb.project import lora_files
-from lora_nb.reporter import Reporter, in_minutes
 from lora_nb.settings import settings_of
-from lora_nb.verbs import VERBS
+from lora_nb.shell import jobs
+from lora_nb.shell.flags import build_parser, read_arguments
+from lora_nb.shell.interrupts import raised_on_ctrl_c, stop_on_signals
+from lora_nb.shell.reporter import Reporter, in_minutes
+from lora_nb.shell.verbs import VERBS
 
 
 def read(*arguments: str) -> TrainConfig:
@@ -160,7 +160,7 @@ class TestCommandLine:
         code = """
 import io, json, sys
 from lora_nb.__main__ import main
-from lora_nb.verbs import VERBS
+from lora_nb.shell.verbs import VERBS
 class Terminal(io.StringIO):
     def write(self, text):
         said.append((text, "torch" in sys.modules or "onnxruntime" in sys.modules))
@@ -235,7 +235,7 @@ class TestErrors:
         assert explain(KeyError("x")) == explain(ModuleNotFoundError("no", name="lora_nb.nothing")) == ""
 
     def test_a_fault_of_the_program_shows_where_and_exits_with_1(self, monkeypatch, capsys, tmp_path: Path):
-        monkeypatch.setattr("lora_nb.captions.top_tags", lambda *_: 1 / 0)
+        monkeypatch.setattr("lora_nb.dataset.captions.top_tags", lambda *_: 1 / 0)
         assert main(["top_tags", "--train_data_dir", "x", "--job_dir", str(tmp_path)]) == 1
         assert "Traceback" in capsys.readouterr().err
         assert "Unexpected ZeroDivisionError" in (tmp_path / jobs.ERROR).read_text()
@@ -273,7 +273,7 @@ class TestErrors:
         def fail(*_):
             raise RuntimeError(f"401 for https://huggingface.co/a with Authorization: Bearer {TOKEN}")
 
-        monkeypatch.setattr("lora_nb.captions.top_tags", fail)
+        monkeypatch.setattr("lora_nb.dataset.captions.top_tags", fail)
         assert main([*arguments, "--job_dir", str(tmp_path)]) in (1, 2)
         said = "".join(capsys.readouterr())
         written = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
@@ -289,7 +289,7 @@ class TestErrors:
         def interrupt(*_):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("lora_nb.captions.top_tags", interrupt)
+        monkeypatch.setattr("lora_nb.dataset.captions.top_tags", interrupt)
         assert main(["top_tags", "--train_data_dir", str(tmp_path)]) == 130
         assert capsys.readouterr().err.startswith("Interrupted")
 
@@ -345,7 +345,7 @@ class TestInterrupts:
         signal.signal(signal.SIGINT, former)
 
     def test_the_first_ctrl_c_asks_and_a_later_one_interrupts(self, monkeypatch):
-        monkeypatch.setattr("lora_nb.interrupts.SECOND_THOUGHT", 0.05)
+        monkeypatch.setattr("lora_nb.shell.interrupts.SECOND_THOUGHT", 0.05)
         with stop_on_signals() as interrupted:
             assert not interrupted()
             signal.raise_signal(signal.SIGINT)

@@ -13,10 +13,14 @@ import nbformat
 import pytest
 from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
-
-from lora_nb import bases, config, events, jobs, project, settings
-from lora_nb.forms import DatasetMaker, LoraTrainer, review
 from test_tagger import build
+
+from lora_nb import events, project, settings
+from lora_nb.bases import lookup
+from lora_nb.config.project import Handover
+from lora_nb.config.training import TrainConfig
+from lora_nb.forms import DatasetMaker, LoraTrainer, review
+from lora_nb.shell import jobs
 
 HOME = Path(__file__).parents[1]
 NOTEBOOKS = sorted((HOME / "notebooks").glob("*.ipynb"))
@@ -143,7 +147,7 @@ def test_both_run_whole_from_the_example_to_the_grid(tmp_path, tiny_base, monkey
     """Run all, in order, in one folder: nothing is filled in but the example's name, and sizes for a test."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     tagger = "demo" if review.DEMO_TAGGER.is_dir() else str(build(tmp_path / "tagger"))
-    base = bases.DEMO if bases.DEMO_FOLDER.is_dir() else str(tiny_base)
+    base = lookup.DEMO if lookup.DEMO_FOLDER.is_dir() else str(tiny_base)
     said = execute(MAKER, tmp_path, {
         "choose_project": "maker.project.form.write(project='example')",
         "caption": f"maker.captioning.forms['tags'].write(tagger={tagger!r})",
@@ -168,7 +172,7 @@ def test_both_run_whole_from_the_example_to_the_grid(tmp_path, tiny_base, monkey
         "example-01.safetensors", "example-02.safetensors",
     ]  # fmt: skip
     assert list((folders / "samples").glob("grid*.png"))
-    assert settings.load(config.Handover, folders / "project.toml").captioned == 20
+    assert settings.load(Handover, folders / "project.toml").captioned == 20
 
 
 @pytest.mark.slow
@@ -259,7 +263,7 @@ def test_interrupting_the_kernel_stops_the_training_cleanly(kernel, tmp_path, ti
     manager, client = kernel
     folders = project.project_folders(tmp_path, "cat")
     make_pictures(folders.dataset, 4)
-    run = config.TrainConfig(
+    run = TrainConfig(
         pretrained_model_name_or_path=str(tiny_base), max_train_epochs=500, sample_every_n_epochs=0,
         save_every_n_epochs=500, rank=2, grid=False,
     )  # fmt: skip

@@ -7,12 +7,12 @@ from typing import Literal
 
 import pytest
 
-from lora_nb import config, kohya, settings
+from declared import CONFIGS
+from lora_nb import kohya, settings
+from lora_nb.config.dataset import ImportConfig, TagConfig
+from lora_nb.config.drawing import GridConfig, SampleConfig
+from lora_nb.config.training import TrainConfig
 from lora_nb.settings import check, from_dict, load, parse, save, setting, settings_of, show, to_dict
-
-CONFIGS = [
-    kind for kind in vars(config).values() if isinstance(kind, type) and kind.__module__ == config.__name__
-]
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,10 @@ def test_a_list_that_takes_commas_is_read_back_as_it_is_shown(name):
 
 
 def test_a_list_in_a_file_may_be_one_text_where_commas_are_expected():
-    assert from_dict(config.GridConfig, {"x_values": "NUM,01,02"}).x_values == ("NUM", "01", "02")
-    assert from_dict(config.TagConfig, {"undesired_tags": "solo, 1girl"}).undesired_tags == ("solo", "1girl")
+    assert from_dict(GridConfig, {"x_values": "NUM,01,02"}).x_values == ("NUM", "01", "02")
+    assert from_dict(TagConfig, {"undesired_tags": "solo, 1girl"}).undesired_tags == ("solo", "1girl")
     with pytest.raises(ValueError, match="prompts = 'a cat' is not usable: it must be a list"):
-        from_dict(config.SampleConfig, {"prompts": "a cat"})
+        from_dict(SampleConfig, {"prompts": "a cat"})
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
@@ -201,7 +201,7 @@ def test_a_missing_file_is_named(tmp_path: Path):
 )
 def test_a_name_of_sd_scripts_or_a_misspelt_one_leads_to_ours(typed, meant):
     with pytest.raises(ValueError, match=f'unknown setting "{typed}"; did you mean "{meant}"'):
-        from_dict(config.TrainConfig, {typed: 1})
+        from_dict(TrainConfig, {typed: 1})
 
 
 # What sd-scripts calls a setting that is here under another name, and the setting that means just that.
@@ -218,14 +218,14 @@ SAME = {
 def test_no_name_of_sd_scripts_leads_to_a_setting_that_means_something_else():
     for name in (*SAME, *kohya.ABSENT):
         with pytest.raises(ValueError) as wrong:
-            from_dict(config.TrainConfig, {name: 1})
+            from_dict(TrainConfig, {name: 1})
         if name in SAME:
             assert str(wrong.value) == f'unknown setting "{name}"; did you mean "{SAME[name]}"?'
         else:
             assert str(wrong.value).startswith(
                 f'unknown setting "{name}"; sd-scripts has it and lora_nb has not: '
             )
-            assert settings.nearest(config.TrainConfig, name) == ""
+            assert settings.nearest(TrainConfig, name) == ""
 
 
 def test_what_is_said_of_a_setting_of_sd_scripts_names_only_settings_there_are():
@@ -239,20 +239,20 @@ def test_what_is_said_of_a_setting_of_sd_scripts_names_only_settings_there_are()
 
 @pytest.mark.parametrize("name", ["reg_data_dirs", "network_arg", "networkweights"])
 def test_a_misspelt_name_of_what_is_absent_leads_nowhere(name):
-    assert settings.nearest(config.TrainConfig, name) == ""
+    assert settings.nearest(TrainConfig, name) == ""
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "value"),
     [
-        (config.ImportConfig, "source", "https://me:hf_AbCdEfGh1234567890@huggingface.co/a.zip"),
+        (ImportConfig, "source", "https://me:hf_AbCdEfGh1234567890@huggingface.co/a.zip"),
         (
-            config.TrainConfig,
+            TrainConfig,
             "pretrained_model_name_or_path",
             "https://civitai.com/m?token=AbCdEfGh1234567890",
         ),
-        (config.TrainConfig, "sample_prompts", ["a cat", "hf_AbCdEfGh1234567890"]),
-        (config.TrainConfig, "rank", "hf_AbCdEfGh1234567890"),
+        (TrainConfig, "sample_prompts", ["a cat", "hf_AbCdEfGh1234567890"]),
+        (TrainConfig, "rank", "hf_AbCdEfGh1234567890"),
     ],
 )
 def test_a_token_is_refused_without_being_repeated_and_never_written(tmp_path: Path, kind, name, value):

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import ipywidgets as W
 
-from lora_nb import aside, config, events, example, images
+from lora_nb import events
+from lora_nb.config.dataset import CaptionConfig, CurateConfig, ImportConfig, TagConfig, TriggerConfig
+from lora_nb.dataset import aside, example, images
 from lora_nb.forms import gallery, review
 from lora_nb.forms.follow import sentence
 from lora_nb.forms.form import Form
@@ -22,7 +24,7 @@ class ImportStep(Step):
 
     def __init__(self, project: ProjectStep) -> None:
         self.project = project
-        self.form = Form(config.ImportConfig())
+        self.form = Form(ImportConfig())
         self.upload = Upload()
         parts = [self.form.widget, self.upload.widget]
         super().__init__("Import the pictures", self._import, parts, project.presses, icon="download")
@@ -72,7 +74,7 @@ class CleanStep(Step):
 
     def __init__(self, project: ProjectStep) -> None:
         self.project = project
-        self.form = Form(config.CurateConfig())
+        self.form = Form(CurateConfig())
         self.all_back = W.Button(
             description="Bring everything back", icon="undo", layout=W.Layout(width="220px")
         )
@@ -145,7 +147,7 @@ class CaptionStep(Step):
             options=[("tags (drawings, anime)", TAGS), ("sentences (photos)", SENTENCES)],
             style={"button_width": "auto"},
         )
-        self.forms = {TAGS: Form(config.TagConfig()), SENTENCES: Form(config.CaptionConfig())}
+        self.forms = {TAGS: Form(TagConfig()), SENTENCES: Form(CaptionConfig())}
         self.place = W.VBox([self.forms[TAGS].widget])
         self.kind.observe(lambda _: project.presses.carry_out(self._swap), "value")
         parts = [self.kind, self.place]
@@ -181,7 +183,7 @@ class TriggerStep(Step):
 
     def __init__(self, project: ProjectStep) -> None:
         self.project = project
-        self.form = Form(config.TriggerConfig())
+        self.form = Form(TriggerConfig())
         self.suggest = W.Button(
             description="Remove the tags that every picture has",
             layout=W.Layout(width="300px", margin="2px 0 2px 213px"),

@@ -8,9 +8,10 @@ from typing import Any
 
 import ipywidgets as W
 
-from lora_nb import events, jobs
+from lora_nb import events
 from lora_nb.events import Finished, Notice, Progress
 from lora_nb.redact import redact
+from lora_nb.shell import jobs
 
 TICK = 0.2
 COLOURS = {"info": "inherit", "good": "#2e7d32", "bad": "#d32f2f", "warning": "#b26a00"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import ipywidgets as W
 
-from lora_nb import images
+from lora_nb.dataset import images
 
 SIDE = 128
 MOST = 60

@@ -9,7 +9,7 @@ from pathlib import Path
 import ipywidgets as W
 from IPython.display import display
 
-from lora_nb import colab, jobs, project, settings
+from lora_nb import project, settings
 from lora_nb.events import Finished
 from lora_nb.forms import gallery, review
 from lora_nb.forms.follow import TICK, Stopped, follow, pause, sentence
@@ -19,6 +19,7 @@ from lora_nb.forms.shown import Shown
 from lora_nb.forms.step import Step, hub_token
 from lora_nb.forms.train_panel import TrainPanel
 from lora_nb.forms.train_steps import GridStep, SettingsStep, TryStep
+from lora_nb.shell import colab, jobs
 
 SECONDS_TO_STOP = 60
 

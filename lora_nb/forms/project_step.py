@@ -4,13 +4,14 @@ from pathlib import Path
 
 import ipywidgets as W
 
-from lora_nb import colab, project
-from lora_nb.config import ProjectConfig
+from lora_nb import project
+from lora_nb.config.project import ProjectConfig
 from lora_nb.forms.form import Form
 from lora_nb.forms.presses import Presses
 from lora_nb.forms.shown import Follower
 from lora_nb.forms.step import Step
 from lora_nb.project import Folders
+from lora_nb.shell import colab
 
 FIRST_PROJECT = "my_character"
 EXAMPLE_PROJECT = "example"

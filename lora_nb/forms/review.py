@@ -5,16 +5,17 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from lora_nb import captions as caption_files
-from lora_nb import config, example, images
-from lora_nb import handover as project_file
+from lora_nb.config.project import Handover
+from lora_nb.dataset import captions as caption_files
+from lora_nb.dataset import example, images
+from lora_nb.dataset import handover as project_file
+from lora_nb.dataset.images import ImageItem
 from lora_nb.events import Notice, OnEvent, silent
 from lora_nb.forms import gallery
 from lora_nb.forms.follow import sentence
-from lora_nb.images import ImageItem
 from lora_nb.project import Folders
 
-DEMO = Path(config.__file__).parent / "demo"
+DEMO = Path(__file__).parents[1] / "demo"
 DEMO_TAGGER = DEMO / "tagger"
 MOST_TAGS = 50
 
@@ -35,12 +36,12 @@ def need_pictures(folders: Folders) -> None:
         raise ValueError(f"{folders.dataset} holds no pictures: import some in step 2")
 
 
-def handover(folders: Folders, tell: OnEvent = silent) -> config.Handover:
+def handover(folders: Folders, tell: OnEvent = silent) -> Handover:
     """What project.toml says; `tell` hears what in it is not usable."""
     return project_file.read(folders, tell)
 
 
-def remember(folders: Folders, name: str, tell: OnEvent = silent, **learnt: Any) -> config.Handover:
+def remember(folders: Folders, name: str, tell: OnEvent = silent, **learnt: Any) -> Handover:
     """Write what was learnt about the project, with fresh counts, into project.toml."""
     return project_file.remember(folders, tell, project=name, **learnt)
 
@@ -95,7 +96,7 @@ def hand_over(folders: Folders, name: str) -> str:
     return "".join(lines)
 
 
-def summary(known: config.Handover) -> str:
+def summary(known: Handover) -> str:
     """One sentence about a dataset that Dataset Maker made."""
     kind = {"tags": "tags", "sentences": "sentences", "": "captions"}[known.caption_kind]
     trigger = f'the trigger word "{known.trigger_word}"' if known.trigger_word else "no trigger word"

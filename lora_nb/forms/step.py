@@ -7,12 +7,12 @@ from typing import Any
 import ipywidgets as W
 from IPython.display import display
 
-from lora_nb import colab, jobs
 from lora_nb.events import Finished
 from lora_nb.forms.follow import TICK, Panel, Stopped, follow, pause
 from lora_nb.forms.form import Form
 from lora_nb.forms.presses import Presses
 from lora_nb.project import Folders
+from lora_nb.shell import colab, jobs
 
 
 class Step:

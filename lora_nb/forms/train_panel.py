@@ -6,12 +6,12 @@ from pathlib import Path
 
 import ipywidgets as W
 
-from lora_nb import jobs
 from lora_nb.events import Drawn, EpochLog, Event, Finished, Notice, Progress, Saved, StepLog
 from lora_nb.forms import gallery
 from lora_nb.forms.curve import Losses
 from lora_nb.forms.follow import Panel
 from lora_nb.forms.presses import Presses
+from lora_nb.shell import jobs
 
 STOP, SAVE, SAMPLE = "stop", "save", "sample"
 NEWEST_SAMPLES = 8

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import ipywidgets as W
 
-from lora_nb import bases, captions, config, jobs, plan, project, settings
+from lora_nb import project, settings
+from lora_nb.bases import lookup
+from lora_nb.config.drawing import GridConfig, SampleConfig
+from lora_nb.config.project import Handover
+from lora_nb.config.training import TrainConfig
+from lora_nb.dataset import captions
 from lora_nb.events import Finished
 from lora_nb.forms import gallery, review
 from lora_nb.forms.follow import sentence
@@ -13,14 +18,16 @@ from lora_nb.forms.form import Form
 from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.step import Step
 from lora_nb.project import Folders
+from lora_nb.shell import jobs
+from lora_nb.training import plan
 
 BASE = "pretrained_model_name_or_path"
 DEMO_RUN = review.DEMO / "train.toml"
 BASES = (
-    bases.SD15,
+    lookup.SD15,
     "Lykon/AnyLoRA",
     "Lykon/dreamshaper-8",
-    bases.DEMO,
+    lookup.DEMO,
 )
 YES = "allow_demo_base"
 WITH_GPU = (
@@ -37,7 +44,7 @@ class SettingsStep(Step):
 
     def __init__(self, chosen: ProjectStep) -> None:
         self.project = chosen
-        self.form = Form(config.TrainConfig(), {BASE: BASES})
+        self.form = Form(TrainConfig(), {BASE: BASES})
         super().__init__(
             "Count the steps", self._count, [self.form.widget], chosen.presses, icon="calculator"
         )
@@ -63,7 +70,7 @@ class SettingsStep(Step):
 
     def _ask_for_a_yes(self) -> None:
         """Show the box that allows the demo base only where there is something to allow."""
-        asked = self.own_pictures and self.form.fields[BASE].control.value == bases.DEMO
+        asked = self.own_pictures and self.form.fields[BASE].control.value == lookup.DEMO
         self.form.fields[YES].widget.layout.display = "" if asked else "none"
 
     async def _count(self) -> str:
@@ -75,7 +82,7 @@ class SettingsStep(Step):
         plan.check_base(planned.config.pretrained_model_name_or_path)
         return "These settings can be trained."
 
-    def config(self) -> config.TrainConfig:
+    def config(self) -> TrainConfig:
         """The form's settings with the project's folders and name. Raises ValueError for a bad one."""
         folders = self.project.folders()
         wanted = self.form.read(train_data_dir=str(folders.dataset), output_dir=str(folders.output))
@@ -87,23 +94,23 @@ class SettingsStep(Step):
         return project.lora_files(Path(wanted.output_dir), wanted.output_name)
 
 
-def _start(folders: Folders, known: config.Handover) -> config.TrainConfig:
+def _start(folders: Folders, known: Handover) -> TrainConfig:
     """The last run, or the defaults, with what Dataset Maker learnt since."""
     if not folders.run.is_file():
         return _with_dataset(_first_run(folders), known)
-    run = settings.load(config.TrainConfig, folders.run)
+    run = settings.load(TrainConfig, folders.run)
     learnt = folders.handover.is_file() and folders.handover.stat().st_mtime > folders.run.stat().st_mtime
     return _with_dataset(run, known) if learnt else run
 
 
-def _first_run(folders: Folders) -> config.TrainConfig:
+def _first_run(folders: Folders) -> TrainConfig:
     """The defaults and the base that suits the machine; for the example that ships here the demo's short run."""
     if DEMO_RUN.is_file() and review.is_example(folders):
-        return settings.load(config.TrainConfig, DEMO_RUN)
-    return config.TrainConfig(pretrained_model_name_or_path=bases.SD15 if jobs.gpu_count() else "")
+        return settings.load(TrainConfig, DEMO_RUN)
+    return TrainConfig(pretrained_model_name_or_path=lookup.SD15 if jobs.gpu_count() else "")
 
 
-def _with_dataset(run: config.TrainConfig, known: config.Handover) -> config.TrainConfig:
+def _with_dataset(run: TrainConfig, known: Handover) -> TrainConfig:
     """The run with the trigger word of the dataset, and with the order of its captions kept if they are sentences."""
     triggers = len(captions.split_tags(known.trigger_word))
     if known.caption_kind == "sentences":
@@ -111,7 +118,7 @@ def _with_dataset(run: config.TrainConfig, known: config.Handover) -> config.Tra
     return replace(run, trigger_word=known.trigger_word, keep_tokens=triggers or run.keep_tokens)
 
 
-def _as_in_the_run(run: config.TrainConfig) -> dict[str, str | int | float]:
+def _as_in_the_run(run: TrainConfig) -> dict[str, str | int | float]:
     """What a picture takes over from the training, so that it looks like the samples."""
     return {
         BASE: run.pretrained_model_name_or_path,
@@ -127,7 +134,7 @@ class GridStep(Step):
 
     def __init__(self, chosen: ProjectStep, run: SettingsStep) -> None:
         self.project, self.run_settings = chosen, run
-        self.form = Form(config.GridConfig(), {BASE: BASES})
+        self.form = Form(GridConfig(), {BASE: BASES})
         super().__init__("Draw the grid", self._draw, [self.form.widget], chosen.presses, icon="th")
 
     def preset(self) -> None:
@@ -161,7 +168,7 @@ class TryStep(Step):
 
     def __init__(self, chosen: ProjectStep, run: SettingsStep) -> None:
         self.project, self.run_settings = chosen, run
-        self.form = Form(config.SampleConfig(), {BASE: BASES})
+        self.form = Form(SampleConfig(), {BASE: BASES})
         super().__init__("Draw", self._draw, [self.form.widget], chosen.presses, icon="image")
 
     def preset(self) -> None:

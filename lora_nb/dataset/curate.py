@@ -1,0 +1,203 @@
+"""Broken and duplicate pictures of a dataset: found, and set aside."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from imagededup.methods import AHash, DHash, PHash, WHash
+from PIL import Image
+
+from lora_nb import files
+from lora_nb.config.dataset import CurateConfig
+from lora_nb.dataset import aside, captions, images
+from lora_nb.dataset.images import Broken
+from lora_nb.events import OnEvent, silent
+from lora_nb.project import Folders, folders_of_dataset
+
+METHODS = {"phash": PHash, "dhash": DHash, "ahash": AHash, "whash": WHash}
+SHARPNESS_SIDE = 512
+BLOCK = 1 << 22  # pairs compared at a time
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A picture that shows the same as the kept one; `distance` bits of 64 lie between their hashes."""
+
+    path: Path
+    distance: int
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Pictures that show the same: the best one, why it is the best, and the others."""
+
+    kept: Path
+    copies: tuple[Copy, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class CurateReport:
+    """What a curation found, and how many pictures it set aside."""
+
+    broken: tuple[Broken, ...]
+    clusters: tuple[Cluster, ...]
+    moved: int
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a look at one whole picture tells: what decides which of several copies is kept."""
+
+    path: Path
+    hash: int
+    width: int
+    height: int
+    sharpness: float
+    size: int
+    captioned: bool
+
+    @property
+    def merits(self) -> tuple[float, ...]:
+        """Larger is better, the first difference decides."""
+        return (self.width * self.height, self.sharpness, self.size, self.captioned)
+
+
+def curate(config: CurateConfig, on_event: OnEvent = silent) -> CurateReport:
+    """Set aside what cannot be read and all but the best of each cluster, each with its caption.
+
+    A kept picture without a caption gets the text of its best copy that has one; the copy keeps its own.
+    """
+    folders = folders_of_dataset(Path(config.train_data_dir))
+    looked, broken = _look_at_all(config, on_event)
+    clusters = _clusters(looked, config.max_distance_threshold)
+    report = {"broken": [_set_broken_aside(folders, one) for one in broken], "clusters": []}
+    for cluster in clusters:
+        _pass_caption_on(cluster)
+        report["clusters"].append(_set_copies_aside(folders, cluster))
+    aside.write_report(folders, report)
+    moved = len(broken) + sum(len(cluster.copies) for cluster in clusters)
+    return CurateReport(tuple(broken), clusters, moved)
+
+
+def find_duplicates(config: CurateConfig, on_event: OnEvent = silent) -> tuple[Cluster, ...]:
+    """The clusters of pictures that show the same; unreadable ones are in none. Nothing is moved."""
+    looked, _ = _look_at_all(config, on_event)
+    return _clusters(looked, config.max_distance_threshold)
+
+
+def _look_at_all(config: CurateConfig, on_event: OnEvent) -> tuple[list[Looked], list[Broken]]:
+    found = images.scan(Path(config.train_data_dir).absolute(), verify=False, on_event=on_event)
+    hasher = METHODS[config.method](verbose=False)
+    paths = sorted([*(item.path for item in found.items), *(broken.path for broken in found.broken)])
+    captioned = {item.path for item in found.items if item.caption} | set(found.unsure)
+
+    def look(path: Path) -> Looked | Broken:
+        try:
+            picture = images.open_upright(path)
+        except ValueError as error:
+            return Broken(path, str(error).removeprefix(f"{path}: "))
+        code = int(hasher.encode_image(image_array=np.asarray(picture)), 16)
+        size = path.stat().st_size
+        return Looked(path, code, *picture.size, measure_sharpness(picture), size, path in captioned)
+
+    looked = [one for _, one in images.each(look, paths, "Looking at pictures", on_event)]
+    return [one for one in looked if isinstance(one, Looked)], [
+        one for one in looked if isinstance(one, Broken)
+    ]
+
+
+def measure_sharpness(picture: Image.Image) -> float:
+    """Variance of the Laplacian at a common size, to two digits: closer ones are equally sharp."""
+    grey = picture.convert("L")
+    grey.thumbnail((SHARPNESS_SIDE, SHARPNESS_SIDE), Image.Resampling.BOX)
+    pixels = np.pad(np.asarray(grey, dtype=np.float32), 1, mode="edge")
+    across = pixels[1:-1, :-2] + pixels[1:-1, 2:] - 2 * pixels[1:-1, 1:-1]
+    down = pixels[:-2, 1:-1] + pixels[2:, 1:-1] - 2 * pixels[1:-1, 1:-1]
+    return float(f"{(across + down).var():.2g}")
+
+
+def near_pairs(hashes: np.ndarray, max_distance: int) -> np.ndarray:
+    """Every (i, j), i < j, whose 64-bit `hashes` differ in at most `max_distance` bits; shape (pairs, 2)."""
+    pairs = []
+    rows = max(1, BLOCK // max(1, len(hashes)))
+    for start in range(0, len(hashes), rows):
+        block = hashes[start : start + rows, None] ^ hashes[None, start:]
+        i, j = np.nonzero(np.bitwise_count(block) <= max_distance)
+        later = i < j
+        pairs.append(np.stack([i[later], j[later]], axis=1) + start)
+    return np.concatenate(pairs) if pairs else np.empty((0, 2), dtype=np.int64)
+
+
+def connected(count: int, pairs: Iterable[Sequence[int]]) -> list[list[int]]:
+    """The groups of two or more among `count` things that `pairs` connect, directly or through others."""
+    parent = list(range(count))
+
+    def root(one: int) -> int:
+        while parent[one] != one:
+            parent[one] = parent[parent[one]]
+            one = parent[one]
+        return one
+
+    for first, second in pairs:
+        parent[root(second)] = root(first)
+    groups: dict[int, list[int]] = {}
+    for one in range(count):
+        groups.setdefault(root(one), []).append(one)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _clusters(looked: list[Looked], max_distance: int) -> tuple[Cluster, ...]:
+    pairs = near_pairs(np.array([one.hash for one in looked], dtype=np.uint64), max_distance)
+    groups = connected(len(looked), pairs.tolist())
+    return tuple(_best_of([looked[one] for one in group]) for group in groups)
+
+
+def _best_of(group: list[Looked]) -> Cluster:
+    kept, *others = sorted(group, key=lambda one: one.merits, reverse=True)
+    copies = tuple(Copy(one.path, (one.hash ^ kept.hash).bit_count()) for one in others)
+    return Cluster(kept.path, copies, _why(kept, others[0]))
+
+
+def _why(kept: Looked, second: Looked) -> str:
+    decisive = next(
+        (k for k, (a, b) in enumerate(zip(kept.merits, second.merits, strict=True)) if a > b), None
+    )
+    return {
+        0: f"the largest, {kept.width}x{kept.height}",
+        1: f"the sharpest of equal size, {kept.width}x{kept.height}",
+        2: f"the largest file of equal size and sharpness, {kept.size / 1000:.0f} kB",
+        3: "the one with a caption",
+        None: "the first of equals by name",
+    }[decisive]
+
+
+def _set_broken_aside(folders: Folders, broken: Broken) -> dict[str, str]:
+    moved = aside.move_aside(folders, broken.path, broken.reason)
+    return {"path": str(broken.path), "reason": broken.reason, "set_aside": str(moved)}
+
+
+def _set_copies_aside(folders: Folders, cluster: Cluster) -> dict:
+    copies = []
+    for copy in cluster.copies:
+        reason = (
+            f"a copy of {cluster.kept.name} ({copy.distance} of 64 bits differ), which is {cluster.reason}"
+        )
+        moved = aside.move_aside(folders, copy.path, reason)
+        copies.append({"path": str(copy.path), "distance": copy.distance, "set_aside": str(moved)})
+    return {"kept": str(cluster.kept), "reason": cluster.reason, "copies": copies}
+
+
+def _pass_caption_on(cluster: Cluster) -> None:
+    if not _caption_bytes(cluster.kept):
+        text = next(filter(None, (_caption_bytes(copy.path) for copy in cluster.copies)), b"")
+        if text:
+            files.write_bytes(captions.caption_path(cluster.kept), text)
+
+
+def _caption_bytes(image: Path) -> bytes:
+    """The caption as it stands in its file, in whatever encoding; b"" for a blank one and for none."""
+    path = captions.caption_path(image)
+    content = path.read_bytes() if path.is_file() else b""
+    return content if content.strip() else b""

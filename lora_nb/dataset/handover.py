@@ -1,0 +1,84 @@
+"""project.toml: what was learnt about a dataset, kept with everything else that stands in the file."""
+
+import os
+import tomllib
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import tomli_w
+
+from lora_nb import files, settings
+from lora_nb.config.project import Handover
+from lora_nb.dataset import images
+from lora_nb.events import Notice, OnEvent, silent
+from lora_nb.project import Folders
+
+
+def read(folders: Folders, tell: OnEvent = silent) -> Handover:
+    """What project.toml says. A key that is not known, or whose value is not usable, counts as absent."""
+    try:
+        return _known(folders, _table(folders), tell)
+    except _Damaged as error:
+        tell(
+            Notice(
+                f"{folders.handover} cannot be read ({error}): mend it by hand, or it is set aside", "warning"
+            )
+        )
+        return Handover()
+
+
+def remember(folders: Folders, tell: OnEvent = silent, **learnt: Any) -> Handover:
+    """Write what was learnt, with fresh counts, into project.toml; every other key stays as it is.
+
+    A file that is no TOML is set aside under another name, and the person is told.
+    """
+    found = images.scan(folders.dataset, verify=False).items if folders.dataset.is_dir() else ()
+    counts = {"images": len(found), "captioned": sum(bool(item.caption) for item in found)}
+    try:
+        table = _table(folders)
+    except _Damaged as error:
+        table = {}
+        kept = _set_aside(folders)
+        tell(Notice(f"{folders.handover} could not be read ({error}) and is kept as {kept}", "warning"))
+    learnt = {**counts, **learnt}
+    known = replace(_known(folders, table, tell), **learnt)
+    fresh = settings.to_dict(known)
+    written = {**fresh, **table, **{name: fresh[name] for name in learnt}}
+    files.write_text(folders.handover, tomli_w.dumps(written))
+    return known
+
+
+class _Damaged(Exception):
+    """project.toml is there and is no TOML."""
+
+
+def _table(folders: Folders) -> dict[str, Any]:
+    try:
+        return tomllib.loads(folders.handover.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise _Damaged(str(error)) from error
+
+
+def _known(folders: Folders, table: dict[str, Any], tell: OnEvent) -> Handover:
+    known = {}
+    for setting in settings.settings_of(Handover):
+        if setting.name in table:
+            try:
+                known[setting.name] = settings.check(setting, table[setting.name])
+            except ValueError as error:
+                tell(Notice(f"{folders.handover}: {error}; it is passed over", "warning"))
+    return Handover(**known)
+
+
+def _set_aside(folders: Folders) -> str:
+    time = datetime.now().strftime("%Y%m%d-%H%M%S")
+    target = folders.handover.with_name(f"{folders.handover.name}.damaged-{time}")
+    number = 1
+    while target.exists():
+        number += 1
+        target = target.with_name(f"{folders.handover.name}.damaged-{time}-{number}")
+    os.rename(folders.handover, target)
+    return target.name

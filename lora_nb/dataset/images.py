@@ -1,0 +1,219 @@
+"""Pictures of a dataset folder: found, measured, opened upright in RGB."""
+
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TypeVar
+
+from PIL import Image, UnidentifiedImageError
+
+from lora_nb.dataset import captions, encodings
+from lora_nb.events import Notice, OnEvent, Progress, silent
+
+T = TypeVar("T")
+
+IMAGE_EXTENSIONS = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".avif"))
+# Whatever its ending says, a file is read as one of these only: Pillow's EPS reader would run Ghostscript.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "AVIF", "GIF", "TIFF")
+REPEATS = re.compile(r"(\d+)_(.+)")
+ORIENTATION = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class ImageItem:
+    """A readable picture; its size is the upright one, `subset` the name of the folder it lies in."""
+
+    path: Path
+    width: int
+    height: int
+    caption: str | None
+    num_repeats: int
+    subset: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A file that looks like a picture and cannot be read as one."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a dataset folder holds."""
+
+    items: tuple[ImageItem, ...]
+    broken: tuple[Broken, ...]
+    unsure: tuple[Path, ...] = ()  # readable pictures whose captions are not: those have None
+
+
+def scan(
+    folder: Path,
+    num_repeats: int = 1,
+    caption_extension: str = captions.CAPTION_EXTENSION,
+    verify: bool = True,
+    on_event: OnEvent = silent,
+    caption_encoding: str = encodings.AUTO,
+) -> Scan:
+    """The pictures in `folder` and its direct sub-folders, always in the same order.
+
+    A sub-folder called `N_name` has N repeats, any other `num_repeats`. `verify` decodes every picture whole;
+    without it only the header is read. Captions that are not UTF-8 are told. Raises ValueError when `folder` is
+    none, OSError when a file cannot be read.
+    """
+    places = _places(Path(folder), num_repeats, on_event)
+    found = {path: repeats for place, repeats in places for path in list_images(place)}
+    measure = _measure_whole if verify else _measure_header
+    items, broken, texts = [], [], captions.Reader(caption_extension, caption_encoding)
+    for path, size in each(measure, list(found), "Reading images", on_event):
+        if isinstance(size, str):
+            broken.append(Broken(path, size))
+        else:
+            items.append(ImageItem(path, *size, texts.read(path), found[path], path.parent.name))
+    texts.tell(on_event)
+    return Scan(tuple(items), tuple(broken), tuple(texts.unsure))
+
+
+def each(
+    read: Callable[[Path], T], paths: Sequence[Path], stage: str, on_event: OnEvent = silent
+) -> Iterator[tuple[Path, T]]:
+    """Every path with what `read` returns for it, in order; a few threads read ahead."""
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore")  # of Pillow, about pictures that are nevertheless read
+        for done, result in enumerate(zip(paths, pool.map(read, paths), strict=True), start=1):
+            yield result
+            on_event(Progress(stage, done, len(paths)))
+
+
+def unreadable(folder: Path, names: Sequence[str]) -> list[tuple[str, str]]:
+    """(name, reason) of each of these pictures in `folder` whose header already shows that it is none."""
+    measured = each(_measure_header, [Path(folder, name) for name in names], "Reading images")
+    return [(name, size) for name, (_, size) in zip(names, measured, strict=True) if isinstance(size, str)]
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The files directly in `folder` that are called like pictures, in order, without hidden ones."""
+    names = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_EXTENSIONS)
+    return sorted(path for path in names if not path.name.startswith(".") and path.is_file())
+
+
+def _places(folder: Path, num_repeats: int, on_event: OnEvent) -> Iterator[tuple[Path, int]]:
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder: give the dataset folder, the one with the pictures")
+    yield folder, num_repeats
+    for place in sorted(folder.iterdir()):
+        if place.is_dir() and not place.name.startswith(".") and place.name != "__MACOSX":
+            match = REPEATS.fullmatch(place.name)
+            repeats = int(match[1]) if match else num_repeats
+            if repeats > 0:
+                yield place, repeats
+            else:
+                on_event(Notice(f"{place.name} is left out: its name asks for 0 repeats", "warning"))
+
+
+def _measure_whole(path: Path) -> tuple[int, int] | str:
+    try:
+        return open_upright(path).size
+    except ValueError as error:
+        return str(error).removeprefix(f"{path}: ")
+
+
+def _measure_header(path: Path) -> tuple[int, int] | str:
+    with open(path, "rb") as file:
+        try:
+            with Image.open(file, formats=FORMATS) as image:
+                width, height = image.size
+                return (height, width) if _orientation(image) >= 5 else (width, height)
+        except Exception as error:
+            return _reason(error, file)
+
+
+def open_upright(path: Path) -> Image.Image:
+    """The whole picture in RGB, turned as its EXIF says, alpha on white, the first frame of an animation.
+
+    Raises ValueError with the reason for a file that is no whole picture, OSError when it cannot
+    be read.
+    """
+    return _decode(path, draft=None)
+
+
+def thumbnail(path: Path, side: int = 160) -> bytes:
+    """A JPEG of the upright picture, at most `side` pixels wide and high. Raises like `open_upright`."""
+    image = _decode(path, draft=(side, side))
+    image.thumbnail((side, side))
+    content = BytesIO()
+    image.save(content, "JPEG", quality=85)
+    return content.getvalue()
+
+
+def resize_crop(image: Image.Image, resized: tuple[int, int], crop: tuple[int, int, int, int]) -> Image.Image:
+    """`image` brought to (width, height) `resized`, then cut to (left, top, right, bottom) `crop`."""
+    if image.size != resized:
+        image = image.resize(resized, Image.Resampling.LANCZOS)
+    return image.crop(crop)
+
+
+def _decode(path: Path, draft: tuple[int, int] | None) -> Image.Image:
+    file = BytesIO(Path(path).read_bytes())
+    # Decoders meet damaged files with any exception there is (struct.error, IndexError, zlib.error, ...); the
+    # bytes are in memory, so none of them can be a disk's.
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            if draft:
+                image.draft("RGB", draft)
+            image.load()
+            upright = UPRIGHT.get(_orientation(image))
+            rgb = _to_rgb(image)
+            return rgb.transpose(upright) if upright is not None else rgb
+    except Exception as error:
+        raise ValueError(f"{path}: {_reason(error, file)}") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # damaged EXIF does not make a whole picture unreadable
+        return 1
+    return value if value in UPRIGHT else 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        wide = image.convert("I")
+        scale = 1 / 257 if image.mode != "I" or wide.getextrema()[1] > 255 else 1
+        return wide.point(lambda value: value * scale + 0.5).convert("L").convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _reason(error: Exception, file: BytesIO) -> str:
+    file.seek(0)
+    start = file.read(512)
+    if not start:
+        return "the file is empty"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {2 * Image.MAX_IMAGE_PIXELS // 10**6} million pixels"
+    if isinstance(error, UnidentifiedImageError):
+        if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
+            return "a web page, not a picture"
+        if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"heif"):
+            return "a HEIC photo under another ending: convert it to JPEG"
+        return "not a picture in a known format"
+    return f"damaged: {error}"

@@ -1,0 +1,302 @@
+"""A zip or a folder of pictures -> the dataset folder."""
+
+import hashlib
+import lzma
+import os
+import re
+import shutil
+import tempfile
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lora_nb.config.dataset import ImportConfig
+from lora_nb.dataset import archive, captions, encodings
+from lora_nb.dataset.archive import Entry
+from lora_nb.dataset.given_captions import Given, Named
+from lora_nb.dataset.history import Changes
+from lora_nb.dataset.images import IMAGE_EXTENSIONS, REPEATS
+from lora_nb.events import OnEvent, Progress, silent
+from lora_nb.project import folders_of_dataset
+
+ENDINGS = ", ".join(sorted(extension[1:] for extension in IMAGE_EXTENSIONS))
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ufffd]')
+LONGEST_STEM = 180  # bytes: leaves room for an ending, a number and a temporary name within 255
+MOST_REPEATS = 1000  # a folder called 2023_holiday asks for no repeats
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What came in (names in the dataset), and what did not, as (name in the source, reason or new name).
+
+    `failed` of them could not be read; `known` pictures were there before. Of the captions that were there, `equal`
+    are the same in the source, `different` are not: (name in the dataset, its text, the source's).
+    """
+
+    added: tuple[str, ...]
+    captions: int
+    skipped: tuple[tuple[str, str], ...]
+    renamed: tuple[tuple[str, str], ...]
+    failed: tuple[tuple[str, str], ...] = ()
+    known: int = 0
+    equal: int = 0
+    different: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture with its caption: in the source, then unpacked."""
+
+    entry: Entry
+    text: Entry | None
+    image: Path = Path()
+    caption: Path | None = None
+
+
+@dataclass
+class _Import:
+    """The report while it grows, and what the import works with."""
+
+    source: Path
+    dataset: Path
+    config: ImportConfig
+    on_event: OnEvent
+    given: Given
+    added: list[str] = field(default_factory=list)
+    known: int = 0
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    renamed: list[tuple[str, str]] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+
+def import_dataset(config: ImportConfig, on_event: OnEvent = silent) -> ImportReport:
+    """Copy the pictures of `config.source` and their captions into the dataset; no picture there is overwritten.
+
+    Folders of the source are flattened, except those called `N_name`. Captions alone go to the pictures called like
+    them. Captions that are there already stay or, as `config.existing` says, are replaced and kept for `undo`.
+    Raises ValueError, with nothing imported, for a source that is unsafe, too large, protected or empty.
+    """
+    work = _start(config, on_event)
+    with archive.contents(work.source, leave_out=work.dataset) as contents:
+        work.skipped += contents.skipped
+        _check_size(contents.entries, work)
+        pictures = _sort_out(contents.entries, work)
+        work.dataset.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".import-", dir=work.dataset.parent) as staging:
+            _place(_unpack(pictures, Path(staging), work), work)
+            if not pictures:
+                _place_captions(contents.entries, Path(staging), work)
+    return ImportReport(
+        tuple(work.added), work.given.written, tuple(work.skipped), tuple(work.renamed),
+        tuple(work.failed), work.known, work.given.equal, tuple(work.given.different),
+    )  # fmt: skip
+
+
+def _start(config: ImportConfig, on_event: OnEvent) -> _Import:
+    if not config.source.strip():
+        raise ValueError("source is empty: give a .zip file or a folder with pictures")
+    if not config.train_data_dir:
+        raise ValueError("train_data_dir is empty: give the dataset folder to fill")
+    subset = config.subset.strip()
+    if subset and (not REPEATS.fullmatch(subset) or UNSAFE.search(subset) or subset.endswith(".")):
+        raise ValueError(f'subset = "{subset}" is not usable: write N_name, e.g. 10_cat for 10 repeats')
+    source, dataset = Path(config.source.strip()).expanduser(), Path(config.train_data_dir).absolute()
+    if source.resolve() == dataset.resolve():
+        raise ValueError(f"{source} is the dataset folder itself: give the place the pictures come from")
+    encodings.check(config.caption_encoding)
+    return _Import(source, dataset, config, on_event, Given(config, dataset, Changes(dataset, "import")))
+
+
+def _sort_out(entries: Sequence[Entry], work: _Import) -> list[_Picture]:
+    """The pictures with the captions beside them; none for captions alone. Raises ValueError without either."""
+    wanted = [entry for entry in entries if entry.suffix in IMAGE_EXTENSIONS]
+    texts = [entry for entry in entries if entry.suffix == captions.CAPTION_EXTENSION]
+    exact = {text.stem: text for text in texts}
+    near = {text.stem.casefold(): text for text in texts}
+    stems = {entry.stem.casefold() for entry in wanted}
+    for entry in entries:
+        if wanted and entry.suffix == captions.CAPTION_EXTENSION and entry.stem.casefold() not in stems:
+            work.skipped.append((entry.name, "no picture of this name beside it"))
+        elif entry.suffix not in {*IMAGE_EXTENSIONS, captions.CAPTION_EXTENSION}:
+            work.skipped.append((entry.name, f"not a picture ({ENDINGS}) or a caption (txt)"))
+    if not wanted and not texts:
+        named = "".join(f" ({name}: {reason})" for name, reason in work.skipped[:1])
+        raise ValueError(f"{work.source} holds no picture: it must hold {ENDINGS} files{named}")
+    return [_Picture(entry, exact.get(entry.stem, near.get(entry.stem.casefold()))) for entry in wanted]
+
+
+def _check_size(entries: Sequence[Entry], work: _Import) -> None:
+    limit = work.config.max_files
+    if len(entries) > limit:
+        raise ValueError(f"{work.source} is refused: it holds {len(entries)} files and max_files is {limit}")
+    size = sum(entry.size for entry in entries)
+    if size > work.config.max_gigabytes * 1e9:
+        raise _too_large(work)
+    place = next(parent for parent in work.dataset.parents if parent.exists())
+    free = shutil.disk_usage(place).free
+    if size > free:
+        amounts = f"{size / 1e9:.1f} GB and only {free / 1e9:.1f} GB are free"
+        raise ValueError(f"{work.source} needs {amounts} at {place}: make room there first")
+
+
+def _too_large(work: _Import) -> ValueError:
+    limit = f"{work.config.max_gigabytes:g} GB (max_gigabytes)"
+    return ValueError(f"{work.source} is refused: it unpacks to more than {limit}; nothing is imported")
+
+
+class _Unreadable(Exception):
+    """A file of the source cannot be read; errors where it is written to stay OSErrors."""
+
+
+def _unpack(pictures: list[_Picture], staging: Path, work: _Import) -> list[_Picture]:
+    """The pictures, unpacked under numbers in `staging`: what an archive declares is measured here."""
+    left = int(work.config.max_gigabytes * 1e9)
+    unpacked = []
+    for number, picture in enumerate(pictures, start=1):
+        image, caption = staging / f"{number}.image", staging / f"{number}.caption"
+        left -= _copy(picture.entry, image, left, work)
+        if picture.text and image.exists():
+            left -= _copy(picture.text, caption, left, work)
+        if image.exists():
+            text = caption if caption.exists() else None
+            unpacked.append(_Picture(picture.entry, picture.text, image, text))
+        work.on_event(Progress("Unpacking", number, len(pictures)))
+    return unpacked
+
+
+def _copy(entry: Entry, target: Path, limit: int, work: _Import) -> int:
+    """The bytes copied; 0, and no file, for an unreadable entry. Raises ValueError beyond `limit`."""
+    size = 0
+    try:
+        with target.open("wb") as file:
+            for chunk in _chunks(entry):
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(work)
+                file.write(chunk)
+    except _Unreadable as error:
+        work.failed.append((entry.name, str(error)))
+        work.skipped.append(work.failed[-1])
+        target.unlink()
+        return 0
+    return size
+
+
+def _chunks(entry: Entry) -> Iterator[bytes]:
+    try:
+        with entry.open() as stream:
+            while chunk := stream.read(CHUNK):
+                yield chunk
+    except OSError as error:
+        raise _Unreadable(f"it cannot be read: {error.strerror or error}") from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
+        raise _Unreadable(f"damaged in the source: {error}") from error
+
+
+def _place(pictures: list[_Picture], work: _Import) -> None:
+    known = _Known(work.dataset)
+    taken: dict[Path, set[str]] = {}
+    for done, picture in enumerate(pictures, start=1):
+        there = known.find(picture.image)
+        if there is None:
+            _add(picture, taken, work)
+        elif there.is_relative_to(work.dataset):
+            work.known += 1
+            if picture.caption and picture.text:
+                _give(picture.text, picture.caption, there, work)
+            work.skipped.append((picture.entry.name, "already in the dataset"))
+        else:
+            work.known += 1
+            work.skipped.append((picture.entry.name, "set aside before"))
+        work.on_event(Progress("Importing", done, len(pictures)))
+
+
+def _add(picture: _Picture, taken: dict[Path, set[str]], work: _Import) -> None:
+    place = work.dataset / (work.config.subset.strip() or _subset_of(picture.entry))
+    place.mkdir(exist_ok=True)
+    if place not in taken:
+        taken[place] = {Path(name).stem.casefold() for name in os.listdir(place)}
+    target = place / _file_name(picture.entry, taken[place])
+    taken[place].add(target.stem.casefold())
+    os.replace(picture.image, target)
+    if picture.caption:
+        work.given.beside(picture.caption.read_bytes(), target)
+    work.added.append(target.relative_to(work.dataset).as_posix())
+    if target.name != picture.entry.parts[-1]:
+        work.renamed.append((picture.entry.name, work.added[-1]))
+
+
+def _place_captions(entries: Sequence[Entry], staging: Path, work: _Import) -> None:
+    """Captions alone, given to the pictures of the dataset that are called like them."""
+    texts = [entry for entry in entries if entry.suffix == captions.CAPTION_EXTENSION]
+    named = Named(work.dataset)
+    found = [(entry, named.find(entry.parts)) for entry in texts]
+    work.skipped += [(entry.name, reason) for entry, reason in found if isinstance(reason, str)]
+    pairs = [(entry, image) for entry, image in found if isinstance(image, Path)]
+    if not pairs:
+        raise ValueError(
+            f"{work.source} holds no picture ({ENDINGS}), and none of its {len(texts)} captions belongs to a picture "
+            f"in {work.dataset} ({work.skipped[-1][0]}: {work.skipped[-1][1]})"
+        )
+    left = int(work.config.max_gigabytes * 1e9)
+    for number, (entry, image) in enumerate(pairs, start=1):
+        copied = staging / f"{number}.caption"
+        left -= _copy(entry, copied, left, work)
+        if copied.exists():
+            _give(entry, copied, image, work)
+        work.on_event(Progress("Importing", number, len(pairs)))
+
+
+def _give(entry: Entry, caption: Path, image: Path, work: _Import) -> None:
+    if reason := work.given.to(caption.read_bytes(), image):
+        work.failed.append((entry.name, reason))
+        work.skipped.append(work.failed[-1])
+
+
+def _subset_of(entry: Entry) -> str:
+    for part in reversed(entry.parts[:-1]):
+        match = REPEATS.fullmatch(part)
+        if match and 1 <= int(match[1]) <= MOST_REPEATS:
+            return _clean(part)
+    return ""
+
+
+def _file_name(entry: Entry, taken: set[str]) -> str:
+    name = Path(_clean(entry.parts[-1]))
+    stem = name.stem.encode("utf-8")[:LONGEST_STEM].decode("utf-8", errors="ignore").rstrip(" .")
+    return captions.free_stem(stem or "picture", taken) + name.suffix
+
+
+def _clean(name: str) -> str:
+    """`name` in a form that Linux, macOS, Windows and Drive all accept."""
+    readable = name.encode("utf-8", errors="replace").decode("utf-8")
+    name = UNSAFE.sub("_", unicodedata.normalize("NFC", readable)).strip()
+    return f"_{name}" if RESERVED.fullmatch(name) else name
+
+
+class _Known:
+    """The pictures that were in the dataset or set aside before this import, found again by their bytes."""
+
+    def __init__(self, dataset: Path) -> None:
+        self.by_size: dict[int, list[Path]] = {}
+        self.digests: dict[Path, bytes] = {}
+        for folder in (dataset, folders_of_dataset(dataset).set_aside):
+            for path in sorted(folder.rglob("*")):
+                if path.suffix.lower() in IMAGE_EXTENSIONS and path.is_file():
+                    self.by_size.setdefault(path.stat().st_size, []).append(path)
+
+    def find(self, image: Path) -> Path | None:
+        """The first known picture with the same bytes."""
+        same_size = self.by_size.get(image.stat().st_size, [])
+        return next((path for path in same_size if self._digest(path) == self._digest(image)), None)
+
+    def _digest(self, path: Path) -> bytes:
+        if path not in self.digests:
+            with path.open("rb") as file:
+                self.digests[path] = hashlib.file_digest(file, "sha256").digest()
+        return self.digests[path]

@@ -1,0 +1,86 @@
+"""What came of a step on the dataset, in a sentence: done, nothing to do, or nothing could be done."""
+
+from collections.abc import Sequence
+
+from lora_nb.config.dataset import ImportConfig
+from lora_nb.dataset.captions import TagReport
+from lora_nb.dataset.importer import ImportReport
+from lora_nb.events import Finished
+
+DONE, NOTHING = "done", "nothing"
+LONGEST = 120  # characters of a caption in a sentence
+
+
+def of_import(
+    report: ImportReport, config: ImportConfig, unreadable: Sequence[tuple[str, str]] = ()
+) -> Finished:
+    """Raises ValueError when nothing of the source could be read; `unreadable` are (name, reason) of what was added."""
+    compared = report.equal + len(report.different)
+    if not (report.added or report.captions or report.known or compared):
+        raise ValueError(_nothing_imported(report, config.source))
+    if unreadable and len(unreadable) == len(report.added):
+        name, reason = unreadable[0]
+        raise ValueError(
+            f"{config.source}: none of its {len(unreadable)} pictures can be read ({name}: {reason}); "
+            f"they lie in {config.train_data_dir}, and `curate` sets them aside"
+        )
+    replaced = bool(report.different) and config.existing == "replace"
+    if report.added or report.captions or replaced:
+        words = f"Imported {len(report.added)} pictures and {report.captions} captions into {config.train_data_dir}."
+        return Finished(DONE, f"{words}{_broken(unreadable)}{_compared(report, replaced)}")
+    there = f": its pictures are in {config.train_data_dir} already, or set aside" if report.known else ""
+    words = f"Nothing of {config.source} was imported{there}."
+    return Finished(NOTHING, f"{words}{_compared(report, replaced)}")
+
+
+def _broken(unreadable: Sequence[tuple[str, str]]) -> str:
+    return f" {len(unreadable)} of them cannot be read: `curate` sets them aside." if unreadable else ""
+
+
+def differences(report: ImportReport) -> list[tuple[str, str]]:
+    """(name, old -> new) of each caption that the source has otherwise."""
+    return [(name, f"{_excerpt(old)} -> {_excerpt(new)}") for name, old, new in report.different]
+
+
+def _excerpt(text: str) -> str:
+    line = " ".join(text.split())
+    return f'"{line[:LONGEST]}..."' if len(line) > LONGEST else f'"{line}"'
+
+
+def _nothing_imported(report: ImportReport, source: str) -> str:
+    name, reason = (report.failed or report.skipped)[0]
+    return (
+        f"{source}: nothing was imported, none of {len(report.skipped)} files can be used ({name}: {reason})"
+    )
+
+
+def _compared(report: ImportReport, replaced: bool) -> str:
+    if not report.equal and not report.different:
+        return ""
+    different = len(report.different)
+    words = f" Of the captions that were here, {report.equal} are the same in the source, {different} differ"
+    if not different:
+        return f"{words}."
+    if replaced:
+        return f"{words} and were replaced; `undo` brings the old ones back."
+    return f"{words} and stay as they are here: choose existing = replace to take those of the source."
+
+
+def of_captions(word: str, report: TagReport, folder: str) -> Finished:
+    """Raises ValueError when no picture could be captioned, or there is none."""
+    if report.tagged:
+        counts = f"{report.skipped} left as they were, {len(report.failed)} failed"
+        return Finished(DONE, f"{report.tagged} pictures {word}, {counts}.")
+    if report.failed:
+        name, reason = report.failed[0]
+        counts = f"{len(report.failed)} failed ({name}: {reason}), {report.skipped} were left as they are"
+        raise ValueError(f"no picture was {word}: {counts}")
+    if not report.skipped:
+        raise no_pictures(folder)
+    words = f"All {report.skipped} pictures have a caption already"
+    return Finished(NOTHING, f"{words}: choose existing = append or overwrite to write them anew.")
+
+
+def no_pictures(folder: str) -> ValueError:
+    """The error for a dataset folder without pictures."""
+    return ValueError(f"{folder} holds no picture: import some first")

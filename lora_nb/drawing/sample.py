@@ -1,0 +1,284 @@
+"""Pictures from a base, a prompt and perhaps a LoRA.
+
+Shapes: B batch, C channels, H W pixels, h w latents, T tokens, D width.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from diffusers import DPMSolverMultistepScheduler
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor, nn
+
+from lora_nb import files, seeds
+from lora_nb.bases import models
+from lora_nb.bases.models import BaseModel
+from lora_nb.config.drawing import GridConfig, SampleConfig
+from lora_nb.events import Drawn, Finished, Notice, OnEvent, Progress, silent
+from lora_nb.lora import inject, lora_file
+from lora_nb.settings import parse, settings_of
+
+LORA_CALL = re.compile(r"\s*<lora:([^:>]+)((?::[^:>]*)*)>")
+OPTION = re.compile(r"(?:^|\s+)--(?=\w)")
+FLAGS = {"n": "negative_prompt", "w": "width", "h": "height", "s": "steps", "l": "guidance", "d": "seed"}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One picture to draw. Without width or height it has the base's own size."""
+
+    text: str
+    negative: str = ""
+    width: int | None = None
+    height: int | None = None
+    steps: int = 20
+    guidance: float = 7.0
+    seed: int = 42
+
+
+class BlackPicture(ValueError):
+    """The model gave NaN, which every viewer shows as black."""
+
+
+@dataclass(frozen=True)
+class LoraCall:
+    """A `<lora:name:te:unet>` of a prompt."""
+
+    name: str
+    strength: float
+    text_encoder_strength: float
+
+
+def parse_prompt(text: str, defaults: Prompt) -> Prompt:
+    """The prompt in `text --n negative --w 512 --h 512 --s 20 --l 7 --d 42`. Raises ValueError."""
+    head, *options = OPTION.split(text.strip())
+    known = {setting.name: setting for setting in settings_of(SampleConfig)}
+    fields = {"negative_prompt": "negative"}
+    values = {}
+    for option in options:
+        flag, _, value = option.partition(" ")
+        if flag not in FLAGS:
+            raise ValueError(
+                f'prompt "{text}": --{flag} is unknown; known are {", ".join("--" + name for name in FLAGS)}'
+            )
+        name = FLAGS[flag]
+        try:
+            values[fields.get(name, name)] = parse(known[name], value)
+        except ValueError as error:
+            raise ValueError(f'prompt "{text}": --{flag}: {error}') from None
+    return replace(defaults, text=head, **values)
+
+
+def split_lora_calls(text: str) -> tuple[str, list[LoraCall]]:
+    """`text` without its `<lora:...>`, and those. Raises ValueError for a strength that is no number."""
+    calls = [_read_call(match) for match in LORA_CALL.finditer(text)]
+    return LORA_CALL.sub("", text).strip(" ,") if calls else text, calls
+
+
+def _read_call(match: re.Match) -> LoraCall:
+    plain = [part for part in match[2].split(":")[1:] if "=" not in part]
+    named = dict(part.split("=", 1) for part in match[2].split(":")[1:] if "=" in part)
+    try:
+        text_encoder = float(named.get("te", plain[0] if plain else 1))
+        unet = float(named.get("unet", plain[1] if len(plain) > 1 else text_encoder))
+    except ValueError:
+        raise ValueError(
+            f"{match[0].strip()} in the prompt has a strength that is no number: write e.g. <lora:{match[1]}:0.8>"
+        ) from None
+    return LoraCall(match[1].strip(), unet, text_encoder)
+
+
+def sample_images(base: BaseModel, prompts: Sequence[Prompt], clip_skip: int = 1) -> list[Image.Image]:
+    """One picture for each prompt, drawn one at a time: it depends on its own prompt and seed alone.
+
+    Works on a model in training: its mode is restored and no random state is touched. Raises BlackPicture
+    when the model gives NaN.
+    """
+    with torch.no_grad(), _evaluating(base.unet, base.text_encoder, base.vae):
+        return [_draw(base, prompt, clip_skip) for prompt in prompts]
+
+
+@contextlib.contextmanager
+def _evaluating(*models: nn.Module) -> Iterator[None]:
+    training = [module for model in models for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def picture_size(base: BaseModel, prompt: Prompt) -> tuple[int, int]:
+    """Width and height to draw: as asked or the base's own, to the nearest multiple the base can draw."""
+    native = _native_size(base)
+    unit = models.picture_unit(base)
+    return tuple(max(unit, round((side or native) / unit) * unit) for side in (prompt.width, prompt.height))
+
+
+def _native_size(base: BaseModel) -> int:
+    return int(base.unet.config.sample_size) * models.pixel_factor(base.vae)
+
+
+def _draw(base: BaseModel, prompt: Prompt, clip_skip: int) -> Image.Image:
+    weight = base.unet.conv_in.weight
+    half = weight.dtype != torch.float32
+    with torch.autocast(weight.device.type, dtype=weight.dtype if half else torch.bfloat16, enabled=half):
+        states = _encode_pair(base, prompt, clip_skip).to(weight.device, weight.dtype)
+        latents = _denoise(base, prompt, states)
+    pixels = _decode(base.vae, latents)
+    if not torch.isfinite(pixels).all():
+        raise BlackPicture(
+            f'the picture of "{prompt.text}" with seed {prompt.seed} would be black: the model gave NaN '
+            "(a diverged training, too high a strength, or a base that needs full precision)"
+        )
+    array = (pixels[0].clamp(-1, 1) + 1).mul(127.5).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    return Image.fromarray(array)
+
+
+def _encode_pair(base: BaseModel, prompt: Prompt, clip_skip: int) -> Tensor:
+    """States (2, T, D) of the negative and the prompt, or (1, T, D) of the prompt alone at guidance 1."""
+    texts = [prompt.negative, prompt.text] if prompt.guidance > 1 else [prompt.text]
+    return models.encode_prompts(base, texts, clip_skip, models.fitting_length(base.tokenizer, texts))
+
+
+def _denoise(base: BaseModel, prompt: Prompt, states: Tensor) -> Tensor:
+    """Latents (1, C, h, w) by DPM-Solver++ (2M) on Karras' noise levels, from noise of `prompt.seed`."""
+    device = states.device
+    width, height = picture_size(base, prompt)
+    factor = models.pixel_factor(base.vae)
+    scheduler = make_scheduler(base.scheduler_config)
+    scheduler.set_timesteps(prompt.steps, device=device)
+    generator = torch.Generator("cpu").manual_seed(prompt.seed)
+    noise = torch.randn(
+        (1, base.unet.config.in_channels, height // factor, width // factor), generator=generator
+    )
+    latents = noise.to(device) * scheduler.init_noise_sigma
+    for timestep in scheduler.timesteps:
+        model_input = (
+            scheduler.scale_model_input(latents, timestep).expand(len(states), -1, -1, -1).to(states.dtype)
+        )
+        prediction = base.unet(model_input, timestep, encoder_hidden_states=states).sample.float()
+        if len(states) == 2:
+            negative, positive = prediction.chunk(2)
+            prediction = negative + prompt.guidance * (positive - negative)
+        latents = scheduler.step(prediction, timestep, latents).prev_sample
+    return latents
+
+
+def make_scheduler(config: dict) -> DPMSolverMultistepScheduler:
+    """The solver for a base's scheduler settings, its noise schedule and prediction type kept."""
+    zero_snr = bool(config.get("rescale_betas_zero_snr"))
+    return DPMSolverMultistepScheduler.from_config(
+        config, algorithm_type="dpmsolver++", solver_order=2, use_karras_sigmas=not zero_snr,
+        final_sigmas_type="zero", rescale_betas_zero_snr=zero_snr, thresholding=False,
+    )  # fmt: skip
+
+
+def _decode(vae: nn.Module, latents: Tensor) -> Tensor:
+    """Pixels (1, 3, H, W), decoded in float32: the SD VAE overflows in float16."""
+    dtype, device = vae.dtype, vae.device
+    models.move(vae, torch.float32)
+    try:
+        return vae.decode(latents.to(device, torch.float32) / vae.config.scaling_factor).sample
+    finally:
+        models.move(vae, dtype)
+
+
+def load_for_drawing(config: SampleConfig | GridConfig, on_event: OnEvent = silent) -> BaseModel:
+    """The base on the GPU in float16 (VAE in float32) where there is one, else on the CPU in float32."""
+    base = models.load_base(
+        config.pretrained_model_name_or_path,
+        on_event=on_event,
+        prediction_type=config.prediction_type,
+        zero_terminal_snr=config.zero_terminal_snr,
+    )
+    for text in base.notes:
+        on_event(Notice(text, "warning"))
+    if torch.cuda.is_available():
+        models.move(base.vae, "cuda")
+        for model in (base.unet, base.text_encoder):
+            models.move(model, "cuda", torch.float16)
+    return base
+
+
+def parameters_text(
+    base: BaseModel, prompt: Prompt, clip_skip: int, call: str = "", lora_hash: str = ""
+) -> str:
+    """The line A1111 writes into a PNG under "parameters", from which it restores the prompt."""
+    width, height = picture_size(base, prompt)
+    fields = {
+        "Steps": prompt.steps, "Sampler": "DPM++ 2M", "Schedule type": "Karras",
+        "CFG scale": f"{prompt.guidance:g}", "Seed": prompt.seed, "Size": f"{width}x{height}",
+        "Model hash": base.fingerprint[:10],
+        "Model": Path(base.name).stem if base.sha256 else base.name, "Clip skip": clip_skip,
+    }  # fmt: skip
+    lines = [f"{prompt.text} {call}".strip()]
+    if prompt.negative:
+        lines.append(f"Negative prompt: {prompt.negative}")
+    last = ", ".join(f"{key}: {value}" for key, value in fields.items())
+    if call and lora_hash:
+        last += f', Lora hashes: "{call.split(":")[1]}: {lora_hash[:12]}"'
+    return "\n".join([*lines, last])
+
+
+def save_png(image: Image.Image, path: Path, parameters: str) -> Path:
+    """Write `image` with its parameters under a free name at `path`, whole or not at all; returns where."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path = files.free_name(path)
+    text = PngInfo()
+    text.add_itxt("parameters", parameters)
+    with files.replacing(path) as temporary:
+        image.save(temporary, format="PNG", pnginfo=text)
+    return path
+
+
+def sample(config: SampleConfig, on_event: OnEvent = silent) -> Finished:
+    """Draw each prompt and save it in `output_dir` under a new name."""
+    prompts = read_prompts(config, on_event)
+    update = lora_file.read_lora(Path(config.lora)) if config.lora else None
+    base = load_for_drawing(config, on_event)
+    call, lora_hash, name = "", "", Path(base.name).stem
+    if update:
+        inject.apply(base.unet, base.text_encoder, update)
+        inject.set_strength(base.unet, base.text_encoder, config.strength)
+        name = Path(config.lora).stem
+        call, lora_hash = f"<lora:{name}:{config.strength:g}>", update.metadata.get("sshs_model_hash", "")
+    paths = []
+    for done, prompt in enumerate(prompts):
+        on_event(Progress("Drawing", done, len(prompts)))
+        image = sample_images(base, [prompt], config.clip_skip)[0]
+        text = parameters_text(base, prompt, config.clip_skip, call, lora_hash)
+        paths.append(str(save_png(image, Path(config.output_dir) / f"{name}_{prompt.seed}.png", text)))
+        on_event(Drawn((paths[-1],), 0, 0))
+    on_event(Progress("Drawing", len(prompts), len(prompts)))
+    return Finished(
+        "done", f"Drew {len(paths)} picture{'s' * (len(paths) != 1)} into {config.output_dir}.", tuple(paths)
+    )
+
+
+def read_prompts(config: SampleConfig, on_event: OnEvent = silent) -> list[Prompt]:
+    """The prompts of `config`. Raises ValueError when there is none or one is not readable."""
+    if not config.prompts:
+        raise ValueError("prompts is empty: write what to draw, with ; between the prompts")
+    seed = seeds.draw("seed", on_event) if seeds.is_open(config.seed) else config.seed
+    defaults = Prompt(
+        "", config.negative_prompt, config.width, config.height, config.steps, config.guidance, seed
+    )
+    prompts = [_with_seed(parse_prompt(text, defaults), on_event) for text in config.prompts]
+    if any(LORA_CALL.search(prompt.text) for prompt in prompts):
+        text = "<lora:...> in a prompt is left out here: the settings lora and strength name the file"
+        on_event(Notice(text, "warning"))
+    return [replace(prompt, text=split_lora_calls(prompt.text)[0]) for prompt in prompts]
+
+
+def _with_seed(prompt: Prompt, on_event: OnEvent) -> Prompt:
+    if not seeds.is_open(prompt.seed):
+        return prompt
+    return replace(prompt, seed=seeds.draw(f'seed of "{prompt.text}"', on_event))

@@ -1,0 +1,118 @@
+"""Events as lines on a terminal, and in a job's folder."""
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+from lora_nb.events import Drawn, EpochLog, Event, Finished, Notice, Progress, Saved, StepLog, to_line
+from lora_nb.redact import redact
+from lora_nb.shell import jobs
+
+SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_REDRAWS = 0.1
+
+
+class Reporter:
+    """Listens to a running function. A terminal sees one line that moves, a file one line now and then.
+
+    With `job_dir`, every event is also appended to its events.jsonl. With `quiet` nothing is said at all:
+    of several processes only one speaks.
+    """
+
+    def __init__(self, stream: TextIO, job_dir: Path | None = None, quiet: bool = False) -> None:
+        self.stream = stream
+        self.quiet = quiet
+        self.moving = stream.isatty()
+        self.drawn_at = float("-inf")
+        self.open_line = self.stage = ""
+        self.log = None
+        if job_dir and not quiet:
+            job_dir.mkdir(parents=True, exist_ok=True)
+            self.log = open(job_dir / jobs.EVENTS, "a", encoding="utf-8")  # noqa: SIM115
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_line()
+        if self.log:
+            self.log.close()
+
+    def tell(self, event: Event) -> None:
+        """Say what happened."""
+        if self.quiet:
+            return
+        if self.log:
+            self.log.write(redact(to_line(event)) + "\n")
+            self.log.flush()
+        if isinstance(event, Progress | StepLog):
+            self._advance(event)
+        elif not (isinstance(event, Drawn) and event.kind == "cell"):
+            self._end_line()
+            print(redact(in_words(event)), file=self.stream, flush=True)
+
+    def _advance(self, event: Progress | StepLog) -> None:
+        done, total = (
+            (event.done, event.total) if isinstance(event, Progress) else (event.step, event.total_steps)
+        )
+        wait = SECONDS_BETWEEN_REDRAWS if self.moving else SECONDS_BETWEEN_LINES
+        now = time.monotonic()
+        stage = event.stage if isinstance(event, Progress) else "steps"
+        if stage == self.stage and now - self.drawn_at < wait and done != total:
+            return
+        self.drawn_at, self.stage = now, stage
+        words = in_words(event)
+        if self.moving:
+            self.stream.write("\r" + words.ljust(len(self.open_line)))
+            self.open_line = words
+            self.stream.flush()
+        else:
+            print(words, file=self.stream, flush=True)
+
+    def _end_line(self) -> None:
+        if self.open_line:
+            self.stream.write("\n")
+            self.open_line = ""
+            self.drawn_at = float("-inf")
+
+
+def in_words(event: Event) -> str:
+    """One line (for the end of the work: some lines) that a person reads."""
+    match event:
+        case Progress():
+            return event.text
+        case Notice():
+            return f"Warning: {event.text}" if event.level == "warning" else event.text
+        case StepLog():
+            loss = in_losses(event.loss_average, event.plain_average)
+            return (
+                f"Step {event.step}/{event.total_steps}, epoch {event.epoch}: {loss}, "
+                f"{event.steps_per_second:.2f} steps/s, {in_minutes(event.eta_seconds)} to go"
+            )
+        case EpochLog():
+            return f"Epoch {event.epoch} ends at step {event.step}: mean {in_losses(event.loss, event.plain)}"
+        case Saved():
+            return f"Saved {event.path}"
+        case Drawn():
+            return "Drew " + ", ".join(event.paths)
+        case Finished():
+            return "\n".join([event.text, *(f"  {file}" for file in event.files)])
+
+
+def in_losses(minimised: float, plain: float | None) -> str:
+    """`loss 0.0421 (plain error 0.1203)`; the second, which other people's figures are like, only where it differs."""
+    if plain is None or plain == minimised:
+        return f"loss {minimised:.4f}"
+    return f"loss {minimised:.4f} (plain error {plain:.4f})"
+
+
+def in_minutes(seconds: float) -> str:
+    """`1:02:03` or `4:05`; `?` for a time not known yet."""
+    if not 0 <= seconds < float("inf"):
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,106 @@
+"""The files a run leaves in its output folder: LoRA, sidecar and preview of each saved epoch."""
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from lora_nb import files, project
+from lora_nb.lora.lora_file import LoraFile, read_lora, write_lora
+from lora_nb.training.plan import RunPlan
+
+EARLIER = "earlier"
+
+
+def write_checkpoint(path: Path, file: LoraFile, dtype: torch.dtype, plan: RunPlan) -> None:
+    """Write a LoRA file and the .json A1111 reads beside it. Raises ValueError for numbers `dtype` cannot hold."""
+    for name, module in file.modules.items():
+        if not all(part.to(dtype).isfinite().all() for part in (module.down, module.up)):
+            raise ValueError(
+                f"{path.name} is not written: its numbers are NaN or too large for {dtype} (first in {name}): the "
+                "training has diverged; lower learning_rate"
+            )
+    write_lora(path, file, dtype)
+    trigger, description = plan.config.trigger_word, plan.config.metadata_description
+    sidecar = {
+        "description": description or f"Trained with lora_nb on {len(plan.items)} pictures.",
+        "sd version": "SD1",
+        "activation text": trigger,
+        "preferred weight": 1.0,
+        "negative text": "",
+        "notes": "",
+    }
+    files.write_text(path.with_suffix(".json"), json.dumps(sidecar, ensure_ascii=False, indent=2))
+
+
+def write_preview(path: Path, picture: Image.Image) -> None:
+    """Write the picture A1111 shows for the LoRA file at `path`."""
+    with files.replacing(path.with_suffix(".png")) as temporary:
+        picture.save(temporary, "PNG")
+
+
+def drop_old(output_dir: Path, output_name: str, keep: int) -> str:
+    """Remove this run's numbered files except the newest `keep`; 0 keeps all.
+
+    None goes before the newest was read back and found sound; else the result says why all stay.
+    """
+    found = project.lora_files(output_dir, output_name)
+    old = found[:-keep] if keep else []
+    if old and (fault := _fault(found[-1])):
+        return f"{fault}; so the older files stay, although save_last_n_epochs = {keep}"
+    for path in old:
+        for part in _parts(path):
+            part.unlink(missing_ok=True)
+    return ""
+
+
+def _fault(path: Path) -> str:
+    """What is wrong with a file that was just written, or "" when nothing is."""
+    try:
+        return (
+            "" if has_changed_anything(path) else f"{path.name} changes nothing: every update in it is zero"
+        )
+    except ValueError as error:
+        return str(error)
+
+
+def stands(path: Path, about: Mapping[str, str]) -> bool:
+    """Whether a sound LoRA file that says all of `about`, and its sidecar, are at `path`."""
+    if not (path.is_file() and path.with_suffix(".json").is_file()) or _fault(path):
+        return False
+    return about.items() <= read_lora(path).metadata.items()
+
+
+def _parts(path: Path) -> list[Path]:
+    return [path.with_suffix(f".{ending}") for ending in project.BESIDE]
+
+
+def set_earlier_aside(plan: RunPlan, state_file: Path) -> Path | None:
+    """Move an earlier run's files of the same name into `output/earlier/<time>`; None when there are none."""
+    config = plan.config
+    output = Path(config.output_dir)
+    old = [part for path in project.run_files(output, config.output_name) for part in _parts(path)]
+    metrics = project.folders_of_output(output).metrics
+    present = [path for path in (*old, state_file, metrics) if path.exists()]
+    if not present:
+        return None
+    place = files.free_name(output / EARLIER / time.strftime("%Y%m%d-%H%M%S"))
+    place.mkdir(parents=True)
+    for path in present:
+        path.rename(place / path.name)
+    return place
+
+
+def has_changed_anything(path: Path) -> bool:
+    """Whether the update in a file is other than zero. Raises ValueError when it holds numbers that are none."""
+    modules = read_lora(path).modules
+    for name, module in modules.items():
+        if not (module.down.isfinite().all() and module.up.isfinite().all()):
+            raise ValueError(
+                f"{path.name} holds NaN or infinite numbers (first in {name}): the training has diverged; "
+                "lower learning_rate, or use mixed_precision = no"
+            )
+    return any(module.up.count_nonzero() for module in modules.values())

@@ -1,0 +1,123 @@
+"""The figures of a running training: events, logs/metrics.jsonl and TensorBoard."""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from torch.utils.tensorboard import SummaryWriter
+
+from lora_nb import events, files, project
+from lora_nb.training.plan import RunPlan
+
+ESTIMATE_AFTER = 10
+WINDOW = 50
+
+
+class TrainingLog:
+    """Tells and writes down each step and epoch. Everything after `step` from an earlier start is dropped."""
+
+    def __init__(self, plan: RunPlan, step: int, writes: bool, tell: events.OnEvent):
+        """Open the log of a run of which `step` steps are done; `writes` is true in one process alone."""
+        self.plan, self.tell, self.writer, self.file = plan, tell, None, None
+        self.first_step = step
+        self.times: deque[float] = deque([time.monotonic()], maxlen=WINDOW + 1)
+        if not writes:
+            return
+        folders = project.folders_of_output(Path(plan.config.output_dir))
+        _forget_after(folders.metrics, step)
+        folders.metrics.parent.mkdir(parents=True, exist_ok=True)
+        self.file = open(folders.metrics, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed by __exit__
+        self.writer = SummaryWriter(
+            str(folders.logs / "tensorboard" / plan.config.output_name), purge_step=step + 1
+        )
+
+    def step(
+        self,
+        epoch: int,
+        step: int,
+        losses: Sequence[float],
+        plain: Sequence[float],
+        rates: tuple[float, float],
+    ) -> None:
+        """Log a step; minimised and plain losses are those of the epoch so far, `rates` of U-Net and text encoder."""
+        self.times.append(time.monotonic())
+        speed = (len(self.times) - 1) / max(self.times[-1] - self.times[0], 1e-9)
+        left = (self.plan.total_steps - step) / speed
+        average, plain_average = _mean(losses), _mean(plain)
+        total = self.plan.total_steps
+        self._write(
+            events.StepLog(
+                step, total, epoch, losses[-1], average, *rates, speed, left, plain[-1], plain_average
+            )
+        )
+        self._scalars(
+            step,
+            {
+                "loss/current": losses[-1],
+                "loss/average": average,
+                "loss/plain_current": plain[-1],
+                "loss/plain_average": plain_average,
+                "lr/unet": rates[0],
+                "lr/textencoder": rates[1],
+            },
+        )
+        if step == self.first_step + ESTIMATE_AFTER:
+            self.tell(events.Notice(f"⏳ {speed:.1f} steps a second: about {_duration(left)} to go."))
+
+    def epoch(self, epoch: int, step: int, losses: Sequence[float], plain: Sequence[float]) -> None:
+        """Log a finished epoch; all of it is on disk on return, before the state that counts it as done."""
+        average, plain_average = _mean(losses), _mean(plain)
+        self._write(events.EpochLog(epoch, step, average, plain_average))
+        self._scalars(epoch, {"loss/epoch_average": average, "loss/plain_epoch_average": plain_average})
+        if self.writer:
+            self.writer.flush()
+
+    def __enter__(self) -> Self:
+        """The log itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Flush and close the files, whatever happened."""
+        if self.file:
+            self.file.close()
+            self.writer.close()
+
+    def _write(self, event: events.StepLog | events.EpochLog) -> None:
+        self.tell(event)
+        if self.file:
+            self.file.write(events.to_line(event) + "\n")
+
+    def _scalars(self, x: int, values: dict[str, float]) -> None:
+        if self.writer:
+            for name, value in values.items():
+                self.writer.add_scalar(name, value, x)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Drop what a killed run logged after the state it is continued from."""
+    if path.exists():
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        kept = [line for line in lines if _step_of(line) <= step]
+        files.write_text(path, "".join(line + "\n" for line in kept))
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(files.from_json(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,237 @@
+"""What a LoRA file says of itself: kohya's ss_* keys, modelspec, and the whole run's settings.
+
+A1111, Forge, Civitai and the inspectors read these; all values are strings.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lora_nb import __version__, settings
+from lora_nb.bases import lookup
+from lora_nb.config.training import TrainConfig
+from lora_nb.dataset.captions import split_tags
+from lora_nb.redact import redact
+from lora_nb.training.plan import RunPlan
+
+# Settings of sd-scripts that this trainer does not have, at the value that says so.
+ABSENT = {
+    "ss_num_validation_images": 0,
+    "ss_num_reg_images": 0,
+    "ss_full_fp16": False,
+    "ss_v2": False,
+    "ss_cache_latents": True,
+    "ss_lowram": False,
+    "ss_multires_noise_iterations": None,
+    "ss_multires_noise_discount": 0.3,
+    "ss_adaptive_noise_scale": None,
+    "ss_caption_dropout_every_n_epochs": 0,
+    "ss_caption_tag_dropout_rate": 0.0,
+    "ss_face_crop_aug_range": None,
+    "ss_prior_loss_weight": 1.0,
+    "ss_scale_weight_norms": None,
+    "ss_ip_noise_gamma": None,
+    "ss_debiased_estimation": False,
+    "ss_noise_offset_random_strength": False,
+    "ss_ip_noise_gamma_random_strength": False,
+    "ss_loss_type": "l2",
+    "ss_huber_schedule": None,
+    "ss_huber_scale": None,
+    "ss_huber_c": None,
+    "ss_fp8_base": False,
+    "ss_fp8_base_unet": False,
+    "ss_validation_seed": None,
+    "ss_validation_split": 0.0,
+    "ss_max_validation_steps": None,
+    "ss_validate_every_n_epochs": None,
+    "ss_validate_every_n_steps": None,
+    "ss_resize_interpolation": None,
+    "ss_color_aug": False,
+    "ss_random_crop": False,
+    "ss_reg_dataset_dirs": {},
+}
+
+# What no_metadata leaves besides modelspec, as in sd-scripts: what a file is, nothing of the pictures.
+MINIMUM = (
+    "ss_v2",
+    "ss_base_model_version",
+    "ss_network_module",
+    "ss_network_dim",
+    "ss_network_alpha",
+)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What only the running job knows. Times are unix seconds; hashes are of the base's weights ("" if unknown)."""
+
+    started_at: float
+    session_id: str
+    mixed_precision: str
+    prediction_type: str
+    processes: int
+    base_name: str
+    base_short_hash: str
+    base_sha256: str
+    zero_terminal_snr: bool = False
+
+
+def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
+    """The metadata every file of a run shares."""
+    config = plan.config
+    values = {
+        **ABSENT,
+        **_training(plan, facts),
+        **_dataset(plan, facts),
+        "ss_sd_model_name": lookup.public_name(facts.base_name) or None,
+        "ss_sd_model_hash": facts.base_short_hash or None,
+        "ss_new_sd_model_hash": facts.base_sha256 or None,
+        "lora_nb_settings": _settings(config),
+    }
+    if config.no_metadata:
+        values = {key: values[key] for key in MINIMUM}
+    return {key: redact(_text(value)) for key, value in (values | _modelspec(plan, facts)).items()}
+
+
+def _settings(config: TrainConfig) -> dict:
+    """Every setting of the run, without the folders of the machine it ran on."""
+    values = {name: value for name, value in settings.to_dict(config).items() if not name.endswith("_dir")}
+    return values | {
+        "pretrained_model_name_or_path": lookup.public_name(config.pretrained_model_name_or_path)
+    }
+
+
+def of_save(config: TrainConfig, epoch: int, step: int, finished_at: float) -> dict[str, str]:
+    """The metadata of one saved file. `epoch` counts from 1."""
+    date = datetime.fromtimestamp(int(finished_at), UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    saved = {"ss_epoch": str(epoch), "ss_steps": str(step), "ss_training_finished_at": str(finished_at)}
+    return ({} if config.no_metadata else saved) | {"modelspec.date": date}
+
+
+def _text(value) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+
+
+def _training(plan: RunPlan, facts: RunFacts) -> dict:
+    config = plan.config
+    optimizer = {"AdamW": "torch.optim.adamw.AdamW", "AdamW8bit": "bitsandbytes.optim.adamw.AdamW8bit"}[
+        config.optimizer
+    ]
+    return {
+        "ss_session_id": facts.session_id,
+        "ss_training_started_at": facts.started_at,
+        "ss_output_name": config.output_name,
+        "ss_learning_rate": config.learning_rate,
+        "ss_unet_lr": config.learning_rate or None,
+        "ss_text_encoder_lr": config.text_encoder_lr or None,
+        "ss_num_train_images": sum(plan.repeats),
+        "ss_num_batches_per_epoch": plan.batches_per_epoch,
+        "ss_num_epochs": plan.epochs,
+        "ss_gradient_checkpointing": config.gradient_checkpointing,
+        "ss_gradient_accumulation_steps": config.gradient_accumulation_steps,
+        "ss_max_train_steps": plan.total_steps,
+        "ss_lr_warmup_steps": warmup_steps(plan),
+        "ss_lr_scheduler": config.lr_scheduler,
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": config.rank,
+        "ss_network_alpha": config.alpha,
+        "ss_network_dropout": config.dropout or None,
+        "ss_mixed_precision": facts.mixed_precision,
+        "ss_base_model_version": "sd_v1_v" if facts.prediction_type == "v_prediction" else "sd_v1",
+        "ss_zero_terminal_snr": facts.zero_terminal_snr,
+        "ss_clip_skip": config.clip_skip,
+        "ss_max_token_length": config.max_token_length,
+        "ss_seed": config.seed,
+        "ss_noise_offset": config.noise_offset or None,
+        "ss_sd_scripts_commit_hash": f"lora_nb {__version__}",
+        "ss_optimizer": f"{optimizer}(weight_decay={config.weight_decay})",
+        "ss_max_grad_norm": config.max_grad_norm,
+        "ss_caption_dropout_rate": config.caption_dropout_rate,
+        "ss_min_snr_gamma": config.min_snr_gamma,
+        "ss_training_comment": config.training_comment or None,
+    }
+
+
+def warmup_steps(plan: RunPlan) -> int:
+    """Optimizer steps of slow start: a share of all steps below 1, else that many."""
+    warmup = plan.config.lr_warmup_steps
+    return int(plan.total_steps * warmup) if warmup < 1 else int(warmup)
+
+
+def _dataset(plan: RunPlan, facts: RunFacts) -> dict:
+    config = plan.config
+    return {
+        "ss_batch_size_per_device": config.train_batch_size,
+        "ss_total_batch_size": config.train_batch_size * facts.processes * config.gradient_accumulation_steps,
+        "ss_resolution": f"({plan.resolution}, {plan.resolution})",
+        "ss_flip_aug": config.flip_aug,
+        "ss_shuffle_caption": config.shuffle_caption,
+        "ss_enable_bucket": config.enable_bucket,
+        "ss_bucket_no_upscale": config.bucket_no_upscale,
+        "ss_min_bucket_reso": config.min_bucket_reso,
+        "ss_max_bucket_reso": config.max_bucket_reso,
+        "ss_keep_tokens": config.keep_tokens,
+        "ss_dataset_dirs": _dataset_dirs(plan),
+        "ss_tag_frequency": tag_frequency(plan),
+        "ss_bucket_info": _bucket_info(plan),
+    }
+
+
+def _dataset_dirs(plan: RunPlan) -> dict:
+    images = Counter((item.subset, item.num_repeats) for item in plan.items)
+    return {
+        subset: {"n_repeats": repeats, "img_count": count}
+        for (subset, repeats), count in sorted(images.items())
+    }
+
+
+def tag_frequency(plan: RunPlan) -> dict[str, dict[str, int]]:
+    """Lower-case tags counted once a picture, by the folder they lie in."""
+    counts: dict[str, Counter] = defaultdict(Counter)
+    for item, caption in zip(plan.items, plan.captions, strict=True):
+        counts[item.subset].update({tag.lower(): 1 for tag in split_tags(caption)})
+    return {
+        subset: dict(sorted(tags.items(), key=lambda pair: (-pair[1], pair[0])))
+        for subset, tags in sorted(counts.items())
+    }
+
+
+def _bucket_info(plan: RunPlan) -> dict:
+    totals: Counter = Counter()
+    for bucket, repeats in zip(plan.buckets, plan.repeats, strict=True):
+        totals[bucket] += repeats
+    buckets = {str(i): {"resolution": list(b), "count": totals[b]} for i, b in enumerate(sorted(totals))}
+    return {"buckets": buckets, "mean_img_ar_error": _ratio_error(plan)}
+
+
+def _ratio_error(plan: RunPlan) -> float:
+    errors: Sequence[float] = [
+        abs(item.width / item.height - bucket[0] / bucket[1])
+        for item, bucket in zip(plan.items, plan.buckets, strict=True)
+    ]
+    return sum(errors) / len(errors)
+
+
+def _modelspec(plan: RunPlan, facts: RunFacts) -> dict:
+    config = plan.config
+    spec = {
+        "sai_model_spec": "1.0.1",
+        "architecture": "stable-diffusion-v1/lora",
+        "implementation": "diffusers",
+        "title": config.metadata_title or config.output_name,
+        "resolution": f"{plan.resolution}x{plan.resolution}",
+        "prediction_type": "v" if facts.prediction_type == "v_prediction" else "epsilon",
+        "implementation_version": f"lora_nb/{__version__}",
+        "encoder_layer": config.clip_skip,
+    }
+    given = {
+        "trigger_phrase": "" if config.no_metadata else config.trigger_word,
+        "author": config.metadata_author,
+        "description": config.metadata_description,
+        "license": config.metadata_license,
+        "tags": config.metadata_tags,
+    }
+    spec |= {key: value for key, value in given.items() if value}
+    return {f"modelspec.{key}": value for key, value in spec.items()}

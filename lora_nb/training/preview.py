@@ -1,0 +1,63 @@
+"""Pictures a training run draws of its sample prompts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from lora_nb import events, files, project, seeds
+from lora_nb.bases.models import BaseModel
+from lora_nb.drawing.sample import Prompt, parse_prompt, sample_images
+from lora_nb.training.plan import RunPlan
+
+
+def draw_previews(
+    plan: RunPlan, base: BaseModel, epoch: int, step: int, tell: events.OnEvent
+) -> list[Image.Image]:
+    """Draw the run's sample prompts with the models as they stand; the PNGs go to the project's samples folder.
+
+    A picture that cannot be drawn is a warning and no reason to end the training: the list is then empty.
+    """
+    home = base.vae.device
+    base.vae.to(base.unet.device)
+    try:
+        pictures = sample_images(base, preview_prompts(plan), clip_skip=plan.config.clip_skip)
+    except ValueError as error:
+        tell(events.Notice(str(error), "warning"))
+        return []
+    finally:
+        base.vae.to(home)
+    folder = project.folders_of_output(Path(plan.config.output_dir)).samples
+    paths = []
+    for number, picture in enumerate(pictures):
+        path = folder / f"{plan.config.output_name}_e{epoch:02d}_s{step:06d}_{number:02d}.png"
+        with files.replacing(path) as temporary:
+            picture.save(temporary, "PNG")
+        paths.append(str(path))
+    tell(events.Drawn(tuple(paths), epoch, step))
+    return pictures
+
+
+def preview_prompts(plan: RunPlan) -> Sequence[Prompt]:
+    """The run's sample prompts; without any, the trigger word, or else the first caption.
+
+    A prompt that leaves its seed open gets one by the run's own, the same for every epoch.
+    """
+    config = plan.config
+    texts = config.sample_prompts or (config.trigger_word or plan.captions[0],)
+    plain = Prompt(
+        "", width=plan.resolution, height=plan.resolution, guidance=config.guidance, seed=config.seed
+    )
+    prompts = [parse_prompt(text, plain) for text in texts]
+    return [
+        replace(prompt, seed=seeds.derive(config.seed, number)) if seeds.is_open(prompt.seed) else prompt
+        for number, prompt in enumerate(prompts)
+    ]
+
+
+def check_prompts(plan: RunPlan, tell: events.OnEvent) -> None:
+    """Say the seeds of prompts that leave theirs open. Raises ValueError for a mistyped prompt."""
+    for text, prompt in zip(plan.config.sample_prompts, preview_prompts(plan), strict=False):
+        if seeds.is_open(parse_prompt(text, prompt).seed):
+            tell(events.Notice(f'🎲 The sample "{prompt.text}" is drawn with seed {prompt.seed} each time.'))

@@ -1,0 +1,204 @@
+"""What a stopped or killed run goes on from: one file, written whole, that knows which run it belongs to.
+
+On disk: one line `lora_nb state 2 sha256 <64 hex digits>`, then what torch.save writes, of which the line has the sum.
+"""
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from lora_nb import files, project, settings
+from lora_nb.config.training import TrainConfig
+from lora_nb.training.plan import RunPlan
+
+VERSION = 2
+HEAD = re.compile(rb"lora_nb state (\d+) sha256 ([0-9a-f]{64})\n")
+HEAD_LENGTH = len(f"lora_nb state {VERSION} sha256 {'0' * 64}\n")
+BLOCK = 1 << 20
+
+# Settings that change nothing of what is learnt. What the files are to say of themselves may be mended in the middle
+# of a run: those written from then on say it.
+WITHOUT_INFLUENCE = {
+    "allow_demo_base",
+    "train_data_dir",
+    "output_dir",
+    "output_name",
+    "on_existing",
+    "max_data_loader_n_workers",
+    "sample_prompts",
+    "sample_every_n_epochs",
+    "guidance",
+    "grid",
+    "save_state_every_n_steps",
+    "save_every_n_epochs",
+    "save_last_n_epochs",
+    "metadata_title",
+    "metadata_author",
+    "metadata_description",
+    "metadata_license",
+    "metadata_tags",
+    "training_comment",
+    "no_metadata",
+}
+DEFAULTS = settings.to_dict(TrainConfig())
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes two runs the same: settings, pictures with captions, base weights, number of processes."""
+
+    settings: Mapping[str, Any]
+    dataset: str
+    base: str
+    processes: int
+
+
+@dataclass
+class RunState:
+    """Everything needed to go on. `step` optimizer steps are done; `losses` are those of the current epoch.
+
+    Fields with a default came later: an older state lacks them.
+    """
+
+    identity: Identity
+    step: int
+    finished: bool
+    started_at: float
+    losses: list[float]
+    parameters: list[torch.Tensor]
+    optimizer: dict[str, Any]
+    scheduler: dict[str, Any]
+    scaler: dict[str, Any]
+    plain_losses: list[float] = field(default_factory=list)
+    seed_drawn: bool = False
+
+    @classmethod
+    def fresh(cls, identity: Identity, started_at: float) -> "RunState":
+        """The state of a run of which no step is done."""
+        return cls(identity, 0, False, started_at, [], [], {}, {}, {})
+
+
+def identity_of(plan: RunPlan, base_fingerprint: str, processes: int) -> Identity:
+    """The identity of a planned run. Reads every picture's bytes."""
+    kept = {
+        name: value for name, value in settings.to_dict(plan.config).items() if name not in WITHOUT_INFLUENCE
+    }
+    kept["resolution"] = plan.resolution
+    return Identity(kept, _fingerprint(plan), base_fingerprint, processes)
+
+
+def _fingerprint(plan: RunPlan) -> str:
+    total = hashlib.sha256()
+    for item, caption in zip(plan.items, plan.captions, strict=True):
+        content = hashlib.sha256(item.path.read_bytes()).hexdigest()
+        total.update(json.dumps([item.path.name, content, caption, item.num_repeats]).encode())
+    return total.hexdigest()
+
+
+def differences(old: Identity, new: Identity) -> list[str]:
+    """What changed between two runs, in words; empty for the same run.
+
+    A setting that an older version did not know counts as its default.
+    """
+    names = sorted(set(old.settings) | set(new.settings))
+    before, after = (
+        {name: each.settings.get(name, DEFAULTS.get(name, "empty")) for name in names} for each in (old, new)
+    )
+    changed = [f"{name} {before[name]} -> {after[name]}" for name in names if before[name] != after[name]]
+    if old.dataset != new.dataset:
+        changed.append("other pictures or captions")
+    if old.base != new.base:
+        changed.append("another base model")
+    if old.processes != new.processes:
+        changed.append(f"{old.processes} -> {new.processes} GPUs")
+    return changed
+
+
+def state_path(config: TrainConfig) -> Path:
+    """Where the state of a run lies whose names are filled in."""
+    return project.folders_of_output(Path(config.output_dir)).state / project.state_file_name(
+        config.output_name
+    )
+
+
+class _Summed:
+    """A file that hashes what is written to it."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.sum = file, hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        self.sum.update(content)
+        return self.file.write(content)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def save_state(path: Path, state: RunState) -> None:
+    """Replace the state at `path`, whole or not at all. Raises ValueError for weights that are no numbers."""
+    if not all(values.isfinite().all() for values in state.parameters):
+        raise ValueError(f"{path} was not written: the weights hold NaN or infinite numbers")
+    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+        file.write(b"\0" * HEAD_LENGTH)
+        summed = _Summed(file)
+        torch.save({**state.__dict__, "identity": asdict(state.identity)}, summed)
+        file.seek(0)
+        file.write(f"lora_nb state {VERSION} sha256 {summed.sum.hexdigest()}\n".encode())
+
+
+def load_state(path: Path) -> RunState | None:
+    """The state at `path`; None when there is none. Raises ValueError when it is damaged or of a newer version."""
+    if not path.exists():
+        return None
+    with open(path, "rb") as file:
+        head = file.read(HEAD_LENGTH)
+        values = _read_before_sums(path) if head[:2] == b"PK" else _read(path, head, file)
+    try:
+        return RunState(**{**values, "identity": Identity(**values["identity"])})
+    except (KeyError, TypeError):
+        raise _damaged(path) from None
+
+
+def _read(path: Path, head: bytes, file: BinaryIO) -> dict[str, Any]:
+    match = HEAD.match(head)
+    if match and int(match[1]) > VERSION:
+        raise ValueError(f"{path} was written by a newer version of lora_nb: update lora_nb to go on from it")
+    found = hashlib.sha256()
+    while block := file.read(BLOCK):
+        found.update(block)
+    if not match or found.hexdigest().encode() != match[2]:
+        raise _damaged(path)
+    file.seek(HEAD_LENGTH)
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _read_before_sums(path: Path) -> dict[str, Any]:
+    """A state of version 1: torch.save's zip alone, whose own sums torch itself does not look at."""
+    content = io.BytesIO(path.read_bytes())
+    # The bytes are in memory, so whatever is raised is damage and no disk's; a broken zip or pickle raises anything.
+    try:
+        with zipfile.ZipFile(content) as archive:
+            broken = archive.testzip()
+        content.seek(0)
+        values = torch.load(content, map_location="cpu", weights_only=True)
+    except Exception:
+        raise _damaged(path) from None
+    if broken or not isinstance(values, dict):
+        raise _damaged(path)
+    return values
+
+
+def _damaged(path: Path) -> ValueError:
+    return ValueError(
+        f"{path} is damaged and cannot be read (half a copy, or a fault of the disk): the run cannot go on from it; "
+        'put an unharmed copy in its place, or begin anew with on_existing = "restart", which sets it aside'
+    )

@@ -1,0 +1,183 @@
+"""From a TrainConfig to LoRA files that are proven to work."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import broadcast_object_list
+
+from lora_nb import events, files, project, seeds
+from lora_nb.bases import lookup
+from lora_nb.bases.models import BaseModel, load_base
+from lora_nb.bases.process import check_schedule
+from lora_nb.config.training import TrainConfig
+from lora_nb.lora.lora_file import DTYPES
+from lora_nb.training import checkpoints, state
+from lora_nb.training.plan import RunPlan, plan_run, resolve
+from lora_nb.training.preview import check_prompts
+from lora_nb.training.run import Poll, Run
+from lora_nb.training.verify import prove
+
+
+def no_requests() -> frozenset[str]:
+    """Ask for nothing: the default of `train`'s `poll`."""
+    return frozenset()
+
+
+def train(
+    config: TrainConfig, on_event: events.OnEvent = events.silent, poll: Poll = no_requests
+) -> events.Finished:
+    """Train, or go on with, the run that `config` describes; the result says which files stand and that they work.
+
+    `poll` is asked after every step for any of "stop", "save" and "sample", each returned once. A stopped run
+    leaves a state that the same call goes on from. Raises ValueError for what a person can mend (a loss that is no
+    number among it), OSError when a file cannot be written; both leave every finished file and the newest state in
+    place.
+    """
+    AcceleratorState._reset_state()  # a run before this one in the same process may have used another precision
+    accelerator = Accelerator(
+        mixed_precision=choose_precision(config.mixed_precision), cpu=not torch.cuda.is_available()
+    )
+    tell = on_event if accelerator.is_main_process else events.silent
+    seeded = settle_seed(config, accelerator, tell)
+    plan = plan_run(seeded, accelerator.num_processes, tell)
+    check_prompts(plan, tell)  # a mistyped prompt is to be told now, not after the first epoch
+    check_folders(plan)
+    for text in plan.lines:
+        tell(events.Notice(text))
+    for text in plan.warnings:
+        tell(events.Notice(text, "warning"))
+    base = _load(plan.config, accelerator, tell)
+    check_schedule(base.scheduler_config, base.prediction_type, base.name)
+    lookup.refuse_clip_skip(plan.config.clip_skip, base.text_encoder.config.num_hidden_layers)
+    kept = find_state(plan, base, accelerator, tell)
+    if kept is not None and kept.finished:
+        return _already_done(plan)
+    run = Run.begin(plan, base, accelerator, kept, tell)
+    run.state.seed_drawn |= seeds.is_open(config.seed)
+    status = run.go_on(poll)
+    if status == "stopped":
+        return events.Finished(
+            "stopped",
+            f"Stopped after step {run.state.step} of {plan.total_steps}. Start again to go on from there.",
+            run.files(),
+        )
+    return finish(run)
+
+
+def choose_precision(wanted: str) -> str:
+    """What "auto" means on this machine: bf16 where the GPU is fast at it, fp16 on older ones, none on a CPU."""
+    if wanted != "auto":
+        return wanted
+    if not torch.cuda.is_available():
+        return "no"
+    return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"
+
+
+def settle_seed(config: TrainConfig, accelerator: Accelerator, tell: events.OnEvent) -> TrainConfig:
+    """The config with a seed: its own; where that is open, the one drawn for the run to go on with, or a new one."""
+    if not seeds.is_open(config.seed):
+        return config
+    config = resolve(config)
+    kept = None if config.on_existing == "restart" else state.load_state(state.state_path(config))
+    if kept and (kept.seed_drawn or seeds.is_open(kept.identity.settings["seed"])):
+        seed = kept.identity.settings["seed"]
+        tell(events.Notice(f"🎲 seed = {seed}, drawn when this run began, is taken up again."))
+        return replace(config, seed=seed)
+    drawn = [seeds.draw("seed", tell) if accelerator.is_main_process else 0]
+    if accelerator.num_processes > 1:
+        broadcast_object_list(drawn)
+    return replace(config, seed=drawn[0])
+
+
+def check_folders(plan: RunPlan) -> None:
+    """Raises ValueError when a folder that the run will write to does not take its files."""
+    config, folders = plan.config, project.folders_of_output(Path(plan.config.output_dir))
+    longest = project.step_file_name(config.output_name, plan.total_steps)
+    places = [Path(config.output_dir), folders.state, folders.logs / "tensorboard" / config.output_name]
+    if config.sample_every_n_epochs or config.grid:
+        places.append(folders.samples)
+    for place in places:
+        files.check_writable(place, longest)
+
+
+def _load(config: TrainConfig, accelerator: Accelerator, tell: events.OnEvent) -> BaseModel:
+    base = load_base(
+        config.pretrained_model_name_or_path,
+        DTYPES.get(accelerator.mixed_precision, torch.float32),
+        tell,
+        config.prediction_type,
+        config.zero_terminal_snr,
+    )
+    for text in base.notes:
+        tell(events.Notice(text, "warning"))
+    return base
+
+
+def find_state(
+    plan: RunPlan, base: BaseModel, accelerator: Accelerator, tell: events.OnEvent
+) -> state.RunState | None:
+    """The state to go on from. Sets an earlier run's files aside if asked, else raises ValueError for them."""
+    config = plan.config
+    path = state.state_path(config)
+    if accelerator.is_main_process:
+        for folder in (path.parent, Path(config.output_dir)):
+            files.sweep(folder, lambda name: project.is_of_run(name, config.output_name))
+    if config.on_existing == "restart":
+        if accelerator.is_main_process and (place := checkpoints.set_earlier_aside(plan, path)):
+            tell(events.Notice(f"The earlier run's files now lie in {place}."))
+        accelerator.wait_for_everyone()
+        return None
+    kept = state.load_state(path)
+    mend = 'choose another output_name, or on_existing = "restart" to set them aside and begin anew'
+    if kept is None:
+        if old := project.run_files(Path(config.output_dir), config.output_name):
+            raise ValueError(f"{config.output_dir} already holds {old[0].name} of another run: {mend}")
+        return None
+    changed = state.differences(
+        kept.identity, state.identity_of(plan, base.fingerprint, accelerator.num_processes)
+    )
+    if changed:
+        raise ValueError(
+            f'{config.output_dir} holds a run "{config.output_name}" with other settings ({"; ".join(changed)}): {mend}'
+        )
+    if not kept.finished:
+        tell(
+            events.Notice(
+                f"⏩ Going on with the run that stopped after step {kept.step} of {plan.total_steps}."
+            )
+        )
+    return kept
+
+
+def _already_done(plan: RunPlan) -> events.Finished:
+    found = tuple(
+        str(path) for path in project.lora_files(Path(plan.config.output_dir), plan.config.output_name)
+    )
+    if not found:
+        raise ValueError(
+            f"this run was finished before, but its files are no longer in {plan.config.output_dir}: "
+            'choose on_existing = "restart" to train again'
+        )
+    return events.Finished("done", "This very run is already finished; its files are here.", found)
+
+
+def finish(run: Run) -> events.Finished:
+    """Prove that the last file works, in a base loaded anew, before saying done."""
+    plan, clip_skip = run.plan, run.plan.config.clip_skip
+    main = run.accelerator.is_main_process
+    prompt = plan.config.trigger_word or plan.captions[0]
+    run.forget_models()
+    if main:
+        newest = project.lora_files(Path(plan.config.output_dir), plan.config.output_name)[-1]
+        fresh = _load(plan.config, run.accelerator, events.silent)
+        for model in (fresh.unet, fresh.text_encoder):
+            model.to(run.accelerator.device)
+        run.tell(events.Notice(prove(newest, fresh, prompt, clip_skip)))
+    run.close()
+    run.accelerator.wait_for_everyone()
+    return events.Finished(
+        "done", f"Done: {plan.total_steps} steps, {len(run.files())} LoRA files.", run.files()
+    )

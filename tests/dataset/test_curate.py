@@ -1,0 +1,150 @@
+"""Duplicates and broken pictures: the right ones found, the best one kept, the reason said."""
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+from imagededup.methods import PHash
+from PIL import Image, ImageFilter, features
+
+from lora_nb.config.dataset import CurateConfig
+from lora_nb.dataset import aside, captions, curate
+from lora_nb.dataset.images import ORIENTATION
+from lora_nb.project import folders_of_dataset
+
+
+def photo(seed, side=256):
+    """A picture with structure at every scale, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    layers = [
+        np.asarray(
+            Image.fromarray(rng.integers(0, 256, (n, n, 3), dtype=np.uint8)).resize((256, 256)),
+            dtype=np.float32,
+        )
+        for n in (3, 6, 12, 100)
+    ]
+    mixed = np.average(layers, axis=0, weights=(8, 4, 2, 1))
+    return Image.fromarray(mixed.astype(np.uint8)).resize((side, side), Image.Resampling.LANCZOS)
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    dataset = tmp_path / "cat" / "dataset"
+    dataset.mkdir(parents=True)
+    for seed in range(4):
+        photo(seed).save(dataset / f"{seed}.png")
+    return dataset
+
+
+def config(dataset, **settings):
+    return CurateConfig(str(dataset), **settings)
+
+
+def names(clusters):
+    return [(cluster.kept.name, [copy.path.name for copy in cluster.copies]) for cluster in clusters]
+
+
+@pytest.mark.parametrize("method", ["phash", "dhash", "ahash", "whash"])
+def test_resized_copies_are_found_by_every_hash_and_the_largest_is_kept(dataset, method):
+    photo(1).resize((128, 128)).save(dataset / "small.jpg", quality=80)
+    photo(1, 512).save(dataset / "large.WEBP")
+    clusters = curate.find_duplicates(config(dataset, method=method, max_distance_threshold=3))
+    assert names(clusters) == [("large.WEBP", ["1.png", "small.jpg"])]
+    assert clusters[0].reason == "the largest, 512x512"
+
+
+def test_different_pictures_are_no_duplicates(dataset):
+    assert curate.find_duplicates(config(dataset)) == ()
+
+
+def test_turned_by_exif_and_avif_copies_are_found(dataset):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    photo(2).transpose(Image.Transpose.ROTATE_90).save(dataset / "turned.jpg", exif=exif, quality=95)
+    expected = ["turned.jpg"]
+    if features.check("avif"):
+        photo(2, 200).save(dataset / "a.avif")
+        expected.append("a.avif")
+    (cluster,) = curate.find_duplicates(config(dataset))
+    assert {cluster.kept.name, *(copy.path.name for copy in cluster.copies)} == {"2.png", *expected}
+
+
+def test_of_equal_size_the_sharpest_is_kept(dataset):
+    photo(3).filter(ImageFilter.GaussianBlur(2)).save(dataset / "blurred.png")
+    (cluster,) = curate.find_duplicates(config(dataset))
+    assert (cluster.kept.name, cluster.reason) == ("3.png", "the sharpest of equal size, 256x256")
+
+
+def test_then_the_largest_file_then_the_one_with_a_caption_then_the_first(dataset):
+    photo(0).save(dataset / "packed.webp", lossless=True)
+    photo(1).save(dataset / "1b.png")
+    photo(2).save(dataset / "2b.png")
+    captions.write_caption(dataset / "1b.png", "a cat")
+    clusters = curate.find_duplicates(config(dataset, max_distance_threshold=0))
+    assert names(clusters) == [("0.png", ["packed.webp"]), ("1b.png", ["1.png"]), ("2.png", ["2b.png"])]
+    assert "the largest file of equal size and sharpness" in clusters[0].reason
+    assert [cluster.reason for cluster in clusters[1:]] == [
+        "the one with a caption",
+        "the first of equals by name",
+    ]
+
+
+def test_curating_sets_aside_and_bringing_back_restores(dataset):
+    photo(1, 128).save(dataset / "small.png")
+    captions.write_caption(dataset / "small.png", "a caption of the copy")
+    (dataset / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing more")
+    captions.write_caption(dataset / "cut.jpg", "of the broken one")
+    folders = folders_of_dataset(dataset)
+    report = curate.curate(config(dataset))
+    assert (len(report.broken), len(report.clusters), report.moved) == (1, 1, 2)
+    left = {path.name for path in dataset.iterdir()}
+    assert left == {"0.png", "1.png", "1.txt", "2.png", "3.png"}
+    assert captions.read_caption(dataset / "1.png") == "a caption of the copy"
+    reasons = {item.name: item.reason for item in aside.list_aside(folders)}
+    assert reasons["small.png"].startswith("a copy of 1.png (")
+    assert reasons["small.png"].endswith("which is the largest, 256x256")
+    written = aside.read_report(folders)
+    assert written["clusters"][0]["copies"][0]["set_aside"] == str(folders.set_aside / "small.png")
+    assert written["broken"][0]["path"] == str(dataset / "cut.jpg")
+    assert aside.bring_back(folders) == 2
+    assert captions.read_caption(dataset / "small.png") == "a caption of the copy"
+    assert captions.read_caption(dataset / "cut.jpg") == "of the broken one"
+
+
+def test_a_caption_of_the_kept_one_is_never_replaced(dataset):
+    photo(1, 128).save(dataset / "small.png")
+    captions.write_caption(dataset / "small.png", "small")
+    captions.write_caption(dataset / "1.png", "mine")
+    curate.curate(config(dataset))
+    assert captions.read_caption(dataset / "1.png") == "mine"
+    assert captions.read_caption(folders_of_dataset(dataset).set_aside / "small.png") == "small"
+
+
+def test_an_empty_dataset_has_nothing_to_curate(tmp_path):
+    (tmp_path / "dataset").mkdir()
+    assert curate.curate(config(tmp_path / "dataset")) == curate.CurateReport((), (), 0)
+
+
+def test_the_hash_is_imagededups_own(dataset):
+    looked, _ = curate._look_at_all(config(dataset), lambda event: None)
+    own = {path: PHash(verbose=False).encode_image(image_file=path) for path in dataset.iterdir()}
+    assert {one.path: f"{one.hash:016x}" for one in looked} == own
+
+
+@pytest.mark.parametrize("block", [7, 50, 1 << 22])
+def test_every_near_pair_is_found_whatever_the_block(monkeypatch, block):
+    monkeypatch.setattr(curate, "BLOCK", block)
+    rng = random.Random(0)
+    hashes = [rng.getrandbits(64) for _ in range(30)]
+    hashes += [hashes[0] ^ 0b111, hashes[1], hashes[2] ^ (1 << 63)]
+    found = curate.near_pairs(np.array(hashes, dtype=np.uint64), 3)
+    every = itertools.combinations(range(len(hashes)), 2)
+    assert {tuple(pair) for pair in found.tolist()} == {
+        (i, j) for i, j in every if (hashes[i] ^ hashes[j]).bit_count() <= 3
+    }
+
+
+def test_groups_are_connected_through_others():
+    assert curate.connected(6, [(0, 3), (3, 5), (1, 2)]) == [[0, 3, 5], [1, 2]]
+    assert curate.connected(3, []) == []

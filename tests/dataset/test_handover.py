@@ -1,0 +1,74 @@
+"""project.toml: what a person or a newer version wrote into it stays."""
+
+import tomllib
+
+import pytest
+from PIL import Image
+
+from lora_nb.config.project import Handover
+from lora_nb.dataset import handover
+from lora_nb.project import Folders
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """A project with one picture and its caption."""
+    folders = Folders(tmp_path / "cat")
+    folders.create()
+    Image.new("RGB", (4, 4)).save(folders.dataset / "a.png")
+    (folders.dataset / "a.txt").write_text("one", encoding="utf-8")
+    return folders
+
+
+def written(folders):
+    return tomllib.loads(folders.handover.read_text(encoding="utf-8"))
+
+
+def test_what_was_learnt_is_read_back(folders):
+    assert handover.read(folders) == Handover()
+    known = handover.remember(folders, project="cat", trigger_word="ohwx")
+    assert known == handover.read(folders) == Handover("cat", "ohwx", "", 1, 1)
+
+
+def test_unknown_keys_and_tables_stay_and_hide_nothing(folders):
+    folders.handover.write_text(
+        'future = 1979-05-27\ntrigger_word = "rexxy"\n[mine]\nnote = "猫"\n[[list]]\na = [1, 2.5]\n',
+        encoding="utf-8",
+    )
+    told = []
+    assert handover.read(folders, told.append).trigger_word == "rexxy"
+    before = written(folders)
+    assert handover.remember(folders, told.append, caption_kind="tags").trigger_word == "rexxy"
+    after = written(folders)
+    assert before.items() <= after.items() and after["caption_kind"] == "tags" and after["images"] == 1
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    "line", ["caption_kind = 5", 'images = "many"', 'caption_kind = "poems"', "project = [1]"]
+)
+def test_a_value_that_is_not_usable_is_told_and_stays_and_hides_nothing(folders, line):
+    folders.handover.write_text(f'trigger_word = "rexxy"\n{line}\n')
+    told = []
+    assert handover.read(folders, told.append).trigger_word == "rexxy"
+    name = line.split()[0]
+    assert f"{name} = " in told[0].text and "it is passed over" in told[0].text
+    handover.remember(folders)
+    assert written(folders)["trigger_word"] == "rexxy"
+    if name != "images":  # that one is counted anew
+        assert tomllib.loads(line).items() <= written(folders).items()
+
+
+@pytest.mark.parametrize("content", [b'trigger_word = "rexxy\n', b'trigger_word = "\xff"\n', b"\0" * 20])
+def test_a_damaged_file_is_set_aside_and_told(folders, content):
+    folders.handover.write_bytes(content)
+    told = []
+    assert handover.read(folders, told.append) == Handover()
+    assert "cannot be read" in told.pop().text and folders.handover.read_bytes() == content
+    handover.remember(folders, told.append, trigger_word="new")
+    (kept,) = folders.base.glob("project.toml.damaged-*")
+    assert kept.read_bytes() == content and kept.name in told[0].text
+    assert handover.read(folders).trigger_word == "new"
+    folders.handover.write_bytes(content)
+    handover.remember(folders)
+    assert len([*folders.base.glob("project.toml.damaged-*")]) == 2

@@ -1,0 +1,472 @@
+"""Zips and folders of pictures: imported safely, captions with them, nothing overwritten."""
+
+import ast
+import os
+import stat
+import subprocess
+import sys
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lora_nb import settings
+from lora_nb.config.dataset import ImportConfig
+from lora_nb.dataset import history
+from lora_nb.dataset.importer import import_dataset
+from lora_nb.events import Progress
+
+
+def picture(colour, ending="png"):
+    content = BytesIO()
+    Image.new("RGB", (8, 8), colour).save(content, {"jpg": "JPEG"}.get(ending, ending.upper()))
+    return content.getvalue()
+
+
+RED, BLUE, GREEN = (picture(colour) for colour in ("red", "blue", "green"))
+
+
+def zipped(path, entries):
+    """A zip of (name, bytes) pairs; the same name may come twice."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return tmp_path / "Loras" / "cat" / "dataset"
+
+
+def run(source, dataset, **settings):
+    return import_dataset(ImportConfig(str(source), str(dataset), **settings))
+
+
+def tree(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_nested_folders_are_flattened_and_n_name_folders_kept(tmp_path, dataset):
+    source = zipped(
+        tmp_path / "a.zip",
+        [
+            ("my set/one.JPG", picture("red", "jpg")),
+            ("my set/one.txt", b"a cat"),
+            ("my set/deep/er/two.png", BLUE),
+            ("my set/5_cat/three.webp", picture("red", "webp")),
+            ("my set/5_cat/three.txt", b"three"),
+            ("my set/2023_holiday/four.png", GREEN),
+        ],
+    )
+    report = run(source, dataset)
+    assert tree(dataset) == [
+        "5_cat/three.txt",
+        "5_cat/three.webp",
+        "four.png",
+        "one.JPG",
+        "one.txt",
+        "two.png",
+    ]
+    assert sorted(report.added) == ["5_cat/three.webp", "four.png", "one.JPG", "two.png"]
+    assert (report.captions, report.skipped, report.renamed) == (2, (), ())
+    assert (dataset / "one.txt").read_bytes() == b"a cat"
+    assert os.listdir(dataset.parent) == ["dataset"]
+
+
+def test_macos_and_windows_junk_is_ignored_and_strangers_are_named(tmp_path, dataset):
+    junk = ["__MACOSX/._a.png", "._a.png", ".DS_Store", "Thumbs.db", "x/desktop.ini", ".git/a.png"]
+    entries = [("a.png", RED), ("alone.txt", b"x"), ("b.heic", b"x"), *((name, b"junk") for name in junk)]
+    report = run(zipped(tmp_path / "a.zip", entries), dataset)
+    assert tree(dataset) == ["a.png"]
+    assert [name for name, _ in report.skipped] == ["alone.txt", "b.heic"]
+    assert "no picture of this name" in report.skipped[0][1] and "not a picture" in report.skipped[1][1]
+
+
+def test_clashing_names_are_renamed_with_their_captions_and_nothing_is_overwritten(tmp_path, dataset):
+    dataset.mkdir(parents=True)
+    (dataset / "a.png").write_bytes(GREEN)
+    (dataset / "a.txt").write_text("mine", encoding="utf-8")
+    source = zipped(
+        tmp_path / "a.zip", [("a.png", RED), ("a.txt", b"red"), ("x/A.png", BLUE), ("x/A.txt", b"blue")]
+    )
+    report = run(source, dataset)
+    texts = {
+        name: (dataset / name).read_text(encoding="utf-8") for name in tree(dataset) if name.endswith("txt")
+    }
+    assert texts == {"a.txt": "mine", "a-2.txt": "red", "A-3.txt": "blue"}
+    assert (dataset / "a.png").read_bytes() == GREEN and (dataset / "a-2.png").read_bytes() == RED
+    assert report.renamed == (("a.png", "a-2.png"), ("x/A.png", "A-3.png"))
+
+
+def test_two_pictures_that_share_a_stem_each_get_the_caption(tmp_path, dataset):
+    entries = [("a.jpg", picture("red", "jpg")), ("a.png", BLUE), ("a.txt", b"a cat")]
+    assert run(zipped(tmp_path / "a.zip", entries), dataset).captions == 2
+    assert tree(dataset) == ["a-2.png", "a-2.txt", "a.jpg", "a.txt"]
+
+
+def test_importing_again_adds_nothing_and_brings_captions_that_were_missing(tmp_path, dataset):
+    run(zipped(tmp_path / "a.zip", [("a.png", RED), ("b.png", BLUE)]), dataset)
+    aside = dataset.parent / "set_aside"
+    aside.mkdir()
+    (dataset / "b.png").rename(aside / "b.png")
+    again = [("new/c.png", RED), ("new/c.txt", b"red"), ("b.png", BLUE), ("b.txt", b"blue")]
+    report = run(zipped(tmp_path / "b.zip", again), dataset)
+    assert report.skipped == (("b.png", "set aside before"), ("new/c.png", "already in the dataset"))
+    assert (report.added, report.captions) == ((), 1)
+    assert tree(dataset) == ["a.png", "a.txt"]
+
+
+def test_copies_within_one_source_come_in_for_the_duplicate_search_to_judge(tmp_path, dataset):
+    assert len(run(zipped(tmp_path / "a.zip", [("a.png", RED), ("b.png", RED)]), dataset).added) == 2
+
+
+def test_names_that_capitals_alone_tell_apart_keep_their_own_captions(tmp_path, dataset):
+    entries = [("A.png", RED), ("A.txt", b"big"), ("a.png", BLUE), ("a.TXT", b"small")]
+    run(zipped(tmp_path / "a.zip", entries), dataset)
+    assert {(dataset / f"{name}.txt").read_text(encoding="utf-8") for name in ("A", "a-2")} == {
+        "big",
+        "small",
+    }
+    assert (dataset / "A.txt").read_text(encoding="utf-8") == "big"
+
+
+def test_a_folder_is_copied_and_left_as_it_is_and_its_links_are_passed_over(tmp_path, dataset):
+    source = tmp_path / "photos"
+    (source / "sub").mkdir(parents=True)
+    (source / "sub" / "a.png").write_bytes(RED)
+    (source / "sub" / "a.txt").write_bytes(b"red")
+    (tmp_path / "outside.png").write_bytes(BLUE)
+    (source / "link.png").symlink_to(tmp_path / "outside.png")
+    (source / "loop").symlink_to(source)
+    report = run(source, dataset)
+    assert tree(dataset) == ["a.png", "a.txt"]
+    assert report.skipped == (("link.png", "a link"),)
+    assert (source / "sub" / "a.png").exists()
+
+
+def test_the_dataset_inside_the_source_folder_is_not_read(tmp_path, dataset):
+    dataset.mkdir(parents=True)
+    (dataset / "own.png").write_bytes(GREEN)
+    (tmp_path / "a.png").write_bytes(RED)
+    assert run(tmp_path, dataset).added == ("a.png",)
+    with pytest.raises(ValueError, match="is the dataset folder itself"):
+        run(dataset, dataset)
+
+
+@pytest.mark.parametrize(
+    "name", ["../x.png", "a/../../x.png", "/etc/x.png", "C:\\x.png", "c:x.png", "..\\x.png"]
+)
+def test_an_archive_that_points_outside_of_itself_is_refused_whole(tmp_path, dataset, name):
+    source = zipped(tmp_path / "a.zip", [("good.png", RED), (name, BLUE)])
+    with pytest.raises(
+        ValueError, match=r"is refused: its entry .* points outside of it; nothing is imported"
+    ):
+        run(source, dataset)
+    assert tree(tmp_path) == ["a.zip"]
+
+
+def test_backslashes_of_old_windows_archives_are_folders(tmp_path, dataset):
+    run(zipped(tmp_path / "a.zip", [("set\\3_cat\\a.png", RED)]), dataset)
+    assert tree(dataset) == ["3_cat/a.png"]
+
+
+def test_links_in_an_archive_are_passed_over(tmp_path, dataset):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.png", RED)
+        link = zipfile.ZipInfo("b.png")
+        link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    assert run(tmp_path / "a.zip", dataset).skipped == (("b.png", "a link"),)
+    assert tree(dataset) == ["a.png"]
+
+
+def declare(path, old, new):
+    """Write another unpacked size into the archive's headers."""
+    content = path.read_bytes()
+    assert content.count(old.to_bytes(4, "little")) >= 2
+    path.write_bytes(content.replace(old.to_bytes(4, "little"), new.to_bytes(4, "little")))
+
+
+def test_a_zip_bomb_is_refused_and_leaves_nothing(tmp_path, dataset):
+    source = zipped(tmp_path / "a.zip", [("good.png", RED), ("bomb.png", bytes(5_000_011))])
+    with pytest.raises(ValueError, match=r"unpacks to more than 0\.001 GB .*; nothing is imported"):
+        run(source, dataset, max_gigabytes=0.001)
+    assert tree(tmp_path) == ["a.zip"]
+
+
+def test_a_zip_bomb_that_lies_about_its_size_writes_no_more_than_it_declares(tmp_path, dataset):
+    source = zipped(tmp_path / "a.zip", [("good.png", RED), ("bomb.png", bytes(5_000_011))])
+    declare(source, 5_000_011, 1_000)
+    report = run(source, dataset, max_gigabytes=0.001)
+    assert tree(dataset) == ["good.png"]
+    assert report.skipped[0][0] == "bomb.png" and "damaged in the source" in report.skipped[0][1]
+    assert os.listdir(dataset.parent) == ["dataset"]
+
+
+def test_a_folder_that_grows_while_it_is_read_stops_at_the_limit(tmp_path, dataset):
+    source = tmp_path / "photos"
+    source.mkdir()
+    (source / "a.png").write_bytes(RED)
+    (source / "b.png").write_bytes(bytes(900_000))
+
+    def grow(event):
+        (source / "b.png").write_bytes(bytes(2_000_000))
+
+    with pytest.raises(ValueError, match="unpacks to more than"):
+        import_dataset(ImportConfig(str(source), str(dataset), max_gigabytes=0.001), grow)
+    assert tree(dataset.parent) == []
+
+
+def test_too_many_files_are_refused(tmp_path, dataset):
+    source = zipped(tmp_path / "a.zip", [(f"{number}.png", RED) for number in range(4)])
+    with pytest.raises(ValueError, match="holds 4 files and max_files is 3"):
+        run(source, dataset, max_files=3)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ([], "holds no picture: it must hold avif, bmp, jpeg, jpg, png, webp files"),
+        ([("readme.md", b"x"), ("folder/", b"")], "holds no picture"),
+        (b"<html>quota exceeded</html>", "is not a whole zip archive: upload it again"),
+        (b"", "is not a whole zip archive"),
+    ],
+)
+def test_a_source_without_pictures_is_one_clear_sentence(tmp_path, dataset, content, sentence):
+    source = tmp_path / "a.zip"
+    if isinstance(content, bytes):
+        source.write_bytes(content)
+    else:
+        zipped(source, content)
+    with pytest.raises(ValueError, match=sentence):
+        run(source, dataset)
+    assert not dataset.exists()
+
+
+def test_a_cut_off_archive_is_one_clear_sentence(tmp_path, dataset):
+    whole = zipped(tmp_path / "a.zip", [("a.png", RED)]).read_bytes()
+    (tmp_path / "a.zip").write_bytes(whole[:-40])
+    with pytest.raises(ValueError, match="is not a whole zip archive"):
+        run(tmp_path / "a.zip", dataset)
+
+
+def test_a_protected_archive_is_one_clear_sentence(tmp_path, dataset):
+    source = zipped(tmp_path / "a.zip", [("a.png", RED)])
+    content = bytearray(source.read_bytes())
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    source.write_bytes(content)
+    with pytest.raises(ValueError, match="is protected by a password: unpack it yourself"):
+        run(source, dataset)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"source": ""}, "source is empty"),
+        ({"source": "/none/a.zip"}, "/none/a.zip does not exist"),
+        ({"train_data_dir": ""}, "train_data_dir is empty"),
+        ({"subset": "../10_x"}, 'subset = "../10_x" is not usable: write N_name'),
+        ({"subset": "cat"}, "write N_name"),
+    ],
+)
+def test_unusable_settings_are_named(tmp_path, dataset, settings, sentence):
+    values = {"source": str(tmp_path), "train_data_dir": str(dataset), **settings}
+    with pytest.raises(ValueError, match=sentence):
+        import_dataset(ImportConfig(**values))
+
+
+def test_a_subset_takes_everything(tmp_path, dataset):
+    run(zipped(tmp_path / "a.zip", [("a.png", RED), ("5_x/b.png", BLUE)]), dataset, subset="10_cat")
+    assert tree(dataset) == ["10_cat/a.png", "10_cat/b.png"]
+
+
+def test_damaged_pictures_come_in_and_damaged_entries_are_named(tmp_path, dataset):
+    source = zipped(
+        tmp_path / "a.zip", [("a.png", RED), ("broken.jpg", b"no picture"), ("z.png", os.urandom(3_000))]
+    )
+    content = bytearray(source.read_bytes())
+    content[content.index(b"z.png") + 1_000] ^= 0xFF
+    source.write_bytes(content)
+    report = run(source, dataset)
+    assert tree(dataset) == ["a.png", "broken.jpg"]
+    assert [name for name, _ in report.skipped] == ["z.png"]
+
+
+def test_names_are_readable_everywhere(tmp_path, dataset):
+    entries = [
+        ("猫.png", RED),
+        ("猫.txt", b"cat"),
+        ("e\u0301té?.png", BLUE),
+        ("con.png", GREEN),
+        ("x" * 230 + ".webp", RED),
+    ]
+    report = run(zipped(tmp_path / "a.zip", entries), dataset)
+    names = tree(dataset)
+    assert {"猫.png", "猫.txt", "été_.png", "_con.png"} < set(names)
+    assert max(len(name.encode()) for name in names) <= 200
+    assert len(report.renamed) == 3
+
+
+def test_utf8_names_are_read_when_the_archive_does_not_say_so(tmp_path, dataset):
+    source = zipped(tmp_path / "a.zip", [("猫é.png", RED)])
+    content = bytearray(source.read_bytes())
+    content[7] &= ~0x08
+    content[content.index(b"PK\x01\x02") + 9] &= ~0x08
+    source.write_bytes(content)
+    assert run(source, dataset).added == ("猫é.png",)
+
+
+def test_a_full_disk_leaves_the_dataset_as_it_was(tmp_path, dataset, monkeypatch):
+    source = zipped(tmp_path / "a.zip", [("a.png", RED), ("b.png", BLUE)])
+    opened = Path.open
+
+    def full(path, mode="r", *more, **named):
+        if mode == "wb" and path.name.startswith("2."):
+            raise OSError(28, "No space left on device")
+        return opened(path, mode, *more, **named)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(source, dataset)
+    assert tree(dataset.parent) == []
+
+
+def test_progress_is_told(tmp_path, dataset):
+    seen = []
+    source = zipped(tmp_path / "a.zip", [("a.png", RED), ("b.png", BLUE)])
+    import_dataset(ImportConfig(str(source), str(dataset)), seen.append)
+    assert [event.stage for event in seen] == ["Unpacking"] * 2 + ["Importing"] * 2
+    assert seen[-1] == Progress("Importing", 2, 2)
+
+
+def texts(dataset):
+    return {
+        name: (dataset / name).read_text(encoding="utf-8").strip()
+        for name in tree(dataset)
+        if name.endswith(".txt")
+    }
+
+
+@pytest.fixture
+def filled(tmp_path, dataset):
+    """A dataset of three captioned pictures, one of them in a sub-folder."""
+    entries = [("a.png", RED), ("a.txt", b"red"), ("b.png", BLUE), ("b.txt", b"blue"), ("5_x/c.png", GREEN), ("5_x/c.txt", b"green")]  # fmt: skip
+    run(zipped(tmp_path / "first.zip", entries), dataset)
+    return dataset
+
+
+EDITED = [("a.txt", b"red, edited"), ("b.txt", b"blue\n"), ("c.txt", b"green, edited"), ("d.txt", b"nobody")]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_edited_captions_alone_are_compared_and_the_old_ones_kept(tmp_path, filled, packed):
+    source = tmp_path / "edited"
+    source.mkdir()
+    for name, content in EDITED:
+        (source / name).write_bytes(content)
+    before = texts(filled)
+    report = run(zipped(tmp_path / "e.zip", EDITED) if packed else source, filled)
+    assert texts(filled) == before
+    assert (report.equal, report.captions, report.added) == (1, 0, ())
+    assert report.different == (("a.txt", "red", "red, edited"), ("5_x/c.txt", "green", "green, edited"))
+    assert report.skipped == (("d.txt", "no picture of this name in the dataset"),)
+
+
+def test_edited_captions_alone_replace_the_old_ones_which_undo_brings_back(tmp_path, filled):
+    before = {name: (filled / name).read_bytes() for name in tree(filled)}
+    (filled / "b.txt").unlink()
+    report = run(zipped(tmp_path / "e.zip", EDITED), filled, existing="replace")
+    assert (report.equal, report.captions, len(report.different)) == (0, 1, 2)
+    assert texts(filled) == {"a.txt": "red, edited", "b.txt": "blue", "5_x/c.txt": "green, edited"}
+    assert history.undo(filled).restored == 3
+    assert {name: (filled / name).read_bytes() for name in tree(filled)} == {
+        name: content for name, content in before.items() if name != "b.txt"
+    }
+
+
+def test_pictures_imported_again_with_edited_captions_replace_those_if_asked(tmp_path, filled):
+    again = zipped(
+        tmp_path / "e.zip",
+        [("a.png", RED), ("a.txt", b"edited"), ("renamed.png", BLUE), ("renamed.txt", b"sky")],
+    )
+    report = run(again, filled)
+    assert texts(filled)["a.txt"] == "red" and len(report.different) == report.known == 2
+    run(again, filled, existing="replace")
+    assert texts(filled) == {"a.txt": "edited", "b.txt": "sky", "5_x/c.txt": "green"}
+
+
+def test_captions_find_their_picture_by_folder_and_name(tmp_path, filled):
+    run(zipped(tmp_path / "more.zip", [("10_y/c.png", picture("pink"))]), filled)
+    entries = [
+        ("c.txt", b"which?"),
+        ("dataset/10_y/c.txt", b"pink"),
+        ("A.TXT", b"capital"),
+        ("e\u0301.txt", b"x"),
+    ]
+    report = run(zipped(tmp_path / "e.zip", entries), filled, existing="replace")
+    assert texts(filled) == {"a.txt": "capital", "b.txt": "blue", "5_x/c.txt": "green", "10_y/c.txt": "pink"}
+    assert "several pictures are called so (10_y/c.png, 5_x/c.png)" in dict(report.skipped)["c.txt"]
+
+
+def test_captions_of_other_encodings_are_compared_by_what_they_say(tmp_path, filled):
+    (filled / "a.txt").write_bytes("Mädchen".encode("cp1252"))
+    entries = [("a.txt", "Mädchen".encode()), ("b.txt", "niña".encode("cp1252"))]
+    report = run(zipped(tmp_path / "e.zip", entries), filled, existing="replace")
+    assert report.equal == 1 and report.different == () and "encoding is not sure" in report.failed[0][1]
+    run(zipped(tmp_path / "f.zip", entries), filled, existing="replace", caption_encoding="cp1252")
+    assert (filled / "b.txt").read_bytes() == "niña\n".encode()
+
+
+def test_captions_that_belong_to_no_picture_are_one_sentence(tmp_path, filled):
+    with pytest.raises(
+        ValueError, match=r"holds no picture .* none of its 1 captions belongs to a picture .*d.txt"
+    ):
+        run(zipped(tmp_path / "e.zip", [("d.txt", b"x")]), filled)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of Unix")
+def test_what_cannot_be_read_in_a_folder_is_named(tmp_path, dataset):
+    source = tmp_path / "photos"
+    (source / "shut").mkdir(parents=True)
+    (source / "a.png").write_bytes(RED)
+    (source / "b.png").write_bytes(BLUE)
+    Path(os.fsdecode(os.fsencode(source) + b"/\xff.png")).write_bytes(GREEN)
+    os.mkfifo(source / "pipe.png")
+    (source / "b.png").chmod(0)
+    (source / "shut").chmod(0)
+    tmp_path.chmod(0o777)
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[3])\n"
+        "from lora_nb.dataset.importer import import_dataset; from lora_nb.config.dataset import ImportConfig\n"
+        "os.geteuid() or os.setuid(65534)  # nothing is shut to root\n"
+        "report = import_dataset(ImportConfig(sys.argv[1], sys.argv[2]))\n"
+        "print(ascii([dict(report.skipped), dict(report.renamed), dict(report.failed)]))"
+    )
+    place = tmp_path / "open" / "dataset"
+    place.parent.mkdir()
+    place.parent.chmod(0o777)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    line = [sys.executable, "-c", code, str(source), str(place), str(Path(__file__).parents[2])]
+    said = subprocess.run(line, capture_output=True, text=True, check=False)
+    (source / "shut").chmod(0o755)
+    assert said.stderr == ""
+    skipped, renamed, failed = ast.literal_eval(said.stdout)
+    assert skipped == {
+        "b.png": "it cannot be read: Permission denied",
+        "pipe.png": "not a file",
+        "shut": "a folder that cannot be read: Permission denied",
+    }
+    assert renamed == {"\\udcff.png": "picture.png"} or list(renamed) == ["\\udcff.png"]
+    assert list(failed) == ["b.png"]
+
+
+@pytest.mark.parametrize("amount", ["inf", "nan", "1e300", "-1"])
+def test_an_absurd_limit_is_one_sentence(amount):
+    limit = {setting.name: setting for setting in settings.settings_of(ImportConfig)}["max_gigabytes"]
+    with pytest.raises(ValueError, match="max_gigabytes = .* must be a number from 0.001 to 100000"):
+        settings.parse(limit, amount)

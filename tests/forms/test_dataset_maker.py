@@ -1,0 +1,393 @@
+"""Dataset Maker's steps with real widgets, pressed, and real child processes."""
+
+import asyncio
+import re
+import shutil
+import threading
+import zipfile
+from datetime import UTC, datetime
+from html import unescape
+from pathlib import Path
+
+import ipywidgets as W
+import pytest
+from PIL import Image, ImageFilter
+from test_tagger import build
+
+from lora_nb import settings
+from lora_nb.config.dataset import ImportConfig
+from lora_nb.config.project import Handover
+from lora_nb.dataset import example
+from lora_nb.forms import DatasetMaker
+from lora_nb.forms.review import handover
+from lora_nb.forms.step import Step
+from lora_nb.forms.uploads import Upload, uploaded
+from lora_nb.shell import jobs
+
+
+@pytest.fixture
+def maker(tmp_path: Path, monkeypatch) -> DatasetMaker:
+    monkeypatch.chdir(tmp_path)
+    made = DatasetMaker()
+    made.choose_project()
+    made.project.form.write(project="cat")
+    return made
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A zip of three pictures, a smaller copy of one and a broken file, in a nested folder."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(3):
+        noise = (
+            Image.effect_noise((96, 80), 90 + number).resize((200, 160)).filter(ImageFilter.GaussianBlur(6))
+        )
+        Image.merge("RGB", [noise, noise.rotate(90), noise.rotate(180)]).save(folder / f"{number}.png")
+    with Image.open(folder / "1.png") as image:
+        image.resize((100, 80)).save(folder / "1 again.jpg")
+    (folder / "broken.jpg").write_bytes((folder / "1 again.jpg").read_bytes()[:700])
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.write(path, f"nested/{path.name}")
+    return tmp_path / "photos.zip"
+
+
+async def press(step: Step) -> str:
+    """Click the step's button as a person does; what it says at the end."""
+    step.button.click()
+    await step.task
+    return words(step.panel.state)
+
+
+def words(widget: W.Widget) -> str:
+    """The text a person reads in a widget and what it holds."""
+    own = [getattr(widget, "value", ""), getattr(widget, "description", "")]
+    texts = [text for text in own if isinstance(text, str)]
+    inside = " ".join(
+        [re.sub(r"<[^>]+>", " ", " ".join(texts)), *map(words, getattr(widget, "children", ()))]
+    )
+    return re.sub(r"\s+", " ", unescape(inside)).strip()
+
+
+def buttons(widget: W.Widget) -> list[W.Button]:
+    own = [widget] if isinstance(widget, W.Button) else []
+    return own + [button for child in getattr(widget, "children", ()) for button in buttons(child)]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_file())
+
+
+@pytest.mark.slow
+def test_from_a_zip_to_the_hand_over_by_buttons(maker, photos, tmp_path):
+    async def person():
+        assert "everything lies in" in await press(maker.project)
+        await maker.import_pictures()
+        assert maker.importing.form.fields["source"].control.value == "", "the example is not for everyone"
+        maker.importing.form.write(source=str(photos))
+        assert "Imported 5 pictures" in await press(maker.importing)
+        await maker.clean()
+        assert "2 pictures set aside" in await press(maker.cleaning)
+        await maker.caption()
+        maker.captioning.forms["tags"].write(tagger=str(build(tmp_path / "tagger")), general_threshold=0.3)
+        assert "3 pictures tagged" in await press(maker.captioning)
+        await maker.add_trigger()
+        assert maker.trigger.form.fields["trigger_word"].control.value == "cat"
+        maker.trigger.form.write(trigger_word="ohwx cat", remove_tags=("always there",))
+        assert "3 of 3 captions changed" in await press(maker.trigger)
+        maker.trigger.suggest.click()
+        suggested = maker.trigger.form.read().remove_tags
+        assert suggested and "ohwx cat" not in suggested
+        await maker.look_at_tags()
+        await maker.hand_over()
+
+    asyncio.run(person())
+    folders = maker.project.folders()
+    assert names(folders.dataset) == ["0.png", "0.txt", "1.png", "1.txt", "2.png", "2.txt"]
+    text = (folders.dataset / "0.txt").read_text()
+    assert text.startswith("ohwx cat, ") and "always" not in text
+    expected = Handover("cat", "ohwx cat", "tags", 3, 3)
+    assert settings.load(Handover, folders.handover) == expected == handover(folders)
+
+
+def test_duplicates_are_shown_with_score_and_reason_and_come_back(maker, photos):
+    async def person():
+        await press(maker.project)
+        await maker.import_pictures()
+        maker.importing.form.write(source=str(photos))
+        await press(maker.importing)
+        await maker.clean()
+        await press(maker.cleaning)
+
+    asyncio.run(person())
+    folders = maker.project.folders()
+    shown = words(maker.cleaning.result)
+    assert "broken.jpg : damaged" in shown
+    assert "1.png is kept: the largest, 200x160" in shown
+    assert re.search(r"1 again\.jpg: \d+ of 64 bits differ", shown)
+    apart, everything = buttons(maker.cleaning.result)
+    apart.click()
+    assert "1 again.jpg" in names(folders.dataset) and "broken.jpg" not in names(folders.dataset)
+    assert "1 pictures are back" in words(maker.cleaning.panel.state)
+    assert "is kept" not in words(maker.cleaning.result)
+    everything.click()
+    assert "broken.jpg" in names(folders.dataset)
+    assert buttons(maker.cleaning.result) == []
+
+
+@pytest.mark.slow
+def test_steps_whose_buttons_nobody_presses_are_done_as_they_stand(maker, tmp_path):
+    """Run all, on the example that ships: nothing is filled in but the tagger, which is the test's."""
+
+    async def run_all():
+        maker.project.example.click()
+        await maker.import_pictures()
+        await maker.clean()
+        await maker.caption()
+        maker.captioning.forms["tags"].write(tagger=str(build(tmp_path / "tagger")))
+        await maker.add_trigger()
+        await maker.look_at_tags()
+        await maker.hand_over()
+
+    asyncio.run(run_all())
+    known = handover(maker.project.folders())
+    assert known.images == known.captioned > 15
+    assert (known.project, known.trigger_word, known.caption_kind) == ("example", "ohwx", "tags")
+    assert [step.done for step in maker.steps] == [True] * 5
+
+
+@pytest.mark.slow
+def test_what_is_missing_is_one_sentence_and_the_notebook_goes_on(maker, tmp_path):
+    async def run_all():
+        maker.project.form.write(project="my cat")
+        await maker.import_pictures()
+        maker.importing.form.write(source=str(tmp_path / "nothing.zip"))
+        await maker.clean()
+        maker.project.form.write(project="cat")
+        assert "everything lies in" in await press(maker.project)
+        assert "nothing.zip does not exist" in await press(maker.importing)
+        await maker.look_at_tags()
+        await maker.hand_over()
+
+    asyncio.run(run_all())
+    assert not list(tmp_path.glob("Loras/my*")), "a mistyped name leaves no folder behind"
+    assert not maker.project.folders().handover.exists()
+
+
+def test_a_bad_project_name_is_said_where_it_was_typed(maker):
+    maker.project.form.write(project="my cat")
+    assert 'project name "my cat" is not usable' in asyncio.run(press(maker.project))
+    assert not maker.project.done
+
+
+def test_pictures_put_there_by_hand_are_taken_as_they_are(maker, make_pictures):
+    folders = maker.project.folders()
+    make_pictures(folders.dataset, 3)
+
+    async def run_all():
+        await maker.import_pictures()
+        await maker.clean()
+
+    asyncio.run(run_all())
+    assert "3 pictures are in" in words(maker.importing.panel.state)
+    assert len(names(folders.dataset)) == 6
+
+
+def test_a_long_job_can_be_stopped(maker, make_pictures):
+    make_pictures(maker.project.folders().dataset, 2)
+
+    async def person():
+        await maker.clean()
+        maker.cleaning.button.click()
+        while maker.cleaning.job is None:
+            await asyncio.sleep(0.02)
+        assert maker.cleaning.cancel.layout.display == ""
+        maker.cleaning.cancel.click()
+        await maker.cleaning.task
+
+    asyncio.run(person())
+    assert "Stopped" in words(maker.cleaning.panel.state)
+    assert not jobs.is_running(maker.cleaning.job)
+    assert maker.cleaning.cancel.layout.display == "none" and not maker.cleaning.button.disabled
+
+
+def test_sentences_have_their_own_form(maker):
+    kinds = maker.captioning.kind
+    kinds.value = "sentences"
+    assert maker.captioning.place.children == (maker.captioning.forms["sentences"].widget,)
+    kinds.value = "tags"
+    assert maker.captioning.place.children == (maker.captioning.forms["tags"].widget,)
+
+
+def test_uploads_of_both_ipywidgets_majors_are_read(photos):
+    content = photos.read_bytes()
+    eight = ({"name": "photos.zip", "type": "", "size": len(content), "content": memoryview(content)},)
+    seven = {"photos.zip": {"metadata": {"name": "photos.zip"}, "content": content}}
+    assert uploaded(eight) == uploaded(seven) == [("photos.zip", content)]
+    assert uploaded(()) == uploaded({}) == []
+
+
+def give(upload: Upload, files: dict[str, bytes]) -> None:
+    """Put files into the button as the browser does."""
+    if W.__version__.startswith("7"):
+        value = {name: {"metadata": {"name": name}, "content": content} for name, content in files.items()}
+    else:
+        about = {"type": "", "size": 0, "last_modified": datetime.now(UTC)}
+        value = tuple(
+            {"name": name, "content": memoryview(content), **about} for name, content in files.items()
+        )
+    upload.button.set_trait("value", value)
+
+
+def test_an_uploaded_zip_and_uploaded_pictures_are_imported(maker, photos, make_pictures, tmp_path):
+    async def person():
+        await press(maker.project)
+        await maker.import_pictures()
+        give(maker.importing.upload, {"photos.zip": photos.read_bytes()})
+        assert "Imported 5 pictures" in await press(maker.importing)
+        assert maker.importing.upload.take() is None, "what was uploaded is imported once"
+        loose = make_pictures(tmp_path / "loose", 2)
+        files = [*loose, *(path.with_suffix(".txt") for path in loose)]
+        give(maker.importing.upload, {path.name: path.read_bytes() for path in files})
+        assert "Imported 2 pictures and 2 captions" in await press(maker.importing)
+        assert "7 pictures are in" in await press(maker.importing)
+        assert "No new pictures have arrived" in words(maker.importing.panel.notices)
+        give(maker.importing.upload, {"a.zip": b"", "b.png": b""})
+        assert "one .zip file, or pictures" in await press(maker.importing)
+
+    asyncio.run(person())
+    shutil.rmtree(maker.project.folders().base)
+
+
+def test_nothing_to_do_is_no_green_tick_and_a_key_of_ones_own_stays(maker):
+    folders = maker.project.folders()
+    folders.create()
+    Image.new("RGB", (64, 64)).save(folders.dataset / "a.png")
+    folders.handover.write_text('mine = "kept"\ntrigger_word = "rexdog"\n')
+
+    async def person():
+        await press(maker.project)
+        await maker.add_trigger()
+        assert maker.trigger.form.fields["trigger_word"].control.value == "rexdog"
+        maker.trigger.form.write(trigger_word="rexxy")
+        assert "1 of 1 captions changed" in await press(maker.trigger)
+        assert "lora-nb-good" in maker.trigger.panel.state.value
+        assert "0 of 1 captions changed" in await press(maker.trigger)
+        assert "lora-nb-good" not in maker.trigger.panel.state.value
+
+    asyncio.run(person())
+    assert 'mine = "kept"' in folders.handover.read_text()
+    assert handover(folders) == Handover("cat", "rexxy", "", 1, 1)
+
+
+def test_run_all_on_a_fresh_project_says_what_is_missing_and_brings_nothing_of_ours(maker, capsys):
+    maker.project.form.write(project="my_character")
+
+    async def run_all():
+        await maker.import_pictures()
+        await maker.clean()
+        await maker.caption()
+        await maker.add_trigger()
+        await maker.look_at_tags()
+        await maker.hand_over()
+
+    asyncio.run(run_all())
+    folders = maker.project.folders()
+    assert names(folders.dataset) == [] and not folders.handover.exists() and not folders.jobs.exists()
+    assert "No pictures have arrived. A file above 10 MB" in words(maker.importing.panel.state)
+    for shown in (maker.cleaning.panel, maker.captioning.panel, maker.trigger.panel, maker.tags, maker.end):
+        said = words(getattr(shown, "place", getattr(shown, "state", None)))
+        assert said.endswith("holds no pictures: import some in step 2") and "✅" not in said
+
+
+def test_the_example_comes_with_its_own_project_only(maker):
+    asyncio.run(press(maker.project))
+    assert maker.project.name() == "cat"
+
+    async def person():
+        await maker.import_pictures()
+        maker.project.example.click()
+        await maker.project.task
+
+    asyncio.run(person())
+    assert maker.project.name() == "example"
+    assert maker.importing.form.fields["source"].control.value == str(example.CHARACTER)
+
+
+def test_another_project_empties_the_forms_and_results_of_the_one_before(maker, make_pictures, tmp_path):
+    make_pictures(tmp_path / "Loras" / "cat" / "dataset", 2)
+    make_pictures(tmp_path / "Loras" / "dog" / "dataset", 1, captions=False)
+    settings.save(Handover("dog", "kitty", "tags", 1, 0), tmp_path / "Loras" / "dog" / "project.toml")
+
+    async def person():
+        await maker.import_pictures()
+        await maker.caption()
+        maker.captioning.kind.value = "sentences"
+        await maker.add_trigger()
+        await press(maker.trigger)
+        await maker.look_at_tags()
+        give(maker.importing.upload, {"a.png": b"1"})
+        maker.importing.form.write(source="somewhere.zip", subset="3_cat")
+        maker.project.form.write(project="dog")
+
+    asyncio.run(person())
+    assert maker.importing.form.read() == ImportConfig() and maker.importing.upload.take() is None
+    assert maker.captioning.kind.value == "tags"
+    assert maker.trigger.form.read().trigger_word == "kitty"
+    assert 'The captions begin with "kitty" now' in words(maker.trigger.present)
+    assert words(maker.trigger.panel.state) == words(maker.tags.place) == ""
+    assert not any(step.done or step.due for step in maker.steps[1:]), (
+        "nothing is done to the new one unasked"
+    )
+
+    asyncio.run(maker.hand_over())
+    assert "dog: everything lies in" in words(maker.project.panel.state)
+    assert names(maker.project.folders().dataset) == ["00.png"]
+
+
+def test_work_for_the_project_before_goes_on_and_is_told(maker, make_pictures, tmp_path):
+    make_pictures(tmp_path / "Loras" / "cat" / "dataset", 2)
+    make_pictures(tmp_path / "Loras" / "dog" / "dataset", 1)
+
+    async def person():
+        await maker.clean()
+        maker.cleaning.button.click()
+        while maker.cleaning.job is None:
+            await asyncio.sleep(0.02)
+        maker.project.form.write(project="dog")
+        assert maker.cleaning.works()
+        working = maker.cleaning.task
+        await maker.clean()
+        await working
+        assert "In the project before: " in words(maker.cleaning.panel.state)
+        assert maker.cleaning.due and not maker.cleaning.done
+        await maker.cleaning.settle()
+
+    asyncio.run(person())
+    assert maker.cleaning.done
+    assert [
+        len(list((tmp_path / "Loras" / name / "logs" / "jobs").iterdir())) for name in ("cat", "dog")
+    ] == [1, 1]
+
+
+def test_a_press_in_another_thread_is_carried_out_in_the_loop_of_the_cells(maker):
+    worked = []
+
+    async def work() -> str:
+        worked.append((threading.current_thread(), asyncio.get_running_loop()))
+        return "done"
+
+    async def elsewhere() -> None:
+        maker.project.button.click()
+
+    async def cell():
+        maker.project.work = work
+        maker.choose_project()
+        for expected in (1, 2, 3):
+            await asyncio.to_thread(asyncio.run, elsewhere())
+            while len(worked) < expected or maker.project.works():
+                await asyncio.sleep(0.01)
+        assert set(worked) == {(threading.main_thread(), asyncio.get_running_loop())}
+
+    asyncio.run(asyncio.wait_for(cell(), 30))

@@ -1,0 +1,119 @@
+"""The loss of a batch, and what it asks to be left as it was."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lora_nb.bases import process
+from lora_nb.bases.models import encode_prompts, load_base
+from lora_nb.config.training import TrainConfig
+from lora_nb.lora import inject
+from lora_nb.training.batches import Batch
+from lora_nb.training.objective import Objective
+
+CAPTIONS = ("ohwx, red circle", "blue square", "photo of ohwx cat")
+PLAIN = ("red circle", "blue square", "photo of cat")
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(0)
+    return Batch(
+        torch.randn(3, 4, 16, 16),
+        torch.randn(3, 4, 16, 16),
+        torch.tensor([5, 400, 900]),
+        CAPTIONS,
+        (),
+        (0, 1, 2),
+    )
+
+
+def objective(tiny_base, updated=True, **options):
+    """An objective over the tiny base, whose update does something if `updated`."""
+    base = load_base(str(tiny_base))
+    spec = inject.LoraSpec(4, 4.0)
+    parameters = [
+        *inject.inject(base.unet, inject.unet_targets(base.unet), spec, 1),
+        *inject.inject(base.text_encoder, inject.text_encoder_targets(base.text_encoder), spec, 1),
+    ]
+    if updated:
+        for parameter in parameters:
+            parameter.data += torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)) * 0.2
+    config = TrainConfig(trigger_word="ohwx", min_snr_gamma=None, **options)
+    return Objective(config, base, torch.device("cpu")), parameters
+
+
+def answers(model, noisy, batch, captions):
+    return model.unet(noisy, batch.timesteps, encode_prompts(model, captions, 1, 75)).sample
+
+
+@torch.no_grad()
+def test_the_loss_is_the_error_of_the_noise_and_the_change_without_the_trigger_word(tiny_base, batch):
+    """Against a base loaded anew, which holds no update at all."""
+    ours, _ = objective(tiny_base, diff_output_preservation=0.5)
+    pure = load_base(str(tiny_base))
+    noisy = process.add_noise(batch.latents, batch.noise, ours.signal[batch.timesteps])
+    noise_error = (answers(ours.base, noisy, batch, CAPTIONS) - batch.noise).square().mean((1, 2, 3))
+    moved = answers(ours.base, noisy, batch, PLAIN) - answers(pure, noisy, batch, PLAIN)
+    change = moved.square().mean((1, 2, 3)) * torch.tensor([1.0, 0.0, 1.0])  # the second never had the word
+    assert change[0] > 0.01 and change[2] > 0.01
+    torch.testing.assert_close(ours.losses(batch).minimised, noise_error + 0.5 * change, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_class_word_stands_where_the_trigger_word_was(tiny_base, batch):
+    ours, _ = objective(tiny_base, diff_output_preservation_class="person")
+    pure, noisy = load_base(str(tiny_base)), batch.noise
+    plain = ("person, red circle", "blue square", "photo of person cat")
+    moved = answers(ours.base, noisy, batch, plain) - answers(pure, noisy, batch, plain)
+    change = moved.square().mean((1, 2, 3)) * torch.tensor([1.0, 0.0, 1.0])
+    torch.testing.assert_close(ours.changes(batch, noisy, torch.ones(3)), change, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_share_of_the_rows_counts_for_all(tiny_base, batch):
+    whole = objective(tiny_base)[0].changes(batch, batch.noise, torch.ones(3))
+    ours, _ = objective(tiny_base, diff_output_preservation_share=0.5)
+    part = ours.changes(replace(batch, preserved=(1, 2)), batch.noise, torch.ones(3))
+    torch.testing.assert_close(part, whole * torch.tensor([0.0, 0.0, 2.0]), atol=1e-4, rtol=1e-4)
+    none = ours.changes(replace(batch, preserved=()), batch.noise, torch.ones(3))
+    assert torch.equal(none, torch.zeros(3))
+
+
+@torch.no_grad()
+def test_without_preservation_the_loss_knows_nothing_of_it(tiny_base, batch):
+    options = {"diff_output_preservation_class": "person", "diff_output_preservation_share": 0.5}
+    plain, other = objective(tiny_base)[0], objective(tiny_base, **options)[0]
+    ours, others = plain.losses(batch), other.losses(replace(batch, preserved=()))
+    assert torch.equal(ours.minimised, others.minimised) and torch.equal(ours.plain, others.plain)
+
+
+def test_a_fresh_update_has_changed_nothing_yet(tiny_base, batch):
+    ours, _ = objective(tiny_base, updated=False)
+    assert torch.equal(ours.changes(batch, batch.noise, torch.ones(3)), torch.zeros(3))
+
+
+@pytest.mark.parametrize("text_encoder_lr", [0.0, 1e-4])
+def test_only_the_update_learns_from_the_change(tiny_base, batch, text_encoder_lr):
+    """With a cached text encoder, too, whose own update then gets no gradient."""
+    ours, parameters = objective(tiny_base, text_encoder_lr=text_encoder_lr, shuffle_caption=False)
+    ours.changes(batch, batch.noise, torch.ones(3)).sum().backward()
+    unet = {id(p) for p in ours.base.unet.parameters()}
+    learning = {id(p) for p in parameters if text_encoder_lr or id(p) in unet}
+    models = (ours.base.unet, ours.base.text_encoder)
+    touched = {id(p) for model in models for p in model.parameters() if p.grad is not None and p.grad.any()}
+    assert touched == learning
+
+
+def test_the_plain_loss_is_what_is_minimised_when_nothing_weighs_or_adds_to_it(tiny_base, batch):
+    plain, _ = objective(tiny_base)
+    losses = plain.losses(batch)
+    assert torch.equal(losses.minimised, losses.plain) and not losses.plain.requires_grad
+    kept, _ = objective(tiny_base, diff_output_preservation=0.5)
+    assert torch.equal(kept.losses(batch).plain, losses.plain)
+    weighted, _ = objective(tiny_base)
+    object.__setattr__(weighted.config, "min_snr_gamma", 5.0)
+    weights = process.snr_weights(weighted.signal[batch.timesteps], 5.0, "epsilon")
+    assert torch.equal(weighted.losses(batch).plain, losses.plain)
+    assert torch.equal(weighted.losses(batch).minimised, losses.plain * weights)
