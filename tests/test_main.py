@@ -297,7 +297,7 @@ class TestErrors:
 # Ways in which foreign code speaks: a print, a warning, a logger of its own, compiled code; before and at the exit.
 NOISY = """
 import atexit, logging, os, sys, warnings
-from lora_nb import captions
+from lora_nb.dataset import captions
 from lora_nb.__main__ import main
 honest = captions.top_tags
 def noisy(*given):
