@@ -14,9 +14,9 @@ from PIL import Image
 from lora_nb.__main__ import explain, main
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset.captions import read_caption, write_caption
+from lora_nb.declare import settings_of
 from lora_nb.events import Drawn, EpochLog, Finished, Notice, Progress, Saved, StepLog
 from lora_nb.project import lora_files
-from lora_nb.settings import settings_of
 from lora_nb.shell import jobs
 from lora_nb.shell.flags import build_parser, read_arguments
 from lora_nb.shell.interrupts import raised_on_ctrl_c, stop_on_signals
@@ -52,15 +52,20 @@ class TestFlags:
         config = read(
             str(tmp_path / "run.toml"), "--alpha", "1e0", "--min_snr_gamma", "none", "--resolution", "64"
         )
-        assert (config.rank, config.alpha, config.min_snr_gamma, config.resolution) == (4, 1.0, None, 64)
+        assert (
+            config.network.rank,
+            config.network.alpha,
+            config.loss.min_snr_gamma,
+            config.pictures.resolution,
+        ) == (4, 1.0, None, 64)
 
     @pytest.mark.parametrize(("flag", "value"), [(["--flip_aug"], True), (["--flip_aug", "true"], True), (["--flip_aug=false"], False)])  # fmt: skip
     def test_a_yes_or_no_setting(self, flag, value):
-        assert read(*flag).flip_aug is value
+        assert read(*flag).pictures.flip_aug is value
 
     def test_a_list(self):
         prompts = ("ohwx --n bad --s 4", "a dog")
-        assert read("--sample_prompts", "ohwx --n bad --s 4; a dog").sample_prompts == prompts
+        assert read("--sample_prompts", "ohwx --n bad --s 4; a dog").samples.sample_prompts == prompts
 
     @pytest.mark.parametrize(
         ("arguments", "says"),

@@ -20,6 +20,7 @@ from lora_nb.bases import lookup
 from lora_nb.config.project import Handover
 from lora_nb.config.training import TrainConfig
 from lora_nb.forms import DatasetMaker, LoraTrainer, review
+from lora_nb.settings import make
 from lora_nb.shell import jobs
 
 HOME = Path(__file__).parents[1]
@@ -263,7 +264,7 @@ def test_interrupting_the_kernel_stops_the_training_cleanly(kernel, tmp_path, ti
     manager, client = kernel
     folders = project.project_folders(tmp_path, "cat")
     make_pictures(folders.dataset, 4)
-    run = TrainConfig(
+    run = make(TrainConfig,
         pretrained_model_name_or_path=str(tiny_base), max_train_epochs=500, sample_every_n_epochs=0,
         save_every_n_epochs=500, rank=2, grid=False,
     )  # fmt: skip

@@ -1,4 +1,3 @@
-import dataclasses
 import random
 import re
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ from lora_nb import kohya, settings
 from lora_nb.config.dataset import ImportConfig, TagConfig
 from lora_nb.config.drawing import GridConfig, SampleConfig
 from lora_nb.config.training import TrainConfig
-from lora_nb.settings import check, from_dict, load, parse, save, setting, settings_of, show, to_dict
+from lora_nb.declare import setting, settings_of
+from lora_nb.settings import from_dict, load, save, to_dict
+from lora_nb.typed import check, parse, show
 
 
 @dataclass(frozen=True)
@@ -259,7 +260,7 @@ def test_a_token_is_refused_without_being_repeated_and_never_written(tmp_path: P
     with pytest.raises(ValueError) as wrong:
         from_dict(kind, {name: value})
     assert name in str(wrong.value) and "AbCdEfGh1234567890" not in str(wrong.value)
-    made = dataclasses.replace(kind(), **{name: tuple(value) if isinstance(value, list) else value})
+    made = settings.replace(kind(), **{name: tuple(value) if isinstance(value, list) else value})
     with pytest.raises(ValueError, match="HF_TOKEN"):
         save(made, tmp_path / "run.toml")
     assert not list(tmp_path.iterdir())

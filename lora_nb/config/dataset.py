@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from lora_nb.settings import setting
+from lora_nb.declare import setting
 
 TAGS = (";,\n",)  # no tag holds a comma
 

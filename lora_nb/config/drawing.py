@@ -1,22 +1,17 @@
 """Settings of drawing: pictures by a prompt, and the grid."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-from lora_nb.settings import setting
+from lora_nb.config.base import Base
+from lora_nb.declare import part, setting
 
 VALUES = (";\n", ",")  # with commas between them as in A1111; a piece of a prompt may hold some, then ; is between them
 
 
 @dataclass(frozen=True)
-class SampleConfig:
-    """Pictures from a base, a prompt and perhaps a LoRA file."""
+class DrawSettings:
+    """How a picture is drawn."""
 
-    pretrained_model_name_or_path: str = setting("demo", 'Hugging Face id, diffusers folder, .safetensors/.ckpt file, or "demo"')
-    lora: str = setting("", "a LoRA file; empty draws with the base alone")
-    strength: float = setting(1.0, "of the LoRA", min=-2, max=2)
-    prompts: tuple[str, ...] = setting((), "what to draw, with ; between them")
-    output_dir: str = setting("", "folder the pictures go to", internal=True)
     negative_prompt: str = setting("", "what not to draw")
     steps: int = setting(20, "denoising steps", min=1, max=200)
     guidance: float = setting(7.0, "how closely to follow the prompt (CFG scale)", min=1, max=30)
@@ -24,15 +19,25 @@ class SampleConfig:
     height: int | None = setting(None, "empty: the base's own", min=32, max=2048)
     clip_skip: int = setting(1, "as in training", min=1, max=12)
     seed: int = setting(42, "the same seed draws the same picture; 0 or -1 draws a seed and says which", min=-1, max=2**32 - 1)
-    prediction_type: Literal["auto", "epsilon", "v_prediction"] = setting("auto", "what the base predicts; auto: what its own files say. Say v_prediction for a .safetensors or .ckpt that does not", advanced=True)
-    zero_terminal_snr: Literal["auto", "yes", "no"] = setting("auto", "whether the base was trained down to pure noise; auto: what its own files say", advanced=True)
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """Pictures from a base, a prompt and perhaps a LoRA file."""
+
+    base: Base = part(Base)
+    lora: str = setting("", "a LoRA file; empty draws with the base alone")
+    strength: float = setting(1.0, "of the LoRA", min=-2, max=2)
+    prompts: tuple[str, ...] = setting((), "what to draw, with ; between them")
+    output_dir: str = setting("", "folder the pictures go to", internal=True)
+    draw: DrawSettings = part(DrawSettings)
 
 
 @dataclass(frozen=True)
 class GridConfig:
     """An X/Y grid by Prompt S/R: the first value of a list is looked for in the prompt and replaced by each."""
 
-    pretrained_model_name_or_path: str = setting("demo", "the base to draw with")
+    base: Base = part(Base)
     lora_dir: str = setting("", "folder with the LoRA files", internal=True)
     output_name: str = setting("", "name of the LoRA files without -NN", internal=True)
     trigger_word: str = setting("", "the word that calls the LoRA", internal=True)
@@ -40,12 +45,4 @@ class GridConfig:
     prompt: str = setting("", "with <lora:name-NUM:STRENGTH> in it; empty: that and the trigger word")
     x_values: tuple[str, ...] = setting((), "NUM, 01, 02, ... (empty: every checkpoint)", separators=VALUES)
     y_values: tuple[str, ...] = setting(("STRENGTH", "0", "0.5", "0.8", "1"), "STRENGTH, 0, 0.5, 1: a placeholder (capital letters, never drawn), then its values; values with commas inside have ; between them", separators=VALUES)
-    negative_prompt: str = setting("", "what not to draw")
-    steps: int = setting(20, "denoising steps", min=1, max=200)
-    guidance: float = setting(7.0, "how closely to follow the prompt (CFG scale)", min=1, max=30)
-    width: int | None = setting(None, "empty: the base's own", min=32, max=2048)
-    height: int | None = setting(None, "empty: the base's own", min=32, max=2048)
-    clip_skip: int = setting(1, "as in training", min=1, max=12)
-    seed: int = setting(42, "the same for every picture of the grid; 0 or -1 draws a seed and says which", min=-1, max=2**32 - 1)
-    prediction_type: Literal["auto", "epsilon", "v_prediction"] = setting("auto", "what the base predicts; auto: what its own files say. Say v_prediction for a .safetensors or .ckpt that does not", advanced=True)
-    zero_terminal_snr: Literal["auto", "yes", "no"] = setting("auto", "whether the base was trained down to pure noise; auto: what its own files say", advanced=True)
+    draw: DrawSettings = part(DrawSettings)

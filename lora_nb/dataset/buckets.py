@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lora_nb.config.training import TrainConfig
+from lora_nb.config.training import Pictures
 
 Size = tuple[int, int]
 MADE_FOR = 512  # the resolution that the defaults of the bucket settings are made for
@@ -35,7 +35,7 @@ class Sample:
 Batch = tuple[Sample, ...]
 
 
-def fit(config: TrainConfig, resolution: int, unit: int) -> TrainConfig:
+def fit(config: Pictures, resolution: int, unit: int) -> Pictures:
     """`config` with bucket bounds that suit `resolution`, and a step that suits a base which takes multiples of `unit`.
 
     Below 512 px the defaults shrink with the resolution: kohya's would leave no bucket but the square. Bounds that a
@@ -44,7 +44,7 @@ def fit(config: TrainConfig, resolution: int, unit: int) -> TrainConfig:
     if not config.enable_bucket:
         return config
     least, most, step = config.min_bucket_reso, config.max_bucket_reso, config.bucket_reso_steps
-    own, small = TrainConfig(), resolution < MADE_FOR
+    own, small = Pictures(), resolution < MADE_FOR
     step = _up(step * resolution // MADE_FOR if small and step == own.bucket_reso_steps else step, unit)
     if small and not config.bucket_no_upscale:
         free = (least == own.min_bucket_reso, most == own.max_bucket_reso)
@@ -59,7 +59,7 @@ def _up(side: int, unit: int) -> int:
     return max(1, -(-side // unit)) * unit
 
 
-def misfits(config: TrainConfig, resolution: int, unit: int) -> list[str]:
+def misfits(config: Pictures, resolution: int, unit: int) -> list[str]:
     """Bucket settings that do not do what they say at this resolution on this base, one sentence each."""
     fitted = fit(config, resolution, unit)
     least, most, step = fitted.min_bucket_reso, fitted.max_bucket_reso, fitted.bucket_reso_steps
@@ -102,7 +102,7 @@ def make_buckets(resolution: int, minimum: int, maximum: int, step: int) -> tupl
     return tuple(sorted(sizes))
 
 
-def place(size: Size, resolution: int, config: TrainConfig) -> Placement:
+def place(size: Size, resolution: int, config: Pictures) -> Placement:
     """Where a picture of `size` goes at the training `resolution`."""
     if not config.enable_bucket:
         side = max(8, resolution // 8 * 8)

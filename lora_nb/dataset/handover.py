@@ -8,9 +8,10 @@ from typing import Any
 
 import tomli_w
 
-from lora_nb import files, settings
+from lora_nb import files, settings, typed
 from lora_nb.config.project import Handover
 from lora_nb.dataset import images
+from lora_nb.declare import settings_of
 from lora_nb.events import Notice, OnEvent, silent
 from lora_nb.project import Folders
 
@@ -64,10 +65,10 @@ def _table(folders: Folders) -> dict[str, Any]:
 
 def _known(folders: Folders, table: dict[str, Any], tell: OnEvent) -> Handover:
     known = {}
-    for setting in settings.settings_of(Handover):
+    for setting in settings_of(Handover):
         if setting.name in table:
             try:
-                known[setting.name] = settings.check(setting, table[setting.name])
+                known[setting.name] = typed.check(setting, table[setting.name])
             except ValueError as error:
                 tell(Notice(f"{folders.handover}: {error}; it is passed over", "warning"))
     return Handover(**known)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from lora_nb import files, project, seeds
+from lora_nb import files, project, seeds, settings
 from lora_nb.config.drawing import GridConfig
 from lora_nb.drawing import sheet
 from lora_nb.drawing.sample import (
@@ -54,7 +54,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Plan:
+class GridPlan:
     """What a grid will draw, before anything heavy is loaded. `cells` run down each column in turn."""
 
     prompt: str
@@ -63,17 +63,17 @@ class Plan:
     cells: tuple[Cell, ...]
 
 
-def plan_grid(config: GridConfig, on_event: OnEvent = silent) -> Plan:
+def plan_grid(config: GridConfig, on_event: OnEvent = silent) -> GridPlan:
     """The cells of the grid. Raises ValueError for values not in the prompt or a missing LoRA file."""
     prompt = _whole_prompt(config, on_event)
     x = _axis(
-        "x_values", config.x_values or _every_checkpoint(config, prompt), prompt, config.negative_prompt
+        "x_values", config.x_values or _every_checkpoint(config, prompt), prompt, config.draw.negative_prompt
     )
-    y = _axis("y_values", config.y_values, prompt, config.negative_prompt)
+    y = _axis("y_values", config.y_values, prompt, config.draw.negative_prompt)
     cells = tuple(_cell(config, prompt, (x, column), (y, row)) for column in x.values for row in y.values)
     for name in dict.fromkeys(cell.call.name for cell in cells if cell.call):
         find_lora(Path(config.lora_dir), name)
-    return Plan(prompt, x, y, cells)
+    return GridPlan(prompt, x, y, cells)
 
 
 def _whole_prompt(config: GridConfig, on_event: OnEvent) -> str:
@@ -123,7 +123,7 @@ def _axis(setting: str, values: Sequence[str], prompt: str, negative: str) -> Ax
 
 
 def _cell(config: GridConfig, prompt: str, *choices: tuple[Axis, str]) -> Cell:
-    written, negative = prompt, config.negative_prompt
+    written, negative = prompt, config.draw.negative_prompt
     for axis, value in choices:
         written, negative = axis.put(written, value), axis.put(negative, value)
     text, calls = split_lora_calls(written)
@@ -131,7 +131,7 @@ def _cell(config: GridConfig, prompt: str, *choices: tuple[Axis, str]) -> Cell:
         raise ValueError(
             f"the prompt calls {len(calls)} LoRAs, and the grid compares one at a time: {written}"
         )
-    drawn = Prompt(text, negative, config.width, config.height, config.steps, config.guidance, config.seed)
+    drawn = Prompt.of(text, replace(config.draw, negative_prompt=negative))
     return Cell(choices[0][1], choices[1][1], drawn, calls[0] if calls else None, written)
 
 
@@ -157,7 +157,7 @@ class Drawer:
 
     def __init__(self, config: GridConfig, on_event: OnEvent = silent) -> None:
         self.config, self.folder = config, Path(config.lora_dir)
-        self.base = load_for_drawing(config, on_event)
+        self.base = load_for_drawing(config.base, on_event)
         self.file, self.shapes = "", {}
         self.known: dict[tuple[Prompt, LoraCall | None], Image.Image] = {}
 
@@ -184,7 +184,7 @@ class Drawer:
         update = lora_file.read_lora(find_lora(self.folder, name))
         shapes = {module: (values.down.shape, values.up.shape) for module, values in update.modules.items()}
         if self.file and shapes != self.shapes:
-            self.base = load_for_drawing(self.config)
+            self.base = load_for_drawing(self.config.base)
         put = inject.load if shapes == self.shapes else inject.apply
         try:
             put(self.base.unet, self.base.text_encoder, update)
@@ -207,8 +207,8 @@ def grid(
     loaded, for prompts and files that do not go together. When `poll` returns "stop", the pictures drawn so far
     stay and no sheet is made of them.
     """
-    if seeds.is_open(config.seed):
-        config = replace(config, seed=seeds.draw("seed", on_event))
+    if seeds.is_open(config.draw.seed):
+        config = settings.replace(config, seed=seeds.draw("seed", on_event))
     plan = plan_grid(config, on_event)
     sheet_path = _free_grid(Path(config.output_dir))
     drawer = Drawer(config, on_event)
@@ -220,8 +220,8 @@ def grid(
             )
             return Finished("stopped", text)
         on_event(Progress("Drawing the grid", done, len(plan.cells)))
-        pictures.append(drawer.draw(cell, config.clip_skip, on_event))
-        text = parameters_text(drawer.base, replace(cell.prompt, text=cell.written), config.clip_skip)
+        pictures.append(drawer.draw(cell, config.draw.clip_skip, on_event))
+        text = parameters_text(drawer.base, replace(cell.prompt, text=cell.written), config.draw.clip_skip)
         paths.append(str(save_png(pictures[-1], folder / _file_name(cell), text)))
         on_event(Drawn((paths[-1],), 0, 0, "cell"))
     _save_sheet(config, plan, pictures, sheet_path)
@@ -246,13 +246,13 @@ def _file_name(cell: Cell) -> str:
     return "_".join(parts or ["picture"]) + ".png"
 
 
-def _save_sheet(config: GridConfig, plan: Plan, pictures: Sequence[Image.Image], path: Path) -> None:
+def _save_sheet(config: GridConfig, plan: GridPlan, pictures: Sequence[Image.Image], path: Path) -> None:
     rows = len(plan.y.values)
     columns = [list(pictures[start : start + rows]) for start in range(0, len(pictures), rows)]
     shown = [plan.prompt]
-    if config.negative_prompt:
-        shown.append(f"Negative prompt: {config.negative_prompt}")
-    shown.append(f"seed {config.seed}, {config.steps} steps, guidance {config.guidance:g}")
+    if config.draw.negative_prompt:
+        shown.append(f"Negative prompt: {config.draw.negative_prompt}")
+    shown.append(f"seed {config.draw.seed}, {config.draw.steps} steps, guidance {config.draw.guidance:g}")
     image = sheet.draw_sheet(columns, _labels(plan.x), _labels(plan.y), shown)
     with files.replacing(path) as temporary:
         image.save(temporary, format="PNG")
@@ -263,11 +263,11 @@ def _labels(axis: Axis) -> list[str]:
     return [f"{words.get(axis.search, '')}{value}" for value in axis.values]
 
 
-def _legend(config: GridConfig, plan: Plan, paths: Sequence[str]) -> dict:
+def _legend(config: GridConfig, plan: GridPlan, paths: Sequence[str]) -> dict:
     return {
         "prompt": plan.prompt,
-        "negative_prompt": config.negative_prompt,
-        "seed": config.seed,
+        "negative_prompt": config.draw.negative_prompt,
+        "seed": config.draw.seed,
         "x": {"search": plan.x.search, "values": list(plan.x.values)},
         "y": {"search": plan.y.search, "values": list(plan.y.values)},
         "pictures": [

@@ -18,10 +18,12 @@ from torch import Tensor, nn
 from lora_nb import files, seeds
 from lora_nb.bases import models
 from lora_nb.bases.models import BaseModel
-from lora_nb.config.drawing import GridConfig, SampleConfig
+from lora_nb.config.base import Base
+from lora_nb.config.drawing import DrawSettings, SampleConfig
+from lora_nb.declare import settings_of
 from lora_nb.events import Drawn, Finished, Notice, OnEvent, Progress, silent
 from lora_nb.lora import inject, lora_file
-from lora_nb.settings import parse, settings_of
+from lora_nb.typed import parse
 
 LORA_CALL = re.compile(r"\s*<lora:([^:>]+)((?::[^:>]*)*)>")
 OPTION = re.compile(r"(?:^|\s+)--(?=\w)")
@@ -36,9 +38,14 @@ class Prompt:
     negative: str = ""
     width: int | None = None
     height: int | None = None
-    steps: int = 20
-    guidance: float = 7.0
-    seed: int = 42
+    steps: int = DrawSettings.steps
+    guidance: float = DrawSettings.guidance
+    seed: int = DrawSettings.seed
+
+    @classmethod
+    def of(cls, text: str, draw: DrawSettings) -> "Prompt":
+        """A picture of `text` as the settings say it."""
+        return cls(text, draw.negative_prompt, draw.width, draw.height, draw.steps, draw.guidance, draw.seed)
 
 
 class BlackPicture(ValueError):
@@ -191,13 +198,13 @@ def _decode(vae: nn.Module, latents: Tensor) -> Tensor:
         models.move(vae, dtype)
 
 
-def load_for_drawing(config: SampleConfig | GridConfig, on_event: OnEvent = silent) -> BaseModel:
+def load_for_drawing(choice: Base, on_event: OnEvent = silent) -> BaseModel:
     """The base on the GPU in float16 (VAE in float32) where there is one, else on the CPU in float32."""
     base = models.load_base(
-        config.pretrained_model_name_or_path,
+        choice.pretrained_model_name_or_path,
         on_event=on_event,
-        prediction_type=config.prediction_type,
-        zero_terminal_snr=config.zero_terminal_snr,
+        prediction_type=choice.prediction_type,
+        zero_terminal_snr=choice.zero_terminal_snr,
     )
     for text in base.notes:
         on_event(Notice(text, "warning"))
@@ -243,7 +250,7 @@ def sample(config: SampleConfig, on_event: OnEvent = silent) -> Finished:
     """Draw each prompt and save it in `output_dir` under a new name."""
     prompts = read_prompts(config, on_event)
     update = lora_file.read_lora(Path(config.lora)) if config.lora else None
-    base = load_for_drawing(config, on_event)
+    base = load_for_drawing(config.base, on_event)
     call, lora_hash, name = "", "", Path(base.name).stem
     if update:
         inject.apply(base.unet, base.text_encoder, update)
@@ -253,8 +260,8 @@ def sample(config: SampleConfig, on_event: OnEvent = silent) -> Finished:
     paths = []
     for done, prompt in enumerate(prompts):
         on_event(Progress("Drawing", done, len(prompts)))
-        image = sample_images(base, [prompt], config.clip_skip)[0]
-        text = parameters_text(base, prompt, config.clip_skip, call, lora_hash)
+        image = sample_images(base, [prompt], config.draw.clip_skip)[0]
+        text = parameters_text(base, prompt, config.draw.clip_skip, call, lora_hash)
         paths.append(str(save_png(image, Path(config.output_dir) / f"{name}_{prompt.seed}.png", text)))
         on_event(Drawn((paths[-1],), 0, 0))
     on_event(Progress("Drawing", len(prompts), len(prompts)))
@@ -267,10 +274,8 @@ def read_prompts(config: SampleConfig, on_event: OnEvent = silent) -> list[Promp
     """The prompts of `config`. Raises ValueError when there is none or one is not readable."""
     if not config.prompts:
         raise ValueError("prompts is empty: write what to draw, with ; between the prompts")
-    seed = seeds.draw("seed", on_event) if seeds.is_open(config.seed) else config.seed
-    defaults = Prompt(
-        "", config.negative_prompt, config.width, config.height, config.steps, config.guidance, seed
-    )
+    seed = seeds.draw("seed", on_event) if seeds.is_open(config.draw.seed) else config.draw.seed
+    defaults = Prompt.of("", replace(config.draw, seed=seed))
     prompts = [_with_seed(parse_prompt(text, defaults), on_event) for text in config.prompts]
     if any(LORA_CALL.search(prompt.text) for prompt in prompts):
         text = "<lora:...> in a prompt is left out here: the settings lora and strength name the file"

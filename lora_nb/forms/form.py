@@ -1,15 +1,14 @@
 """A config's form: dataclass in, widgets out, dataclass back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from html import escape
 from typing import Any, Generic, TypeVar
 
 import ipywidgets as W
 
-from lora_nb import settings
+from lora_nb import settings, typed
+from lora_nb.declare import Setting, settings_of
 from lora_nb.redact import redact
-from lora_nb.settings import Setting
 
 Config = TypeVar("Config")
 
@@ -43,13 +42,13 @@ class Field:
         """The checked value. Raises ValueError naming the setting, the value and what would be right."""
         value = self.control.value
         if isinstance(value, str) and not self.setting.choices:
-            return settings.parse(self.setting, value)
-        return settings.check(self.setting, value)
+            return typed.parse(self.setting, value)
+        return typed.check(self.setting, value)
 
     def write(self, value: Any) -> None:
         """Put a value of the setting's own type into the control."""
         textual = isinstance(self.control.value, str) and not self.setting.choices
-        self.control.value = settings.show(self.setting, value) if textual else value
+        self.control.value = typed.show(self.setting, value) if textual else value
 
     def error(self) -> str:
         """What is wrong with the value, shown beside it; "" and the help again when nothing is."""
@@ -69,7 +68,7 @@ def _line(template: str, text: str) -> str:
 def _control(setting: Setting, value: Any, suggestions: Sequence[str]) -> W.ValueWidget:
     """The control that suits the kind of a setting; learning rates and the like get a text box."""
     common = {
-        "description": setting.name.replace("_", " "),
+        "description": setting.label,
         "style": {"description_width": LABEL_WIDTH},
         "layout": W.Layout(width=CONTROL_WIDTH),
     }
@@ -79,7 +78,7 @@ def _control(setting: Setting, value: Any, suggestions: Sequence[str]) -> W.Valu
         )
     if setting.kind == "bool":
         return W.Checkbox(value=value, **common)
-    text = settings.show(setting, value)
+    text = typed.show(setting, value)
     if setting.many:
         return W.Textarea(value=text, rows=2, continuous_update=False, **common)
     if setting.kind == "int" and not setting.optional:
@@ -107,11 +106,10 @@ class Form(Generic[Config]):
 
     def __init__(self, config: Config, suggestions: Mapping[str, Sequence[str]] | None = None) -> None:
         self.config = self.first = config
-        shown = [setting for setting in settings.settings_of(type(config)) if not setting.said.internal]
+        shown = [setting for setting in settings_of(type(config)) if not setting.said.internal]
+        values = settings.values_of(config)
         self.fields = {
-            setting.name: Field(
-                setting, getattr(config, setting.name), (suggestions or {}).get(setting.name, ())
-            )
+            setting.name: Field(setting, values[setting.name], (suggestions or {}).get(setting.name, ()))
             for setting in shown
         }
         self.message = W.HTML()
@@ -135,7 +133,7 @@ class Form(Generic[Config]):
         if not errors:
             try:
                 values = {name: field.read() for name, field in self.fields.items()}
-                config = replace(self.config, **{**values, **internal})
+                config = settings.replace(self.config, **{**values, **internal})
             except ValueError as error:
                 errors = [str(error)]
         self.message.value = _line(ERROR, errors[0]) if errors else ""
@@ -146,11 +144,16 @@ class Form(Generic[Config]):
     def reset(self) -> None:
         """Be as it was made."""
         self.config = self.first
-        self.write(**{name: getattr(self.first, name) for name in self.fields})
+        self.write_all()
+
+    def write_all(self) -> None:
+        """Show the values of its config."""
+        values = settings.values_of(self.config)
+        self.write(**{name: values[name] for name in self.fields})
 
     def write(self, **values: Any) -> None:
         """Preset the named settings."""
-        self.config = replace(self.config, **values)
+        self.config = settings.replace(self.config, **values)
         for name in values.keys() & self.fields.keys():
             self.fields[name].write(values[name])
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import ipywidgets as W
@@ -87,7 +86,7 @@ class LoraTrainer:
         if not review.pictures(folders):
             raise ValueError(f"{folders.dataset} holds no pictures: bring some in with Dataset Maker first")
         self.settings.form.write(on_existing="resume")
-        settings.save(replace(config, on_existing="resume"), folders.run)
+        settings.save(settings.replace(config, on_existing="resume"), folders.run)
         return jobs.start("train", config, folders, max(1, jobs.gpu_count()), hub_token())
 
     def _show_end(self, job: jobs.Job, end: Finished | None) -> None:
@@ -127,7 +126,7 @@ class LoraTrainer:
         await self._settle(self.project, self.grid, self.trying)
         try:
             run = self.settings.config()
-            found = project.run_files(Path(run.output_dir), run.output_name)
+            found = project.run_files(Path(run.place.output_dir), run.place.output_name)
             self.files.show(_downloads(found, self.project.presses))
         except ValueError as error:
             self.files.show(W.HTML(sentence(str(error), "bad")))

@@ -1,6 +1,5 @@
 """The forms of LoRA Trainer: the run, the grid, a try."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import ipywidgets as W
@@ -60,11 +59,11 @@ class SettingsStep(Step):
         self.panel.redraw()
         self.own_pictures = not review.is_example(folders)
         self.form.config = _start(folders, known)
-        self.form.write(**{name: getattr(self.form.config, name) for name in self.form.fields})
+        self.form.write_all()
         self._ask_for_a_yes()
         lines = [sentence(review.summary(known))] if known.project else []
         if self.own_pictures and not folders.run.is_file():
-            base = self.form.config.pretrained_model_name_or_path
+            base = self.form.config.base.pretrained_model_name_or_path
             lines.append(sentence(WITH_GPU) if base else sentence(WITHOUT_GPU, "warning"))
         self.result.children = [W.HTML("".join(lines))] if lines else []
 
@@ -79,19 +78,19 @@ class SettingsStep(Step):
         self.result.children = [
             W.HTML("".join(lines + [sentence(text, "warning") for text in planned.warnings]))
         ]
-        plan.check_base(planned.config.pretrained_model_name_or_path)
+        plan.check_base(planned.config.base.pretrained_model_name_or_path)
         return "These settings can be trained."
 
     def config(self) -> TrainConfig:
         """The form's settings with the project's folders and name. Raises ValueError for a bad one."""
         folders = self.project.folders()
         wanted = self.form.read(train_data_dir=str(folders.dataset), output_dir=str(folders.output))
-        return replace(wanted, output_name=wanted.output_name.strip() or folders.base.name)
+        return settings.replace(wanted, output_name=wanted.place.output_name.strip() or folders.base.name)
 
     def lora_files(self) -> list[Path]:
         """The numbered files of this run, the newest last. Raises ValueError for a bad setting."""
         wanted = self.config()
-        return project.lora_files(Path(wanted.output_dir), wanted.output_name)
+        return project.lora_files(Path(wanted.place.output_dir), wanted.place.output_name)
 
 
 def _start(folders: Folders, known: Handover) -> TrainConfig:
@@ -107,25 +106,25 @@ def _first_run(folders: Folders) -> TrainConfig:
     """The defaults and the base that suits the machine; for the example that ships here the demo's short run."""
     if DEMO_RUN.is_file() and review.is_example(folders):
         return settings.load(TrainConfig, DEMO_RUN)
-    return TrainConfig(pretrained_model_name_or_path=lookup.SD15 if jobs.gpu_count() else "")
+    return settings.make(TrainConfig, pretrained_model_name_or_path=lookup.SD15 if jobs.gpu_count() else "")
 
 
 def _with_dataset(run: TrainConfig, known: Handover) -> TrainConfig:
     """The run with the trigger word of the dataset, and with the order of its captions kept if they are sentences."""
     triggers = len(captions.split_tags(known.trigger_word))
     if known.caption_kind == "sentences":
-        return replace(run, trigger_word=known.trigger_word, shuffle_caption=False, keep_tokens=0)
-    return replace(run, trigger_word=known.trigger_word, keep_tokens=triggers or run.keep_tokens)
+        return settings.replace(run, trigger_word=known.trigger_word, shuffle_caption=False, keep_tokens=0)
+    return settings.replace(
+        run, trigger_word=known.trigger_word, keep_tokens=triggers or run.captions.keep_tokens
+    )
 
 
 def _as_in_the_run(run: TrainConfig) -> dict[str, str | int | float]:
     """What a picture takes over from the training, so that it looks like the samples."""
     return {
-        BASE: run.pretrained_model_name_or_path,
-        "clip_skip": run.clip_skip,
-        "guidance": run.guidance,
-        "prediction_type": run.prediction_type,
-        "zero_terminal_snr": run.zero_terminal_snr,
+        **settings.values_of(run.base),
+        "clip_skip": run.captions.clip_skip,
+        "guidance": run.samples.guidance,
     }
 
 
@@ -149,11 +148,11 @@ class GridStep(Step):
     async def _draw(self) -> str:
         folders, run = self.project.folders(), self.run_settings.config()
         wanted = self.form.read(
-            lora_dir=run.output_dir, output_name=run.output_name, trigger_word=run.trigger_word,
+            lora_dir=run.place.output_dir, output_name=run.place.output_name, trigger_word=run.captions.trigger_word,
             output_dir=str(folders.samples),
         )  # fmt: skip
-        if not any(Path(run.output_dir).glob("*.safetensors")):
-            raise ValueError(f"{run.output_dir} holds no LoRA file: train first")
+        if not any(Path(run.place.output_dir).glob("*.safetensors")):
+            raise ValueError(f"{run.place.output_dir} holds no LoRA file: train first")
         end = await self.run("grid", wanted, folders)
         for path in _pictures(end)[-1:]:
             self._show_grid(path)
@@ -177,13 +176,13 @@ class TryStep(Step):
         self.form.write(
             **_as_in_the_run(run),
             lora=str(next(iter(self.run_settings.lora_files()[::-1]), "")),
-            prompts=(run.trigger_word,) if run.trigger_word else (),
+            prompts=(run.captions.trigger_word,) if run.captions.trigger_word else (),
         )
 
     async def _draw(self) -> str:
         folders = self.project.folders()
         wanted = self.form.read(output_dir=str(folders.samples))
-        if not wanted.pretrained_model_name_or_path.strip():
+        if not wanted.base.pretrained_model_name_or_path.strip():
             raise ValueError("pretrained_model_name_or_path is empty: choose the base to draw with")
         end = await self.run("sample", wanted, folders)
         thumbs = [gallery.Thumb(path, path.name) for path in _pictures(end)]

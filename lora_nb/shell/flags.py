@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from lora_nb.settings import Setting, absent, from_dict, load, nearest, parse, settings_of, show, to_dict
+from lora_nb.declare import Setting, settings_of
+from lora_nb.settings import absent, from_dict, load, nearest, to_dict
+from lora_nb.typed import parse, show
 
 Config = TypeVar("Config")
 

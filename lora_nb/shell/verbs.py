@@ -17,7 +17,7 @@ from lora_nb.config.dataset import (
     TopTagsConfig,
     TriggerConfig,
 )
-from lora_nb.config.drawing import GridConfig, SampleConfig
+from lora_nb.config.drawing import DrawSettings, GridConfig, SampleConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import captions, handover, history, outcomes
 from lora_nb.dataset.history import Changes
@@ -204,7 +204,7 @@ def train_lora(config: TrainConfig, tell: OnEvent, poll: Poll) -> Finished:
     if finished.status == "stopped" and interrupted():
         tell(finished)
         raise KeyboardInterrupt
-    if finished.status != "done" or not config.grid or tell is silent_process:
+    if finished.status != "done" or not config.samples.grid or tell is silent_process:
         return finished
     return _with_grid(plan.resolve(config), finished, tell, poll)
 
@@ -214,20 +214,17 @@ def silent_process(event: Any) -> None:
 
 
 def _with_grid(config: TrainConfig, finished: Finished, tell: OnEvent, poll: Poll) -> Finished:
-    folders = project.folders_of_output(Path(config.output_dir))
+    folders = project.folders_of_output(Path(config.place.output_dir))
     drawn = project.newest_grid(folders.samples, [Path(file) for file in finished.files])
     if drawn:
         return Finished("done", finished.text, (*finished.files, str(drawn)))
     grid = GridConfig(
-        pretrained_model_name_or_path=config.pretrained_model_name_or_path,
-        lora_dir=config.output_dir,
-        output_name=config.output_name,
-        trigger_word=config.trigger_word,
+        base=config.base,
+        lora_dir=config.place.output_dir,
+        output_name=config.place.output_name,
+        trigger_word=config.captions.trigger_word,
         output_dir=str(folders.samples),
-        guidance=config.guidance,
-        clip_skip=config.clip_skip,
-        prediction_type=config.prediction_type,
-        zero_terminal_snr=config.zero_terminal_snr,
+        draw=DrawSettings(guidance=config.samples.guidance, clip_skip=config.captions.clip_skip),
     )
     try:
         return Finished("done", finished.text, (*finished.files, *draw_grid(grid, tell, poll).files[:1]))

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lora_nb import events
 from lora_nb.bases.models import encode_images
-from lora_nb.config.training import TrainConfig
+from lora_nb.config.training import Captions
 from lora_nb.dataset import buckets
 from lora_nb.dataset.captions import join_tags, split_tags
 from lora_nb.dataset.images import open_upright, resize_crop
@@ -59,7 +59,7 @@ def encode_pictures(
         picture = resize_crop(open_upright(item.path), placement.resized, placement.crop)
         views = (
             (picture, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
-            if plan.config.flip_aug
+            if plan.config.pictures.flip_aug
             else (picture,)
         )
         encoded.append(tuple(_encode(view, vae) for view in views))
@@ -88,7 +88,7 @@ def dice(seed: int, epoch: int, sample: buckets.Sample, what: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
 
-def vary_caption(caption: str, config: TrainConfig, seed: int) -> str:
+def vary_caption(caption: str, config: Captions, seed: int) -> str:
     """The caption as one step sees it: dropped, or its tags shuffled behind the first keep_tokens."""
     chance = random.Random(seed)
     if chance.random() < config.caption_dropout_rate:
@@ -123,7 +123,7 @@ class EpochDataset(Dataset):
         self.scaling_factor, self.num_timesteps = scaling_factor, num_timesteps
         config = plan.config
         self.batches = buckets.epoch_batches(
-            plan.buckets, plan.repeats, config.train_batch_size, config.seed, epoch
+            plan.buckets, plan.repeats, config.length.train_batch_size, config.seed, epoch
         )
 
     def __len__(self) -> int:
@@ -137,11 +137,13 @@ class EpochDataset(Dataset):
         latents, noise, timesteps = (torch.stack(column) for column in zip(*parts, strict=True))
         config = self.plan.config
         captions = tuple(
-            vary_caption(self.plan.captions[s.image], config, dice(config.seed, self.epoch, s, "caption"))
+            vary_caption(
+                self.plan.captions[s.image], config.captions, dice(config.seed, self.epoch, s, "caption")
+            )
             for s in samples
         )
         chosen = dice(config.seed, self.epoch, samples[0], "preserved")
-        preserved = some_rows(len(samples), config.diff_output_preservation_share, chosen)
+        preserved = some_rows(len(samples), config.loss.diff_output_preservation_share, chosen)
         return Batch(latents, noise, timesteps, captions, samples, preserved)
 
     def _draw(self, sample: buckets.Sample) -> tuple[Tensor, Tensor, Tensor]:
@@ -154,8 +156,8 @@ class EpochDataset(Dataset):
             posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=generator)
         ) * self.scaling_factor
         noise = torch.randn(latents.shape, generator=generator)
-        if config.noise_offset:
-            noise = noise + config.noise_offset * torch.randn(noise.shape[0], 1, 1, generator=generator)
+        if config.loss.noise_offset:
+            noise = noise + config.loss.noise_offset * torch.randn(noise.shape[0], 1, 1, generator=generator)
         return latents, noise, torch.randint(self.num_timesteps, (), generator=generator)
 
 

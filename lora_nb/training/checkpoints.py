@@ -24,7 +24,7 @@ def write_checkpoint(path: Path, file: LoraFile, dtype: torch.dtype, plan: RunPl
                 "training has diverged; lower learning_rate"
             )
     write_lora(path, file, dtype)
-    trigger, description = plan.config.trigger_word, plan.config.metadata_description
+    trigger, description = plan.config.captions.trigger_word, plan.config.about.metadata_description
     sidecar = {
         "description": description or f"Trained with lora_nb on {len(plan.items)} pictures.",
         "sd version": "SD1",
@@ -81,8 +81,8 @@ def _parts(path: Path) -> list[Path]:
 def set_earlier_aside(plan: RunPlan, state_file: Path) -> Path | None:
     """Move an earlier run's files of the same name into `output/earlier/<time>`; None when there are none."""
     config = plan.config
-    output = Path(config.output_dir)
-    old = [part for path in project.run_files(output, config.output_name) for part in _parts(path)]
+    output = Path(config.place.output_dir)
+    old = [part for path in project.run_files(output, config.place.output_name) for part in _parts(path)]
     metrics = project.folders_of_output(output).metrics
     present = [path for path in (*old, state_file, metrics) if path.exists()]
     if not present:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from lora_nb.config.training import TrainConfig
+from lora_nb.config.training import Learning
 
 HIGH_RATE = 1e-3  # of either part; twice the U-Net's usual one, ten times the text encoder's
 
@@ -18,7 +18,7 @@ class Step:
     length: float
 
 
-def refuse(step: Step, config: TrainConfig, precision: str) -> None:
+def refuse(step: Step, learning: Learning, precision: str) -> None:
     """Raises ValueError, with the likely cause and the remedy, for a loss or weights that are not finite.
 
     Gradients that overflow in fp16 are no fault: the scaler skips that step and the weights stay as they were.
@@ -29,13 +29,13 @@ def refuse(step: Step, config: TrainConfig, precision: str) -> None:
     what = f"the loss is {kind}" if not math.isfinite(step.loss) else "the weights are no longer numbers"
     raise ValueError(
         f"{what} at step {step.number} of {step.total}, so the training ends there and nothing is written from it "
-        f"(what was saved before stays): {_cause(step, config, precision)}; with other settings it is another run: "
+        f"(what was saved before stays): {_cause(step, learning, precision)}; with other settings it is another run: "
         'give it another output_name, or choose on_existing = "restart"'
     )
 
 
-def _cause(step: Step, config: TrainConfig, precision: str) -> str:
-    rates = f"learning_rate = {config.learning_rate:g}, text_encoder_lr = {config.text_encoder_lr:g}"
+def _cause(step: Step, learning: Learning, precision: str) -> str:
+    rates = f"learning_rate = {learning.learning_rate:g}, text_encoder_lr = {learning.text_encoder_lr:g}"
     full = "set mixed_precision = no, or bf16 where the GPU has it"
     only_base_spoke = step.number == 1 and not math.isfinite(step.loss)  # the update is still zero then
     if only_base_spoke and precision == "fp16":
@@ -44,9 +44,9 @@ def _cause(step: Step, config: TrainConfig, precision: str) -> str:
         return (
             "the base itself gives such numbers (its weights are damaged: download it again, or take another)"
         )
-    if max(config.learning_rate, config.text_encoder_lr) > HIGH_RATE:
+    if max(learning.learning_rate, learning.text_encoder_lr) > HIGH_RATE:
         return f"most likely the learning rate is too high ({rates}: try a tenth)"
     if precision == "fp16":
         return f"most likely numbers too large for fp16 ({full}), or else too high a learning rate ({rates})"
-    clip = "" if config.max_grad_norm else ", and max_grad_norm = 1"
+    clip = "" if learning.max_grad_norm else ", and max_grad_norm = 1"
     return f"most likely the learning rate is too high for these pictures ({rates}: try a third{clip})"

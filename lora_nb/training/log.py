@@ -25,12 +25,12 @@ class TrainingLog:
         self.times: deque[float] = deque([time.monotonic()], maxlen=WINDOW + 1)
         if not writes:
             return
-        folders = project.folders_of_output(Path(plan.config.output_dir))
+        folders = project.folders_of_output(Path(plan.config.place.output_dir))
         _forget_after(folders.metrics, step)
         folders.metrics.parent.mkdir(parents=True, exist_ok=True)
         self.file = open(folders.metrics, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed by __exit__
         self.writer = SummaryWriter(
-            str(folders.logs / "tensorboard" / plan.config.output_name), purge_step=step + 1
+            str(folders.logs / "tensorboard" / plan.config.place.output_name), purge_step=step + 1
         )
 
     def step(

@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 
 from lora_nb import __version__, settings
 from lora_nb.bases import lookup
-from lora_nb.config.training import TrainConfig
+from lora_nb.config.training import About, TrainConfig
 from lora_nb.dataset.captions import split_tags
+from lora_nb.declare import settings_of
 from lora_nb.redact import redact
+from lora_nb.training.optimizers import in_words, warmup_steps
 from lora_nb.training.plan import RunPlan
 
 # Settings of sd-scripts that this trainer does not have, at the value that says so.
@@ -83,6 +85,7 @@ def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
     config = plan.config
     values = {
         **ABSENT,
+        **_declared(config),
         **_training(plan, facts),
         **_dataset(plan, facts),
         "ss_sd_model_name": lookup.public_name(facts.base_name) or None,
@@ -90,7 +93,7 @@ def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
         "ss_new_sd_model_hash": facts.base_sha256 or None,
         "lora_nb_settings": _settings(config),
     }
-    if config.no_metadata:
+    if config.about.no_metadata:
         values = {key: values[key] for key in MINIMUM}
     return {key: redact(_text(value)) for key, value in (values | _modelspec(plan, facts)).items()}
 
@@ -99,80 +102,59 @@ def _settings(config: TrainConfig) -> dict:
     """Every setting of the run, without the folders of the machine it ran on."""
     values = {name: value for name, value in settings.to_dict(config).items() if not name.endswith("_dir")}
     return values | {
-        "pretrained_model_name_or_path": lookup.public_name(config.pretrained_model_name_or_path)
+        "pretrained_model_name_or_path": lookup.public_name(config.base.pretrained_model_name_or_path)
     }
 
 
-def of_save(config: TrainConfig, epoch: int, step: int, finished_at: float) -> dict[str, str]:
+def of_save(about: About, epoch: int, step: int, finished_at: float) -> dict[str, str]:
     """The metadata of one saved file. `epoch` counts from 1."""
     date = datetime.fromtimestamp(int(finished_at), UTC).strftime("%Y-%m-%dT%H:%M:%S")
     saved = {"ss_epoch": str(epoch), "ss_steps": str(step), "ss_training_finished_at": str(finished_at)}
-    return ({} if config.no_metadata else saved) | {"modelspec.date": date}
+    return ({} if about.no_metadata else saved) | {"modelspec.date": date}
 
 
 def _text(value) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
 
 
-def _training(plan: RunPlan, facts: RunFacts) -> dict:
-    config = plan.config
-    optimizer = {"AdamW": "torch.optim.adamw.AdamW", "AdamW8bit": "bitsandbytes.optim.adamw.AdamW8bit"}[
-        config.optimizer
-    ]
+def _declared(config: TrainConfig) -> dict:
+    """The settings that are to be in a file, by the names sd-scripts gives them."""
+    values = settings.values_of(config)
     return {
-        "ss_session_id": facts.session_id,
-        "ss_training_started_at": facts.started_at,
-        "ss_output_name": config.output_name,
-        "ss_learning_rate": config.learning_rate,
-        "ss_unet_lr": config.learning_rate or None,
-        "ss_text_encoder_lr": config.text_encoder_lr or None,
-        "ss_num_train_images": sum(plan.repeats),
-        "ss_num_batches_per_epoch": plan.batches_per_epoch,
-        "ss_num_epochs": plan.epochs,
-        "ss_gradient_checkpointing": config.gradient_checkpointing,
-        "ss_gradient_accumulation_steps": config.gradient_accumulation_steps,
-        "ss_max_train_steps": plan.total_steps,
-        "ss_lr_warmup_steps": warmup_steps(plan),
-        "ss_lr_scheduler": config.lr_scheduler,
-        "ss_network_module": "networks.lora",
-        "ss_network_dim": config.rank,
-        "ss_network_alpha": config.alpha,
-        "ss_network_dropout": config.dropout or None,
-        "ss_mixed_precision": facts.mixed_precision,
-        "ss_base_model_version": "sd_v1_v" if facts.prediction_type == "v_prediction" else "sd_v1",
-        "ss_zero_terminal_snr": facts.zero_terminal_snr,
-        "ss_clip_skip": config.clip_skip,
-        "ss_max_token_length": config.max_token_length,
-        "ss_seed": config.seed,
-        "ss_noise_offset": config.noise_offset or None,
-        "ss_sd_scripts_commit_hash": f"lora_nb {__version__}",
-        "ss_optimizer": f"{optimizer}(weight_decay={config.weight_decay})",
-        "ss_max_grad_norm": config.max_grad_norm,
-        "ss_caption_dropout_rate": config.caption_dropout_rate,
-        "ss_min_snr_gamma": config.min_snr_gamma,
-        "ss_training_comment": config.training_comment or None,
+        f"ss_{each.said.kohya or each.name}": (values[each.name] or None)
+        if each.said.in_file == "on"
+        else values[each.name]
+        for each in settings_of(type(config))
+        if each.said.in_file
     }
 
 
-def warmup_steps(plan: RunPlan) -> int:
-    """Optimizer steps of slow start: a share of all steps below 1, else that many."""
-    warmup = plan.config.lr_warmup_steps
-    return int(plan.total_steps * warmup) if warmup < 1 else int(warmup)
+def _training(plan: RunPlan, facts: RunFacts) -> dict:
+    config = plan.config
+    return {
+        "ss_session_id": facts.session_id,
+        "ss_training_started_at": facts.started_at,
+        "ss_learning_rate": config.learning.learning_rate,
+        "ss_num_train_images": sum(plan.repeats),
+        "ss_num_batches_per_epoch": plan.batches_per_epoch,
+        "ss_num_epochs": plan.epochs,
+        "ss_max_train_steps": plan.total_steps,
+        "ss_lr_warmup_steps": warmup_steps(config.learning, plan.total_steps),
+        "ss_network_module": "networks.lora",
+        "ss_mixed_precision": facts.mixed_precision,
+        "ss_base_model_version": "sd_v1_v" if facts.prediction_type == "v_prediction" else "sd_v1",
+        "ss_zero_terminal_snr": facts.zero_terminal_snr,
+        "ss_sd_scripts_commit_hash": f"lora_nb {__version__}",
+        "ss_optimizer": in_words(config.learning),
+    }
 
 
 def _dataset(plan: RunPlan, facts: RunFacts) -> dict:
-    config = plan.config
+    length = plan.config.length
     return {
-        "ss_batch_size_per_device": config.train_batch_size,
-        "ss_total_batch_size": config.train_batch_size * facts.processes * config.gradient_accumulation_steps,
+        "ss_batch_size_per_device": length.train_batch_size,
+        "ss_total_batch_size": length.train_batch_size * facts.processes * length.gradient_accumulation_steps,
         "ss_resolution": f"({plan.resolution}, {plan.resolution})",
-        "ss_flip_aug": config.flip_aug,
-        "ss_shuffle_caption": config.shuffle_caption,
-        "ss_enable_bucket": config.enable_bucket,
-        "ss_bucket_no_upscale": config.bucket_no_upscale,
-        "ss_min_bucket_reso": config.min_bucket_reso,
-        "ss_max_bucket_reso": config.max_bucket_reso,
-        "ss_keep_tokens": config.keep_tokens,
         "ss_dataset_dirs": _dataset_dirs(plan),
         "ss_tag_frequency": tag_frequency(plan),
         "ss_bucket_info": _bucket_info(plan),
@@ -220,18 +202,18 @@ def _modelspec(plan: RunPlan, facts: RunFacts) -> dict:
         "sai_model_spec": "1.0.1",
         "architecture": "stable-diffusion-v1/lora",
         "implementation": "diffusers",
-        "title": config.metadata_title or config.output_name,
+        "title": config.about.metadata_title or config.place.output_name,
         "resolution": f"{plan.resolution}x{plan.resolution}",
         "prediction_type": "v" if facts.prediction_type == "v_prediction" else "epsilon",
         "implementation_version": f"lora_nb/{__version__}",
-        "encoder_layer": config.clip_skip,
+        "encoder_layer": config.captions.clip_skip,
     }
     given = {
-        "trigger_phrase": "" if config.no_metadata else config.trigger_word,
-        "author": config.metadata_author,
-        "description": config.metadata_description,
-        "license": config.metadata_license,
-        "tags": config.metadata_tags,
+        "trigger_phrase": "" if config.about.no_metadata else config.captions.trigger_word,
+        "author": config.about.metadata_author,
+        "description": config.about.metadata_description,
+        "license": config.about.metadata_license,
+        "tags": config.about.metadata_tags,
     }
     spec |= {key: value for key, value in given.items() if value}
     return {f"modelspec.{key}": value for key, value in spec.items()}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lora_nb.bases import process
 from lora_nb.bases.models import BaseModel, encode_prompts, fitting_length
-from lora_nb.config.training import TrainConfig
+from lora_nb.config.training import Captions, Loss
 from lora_nb.dataset.captions import replace_trigger
 from lora_nb.lora import inject
 from lora_nb.training.batches import Batch
@@ -28,9 +28,12 @@ class Losses:
 class Objective:
     """The loss of a run. `signal` (timesteps,) is the share of the picture left at each timestep."""
 
-    def __init__(self, config: TrainConfig, base: BaseModel, device: torch.device):
-        """Take a base that holds the update, on `device`."""
-        self.config, self.base, self.device = config, base, device
+    def __init__(
+        self, loss: Loss, captions: Captions, learns_text: bool, base: BaseModel, device: torch.device
+    ):
+        """Take a base that holds the update, on `device`; `learns_text` where its text encoder does."""
+        self.loss, self.captions, self.learns_text = loss, captions, learns_text
+        self.base, self.device = base, device
         self.signal = process.alphas_cumprod(base.scheduler_config).to(device)
         self.text_cache: dict[tuple[str, int], Tensor] = {}
 
@@ -40,11 +43,11 @@ class Objective:
         signal, kind = self.signal[batch.timesteps], self.base.prediction_type
         noisy = process.add_noise(latents, noise, signal).to(self.base.unet.dtype)
         prediction = self.predict(noisy, batch.timesteps, batch.captions)
-        weights = process.snr_weights(signal, self.config.min_snr_gamma, kind)
+        weights = process.snr_weights(signal, self.loss.min_snr_gamma, kind)
         errors = process.errors(prediction, process.target(latents, noise, signal, kind))
         losses = errors * weights
-        if self.config.diff_output_preservation:
-            losses = losses + self.config.diff_output_preservation * self.changes(batch, noisy, weights)
+        if self.loss.diff_output_preservation:
+            losses = losses + self.loss.diff_output_preservation * self.changes(batch, noisy, weights)
         return Losses(losses, errors.detach())
 
     def changes(self, batch: Batch, noisy: Tensor, weights: Tensor) -> Tensor:
@@ -53,11 +56,8 @@ class Objective:
         ai-toolkit's differential output preservation: what regularisation pictures are for, without any. Taken on the
         batch's preserved rows, which count for the others too.
         """
-        config = self.config
-        plain = [
-            replace_trigger(caption, config.trigger_word, config.diff_output_preservation_class)
-            for caption in batch.captions
-        ]
+        trigger, class_word = self.captions.trigger_word, self.loss.diff_output_preservation_class
+        plain = [replace_trigger(caption, trigger, class_word) for caption in batch.captions]
         rows = [row for row in batch.preserved if plain[row] != batch.captions[row]]
         losses = torch.zeros_like(weights)
         if rows:
@@ -65,7 +65,7 @@ class Objective:
             with torch.no_grad(), inject.switched_off(self.base.unet, self.base.text_encoder):
                 wanted = self.predict(*seen)
             losses[rows] = process.losses(self.predict(*seen), wanted, weights[rows])
-        return losses / config.diff_output_preservation_share
+        return losses / self.loss.diff_output_preservation_share
 
     def predict(self, noisy: Tensor, timesteps: Tensor, captions: Sequence[str]) -> Tensor:
         """(B, C, h, w) what the U-Net makes of noisy latents."""
@@ -77,10 +77,10 @@ class Objective:
         T is what the longest needs and no more: padded further, as sd-scripts does, the U-Net would learn from
         states that it never meets when somebody draws with a short prompt.
         """
-        config, dtype = self.config, self.base.unet.dtype
+        config, dtype = self.captions, self.base.unet.dtype
         length = min(config.max_token_length, fitting_length(self.base.tokenizer, captions))
-        if config.text_encoder_lr or config.shuffle_caption:
-            with torch.set_grad_enabled(torch.is_grad_enabled() and config.text_encoder_lr > 0):
+        if self.learns_text or config.shuffle_caption:
+            with torch.set_grad_enabled(torch.is_grad_enabled() and self.learns_text):
                 return encode_prompts(self.base, captions, config.clip_skip, length).to(dtype)
         for caption in captions:
             if (caption, length) not in self.text_cache:

@@ -22,16 +22,16 @@ def draw_previews(
     home = base.vae.device
     base.vae.to(base.unet.device)
     try:
-        pictures = sample_images(base, preview_prompts(plan), clip_skip=plan.config.clip_skip)
+        pictures = sample_images(base, preview_prompts(plan), clip_skip=plan.config.captions.clip_skip)
     except ValueError as error:
         tell(events.Notice(str(error), "warning"))
         return []
     finally:
         base.vae.to(home)
-    folder = project.folders_of_output(Path(plan.config.output_dir)).samples
+    folder = project.folders_of_output(Path(plan.config.place.output_dir)).samples
     paths = []
     for number, picture in enumerate(pictures):
-        path = folder / f"{plan.config.output_name}_e{epoch:02d}_s{step:06d}_{number:02d}.png"
+        path = folder / f"{plan.config.place.output_name}_e{epoch:02d}_s{step:06d}_{number:02d}.png"
         with files.replacing(path) as temporary:
             picture.save(temporary, "PNG")
         paths.append(str(path))
@@ -45,9 +45,9 @@ def preview_prompts(plan: RunPlan) -> Sequence[Prompt]:
     A prompt that leaves its seed open gets one by the run's own, the same for every epoch.
     """
     config = plan.config
-    texts = config.sample_prompts or (config.trigger_word or plan.captions[0],)
+    texts = config.samples.sample_prompts or (config.captions.trigger_word or plan.captions[0],)
     plain = Prompt(
-        "", width=plan.resolution, height=plan.resolution, guidance=config.guidance, seed=config.seed
+        "", width=plan.resolution, height=plan.resolution, guidance=config.samples.guidance, seed=config.seed
     )
     prompts = [parse_prompt(text, plain) for text in texts]
     return [
@@ -58,6 +58,6 @@ def preview_prompts(plan: RunPlan) -> Sequence[Prompt]:
 
 def check_prompts(plan: RunPlan, tell: events.OnEvent) -> None:
     """Say the seeds of prompts that leave theirs open. Raises ValueError for a mistyped prompt."""
-    for text, prompt in zip(plan.config.sample_prompts, preview_prompts(plan), strict=False):
+    for text, prompt in zip(plan.config.samples.sample_prompts, preview_prompts(plan), strict=False):
         if seeds.is_open(parse_prompt(text, prompt).seed):
             tell(events.Notice(f'🎲 The sample "{prompt.text}" is drawn with seed {prompt.seed} each time.'))

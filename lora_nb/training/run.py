@@ -16,15 +16,15 @@ from torch import nn
 
 from lora_nb import events, project
 from lora_nb.bases.models import BaseModel
-from lora_nb.config.training import TrainConfig
 from lora_nb.lora import inject
 from lora_nb.lora.lora_file import DTYPES, LoraFile
 from lora_nb.training import checkpoints, divergence, metadata, state
 from lora_nb.training.batches import Batch, EpochDataset, Posterior, dice, load_batches
 from lora_nb.training.log import TrainingLog
 from lora_nb.training.objective import Objective
+from lora_nb.training.optimizers import make_optimizer, make_scheduler
 from lora_nb.training.plan import RunPlan
-from lora_nb.training.prepare import encode_once, inject_lora, make_optimizer, make_scheduler
+from lora_nb.training.prepare import checkpoint_gradients, encode_once, inject_lora
 from lora_nb.training.preview import draw_previews
 
 Poll = Callable[[], frozenset[str]]
@@ -58,21 +58,25 @@ class Run:
         """Load the models onto the device, encode the pictures, take up `kept` if there is one."""
         config = plan.config
         encoded = encode_once(plan, base, accelerator.device, tell)
-        groups = inject_lora(config, base, accelerator.device)
-        optimizer = accelerator.prepare(make_optimizer(config, groups))
-        scheduler = make_scheduler(plan, optimizer.optimizer)
+        groups = inject_lora(config.network, config.learning, config.seed, base, accelerator.device)
+        if config.precision.gradient_checkpointing:
+            checkpoint_gradients(base)
+        optimizer = accelerator.prepare(make_optimizer(config.learning, groups))
+        scheduler = make_scheduler(config.learning, plan.total_steps, optimizer.optimizer)
         identity = state.identity_of(plan, base.fingerprint, accelerator.num_processes)
         run = cls(
             plan,
             base,
             accelerator,
             tell,
-            kept or state.RunState.fresh(identity, _now(config)),
+            kept or state.RunState.fresh(identity, _now(config.resuming.source_date_epoch)),
             [p for group in groups for p in group["params"]],
             optimizer,
             scheduler,
             encoded,
-            Objective(config, base, accelerator.device),
+            Objective(
+                config.loss, config.captions, config.learning.text_encoder_lr > 0, base, accelerator.device
+            ),
             {},
         )
         run.about = metadata.of_run(plan, run._facts())
@@ -89,7 +93,7 @@ class Run:
             self.accelerator.mixed_precision,
             self.base.prediction_type,
             self.accelerator.num_processes,
-            self.plan.config.pretrained_model_name_or_path,
+            self.plan.config.base.pretrained_model_name_or_path,
             self.base.short_hash,
             self.base.sha256,
             bool(self.base.scheduler_config.get("rescale_betas_zero_snr")),
@@ -134,7 +138,7 @@ class Run:
         dataset = EpochDataset(
             plan, self.encoded, self.base.vae.config.scaling_factor, len(self.objective.signal), epoch
         )
-        width = accelerator.num_processes * plan.config.gradient_accumulation_steps
+        width = accelerator.num_processes * plan.config.length.gradient_accumulation_steps
         first = self.state.step - (epoch - 1) * plan.steps_per_epoch
         last = min(plan.steps_per_epoch, plan.total_steps - (epoch - 1) * plan.steps_per_epoch)
         every = [range(len(dataset))[step * width : (step + 1) * width] for step in range(first, last)]
@@ -143,7 +147,9 @@ class Run:
         ]
         loaded = iter(
             load_batches(
-                dataset, [at for positions in mine for at in positions], plan.config.max_data_loader_n_workers
+                dataset,
+                [at for positions in mine for at in positions],
+                plan.config.precision.max_data_loader_n_workers,
             )
         )
         for positions, own in zip(every, mine, strict=True):
@@ -156,7 +162,7 @@ class Run:
         """
         total = torch.zeros(2, device=self.accelerator.device)
         for batch in batches:
-            if self.plan.config.dropout:
+            if self.plan.config.network.dropout:
                 torch.manual_seed(dice(self.plan.config.seed, epoch, batch.samples[0], "dropout"))
             with self.accelerator.autocast():
                 losses = self.objective.losses(batch)
@@ -164,15 +170,15 @@ class Run:
             self.accelerator.backward(loss)
             total += torch.stack([loss.detach(), losses.plain.sum() / pictures])
         self._share_gradients()
-        if self.plan.config.max_grad_norm:
-            self.accelerator.clip_grad_norm_(self.parameters, self.plan.config.max_grad_norm)
+        if self.plan.config.learning.max_grad_norm:
+            self.accelerator.clip_grad_norm_(self.parameters, self.plan.config.learning.max_grad_norm)
         self.optimizer.step()
         self.scheduler.step()
         self.optimizer.zero_grad()
         loss, plain = self.accelerator.reduce(total, "sum").tolist()
         length = nn.utils.get_total_norm(self.parameters).item()
         done = divergence.Step(self.state.step + 1, self.plan.total_steps, loss, length)
-        divergence.refuse(done, self.plan.config, self.accelerator.mixed_precision)
+        divergence.refuse(done, self.plan.config.learning, self.accelerator.mixed_precision)
         return loss, plain
 
     def _share_gradients(self) -> None:
@@ -186,11 +192,11 @@ class Run:
     def _answer(self, poll: Poll, epoch: int) -> frozenset[str]:
         """Do what was asked for since the last step, and save the state when it is time."""
         asked = self._as_main(poll)
-        every = self.plan.config.save_state_every_n_steps
+        every = self.plan.config.resuming.save_state_every_n_steps
         if "save" in asked or (every and self.state.step % every == 0):
             self.save_state()
         if "save" in asked:
-            self.save_lora(project.step_file_name(self.plan.config.output_name, self.state.step), epoch)
+            self.save_lora(project.step_file_name(self.plan.config.place.output_name, self.state.step), epoch)
         if "sample" in asked:
             self._preview(epoch)
         return asked
@@ -221,18 +227,22 @@ class Run:
     def _write_files(self, epoch: int, anew: bool = True) -> None:
         """LoRA file, samples and preview of a finished epoch; unless `anew`, what stands already is left as it is."""
         config, last = self.plan.config, epoch == self.plan.epochs
-        if not last and epoch % config.save_every_n_epochs:
+        if not last and epoch % config.saving.save_every_n_epochs:
             return
-        name = project.lora_file_name(config.output_name, epoch)
-        path = Path(config.output_dir) / name
+        name = project.lora_file_name(config.place.output_name, epoch)
+        path = Path(config.place.output_dir) / name
         mine = {"ss_session_id": self.about["ss_session_id"], "ss_steps": str(self.state.step)}
         if anew or not self._as_main(lambda: checkpoints.stands(path, mine)):
             self.save_lora(name, epoch)
-        sampled = config.sample_every_n_epochs and (last or epoch % config.sample_every_n_epochs == 0)
+        sampled = config.samples.sample_every_n_epochs and (
+            last or epoch % config.samples.sample_every_n_epochs == 0
+        )
         if sampled and (anew or not self._as_main(path.with_suffix(".png").exists)):
             self._preview(epoch, path)
         if self.accelerator.is_main_process:
-            kept_all = checkpoints.drop_old(path.parent, config.output_name, config.save_last_n_epochs)
+            kept_all = checkpoints.drop_old(
+                path.parent, config.place.output_name, config.saving.save_last_n_epochs
+            )
             if kept_all:
                 self.tell(events.Notice(kept_all, "warning"))
 
@@ -247,11 +257,12 @@ class Run:
     def save_lora(self, name: str, epoch: int) -> Path:
         """Write the update as it stands under `name` in the output folder."""
         config = self.plan.config
-        path = Path(config.output_dir) / name
+        path = Path(config.place.output_dir) / name
         if self.accelerator.is_main_process:
-            about = self.about | metadata.of_save(config, epoch, self.state.step, _now(config))
+            now = _now(config.resuming.source_date_epoch)
+            about = self.about | metadata.of_save(config.about, epoch, self.state.step, now)
             file = LoraFile(inject.modules(self.base.unet, self.base.text_encoder), about)
-            checkpoints.write_checkpoint(path, file, DTYPES[config.save_precision], self.plan)
+            checkpoints.write_checkpoint(path, file, DTYPES[config.precision.save_precision], self.plan)
             self.tell(events.Saved(str(path), epoch, self.state.step))
         self.accelerator.wait_for_everyone()
         return path
@@ -265,7 +276,7 @@ class Run:
             self.state.scaler = (
                 self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else {}
             )
-            state.save_state(state.state_path(self.plan.config), self.state)
+            state.save_state(state.state_path(self.plan.config.place), self.state)
         self.accelerator.wait_for_everyone()
 
     def forget_models(self) -> None:
@@ -281,15 +292,17 @@ class Run:
         if self.accelerator.is_main_process:
             self.state.finished = True
             self.state.parameters, self.state.optimizer = [], {}
-            state.save_state(state.state_path(self.plan.config), self.state)
+            state.save_state(state.state_path(self.plan.config.place), self.state)
 
     def files(self) -> tuple[str, ...]:
         """The LoRA files that stand in the output folder."""
         return tuple(
             str(path)
-            for path in project.run_files(Path(self.plan.config.output_dir), self.plan.config.output_name)
+            for path in project.run_files(
+                Path(self.plan.config.place.output_dir), self.plan.config.place.output_name
+            )
         )
 
 
-def _now(config: TrainConfig) -> float:
-    return float(config.source_date_epoch) if config.source_date_epoch is not None else time.time()
+def _now(instead: int | None) -> float:
+    return time.time() if instead is None else float(instead)

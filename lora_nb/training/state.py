@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 import torch
 
 from lora_nb import files, project, settings
-from lora_nb.config.training import TrainConfig
+from lora_nb.config.training import Place, TrainConfig
+from lora_nb.declare import settings_of
 from lora_nb.training.plan import RunPlan
 
 VERSION = 2
@@ -24,30 +25,8 @@ HEAD = re.compile(rb"lora_nb state (\d+) sha256 ([0-9a-f]{64})\n")
 HEAD_LENGTH = len(f"lora_nb state {VERSION} sha256 {'0' * 64}\n")
 BLOCK = 1 << 20
 
-# Settings that change nothing of what is learnt. What the files are to say of themselves may be mended in the middle
-# of a run: those written from then on say it.
-WITHOUT_INFLUENCE = {
-    "allow_demo_base",
-    "train_data_dir",
-    "output_dir",
-    "output_name",
-    "on_existing",
-    "max_data_loader_n_workers",
-    "sample_prompts",
-    "sample_every_n_epochs",
-    "guidance",
-    "grid",
-    "save_state_every_n_steps",
-    "save_every_n_epochs",
-    "save_last_n_epochs",
-    "metadata_title",
-    "metadata_author",
-    "metadata_description",
-    "metadata_license",
-    "metadata_tags",
-    "training_comment",
-    "no_metadata",
-}
+# Settings that change nothing of what is learnt: a run goes on with other values for them.
+WITHOUT_INFLUENCE = {each.name for each in settings_of(TrainConfig) if each.said.same_run}
 DEFAULTS = settings.to_dict(TrainConfig())
 
 
@@ -88,9 +67,8 @@ class RunState:
 
 def identity_of(plan: RunPlan, base_fingerprint: str, processes: int) -> Identity:
     """The identity of a planned run. Reads every picture's bytes."""
-    kept = {
-        name: value for name, value in settings.to_dict(plan.config).items() if name not in WITHOUT_INFLUENCE
-    }
+    same = {each.name for each in settings_of(type(plan.config)) if each.said.same_run}
+    kept = {name: value for name, value in settings.to_dict(plan.config).items() if name not in same}
     kept["resolution"] = plan.resolution
     return Identity(kept, _fingerprint(plan), base_fingerprint, processes)
 
@@ -108,7 +86,7 @@ def differences(old: Identity, new: Identity) -> list[str]:
 
     A setting that an older version did not know counts as its default.
     """
-    names = sorted(set(old.settings) | set(new.settings))
+    names = sorted((set(old.settings) | set(new.settings)) - WITHOUT_INFLUENCE)
     before, after = (
         {name: each.settings.get(name, DEFAULTS.get(name, "empty")) for name in names} for each in (old, new)
     )
@@ -122,10 +100,10 @@ def differences(old: Identity, new: Identity) -> list[str]:
     return changed
 
 
-def state_path(config: TrainConfig) -> Path:
+def state_path(place: Place) -> Path:
     """Where the state of a run lies whose names are filled in."""
-    return project.folders_of_output(Path(config.output_dir)).state / project.state_file_name(
-        config.output_name
+    return project.folders_of_output(Path(place.output_dir)).state / project.state_file_name(
+        place.output_name
     )
 
 

@@ -1,6 +1,5 @@
 """From a TrainConfig to LoRA files that are proven to work."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -8,7 +7,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
 
-from lora_nb import events, files, project, seeds
+from lora_nb import events, files, project, seeds, settings
 from lora_nb.bases import lookup
 from lora_nb.bases.models import BaseModel, load_base
 from lora_nb.bases.process import check_schedule
@@ -38,7 +37,7 @@ def train(
     """
     AcceleratorState._reset_state()  # a run before this one in the same process may have used another precision
     accelerator = Accelerator(
-        mixed_precision=choose_precision(config.mixed_precision), cpu=not torch.cuda.is_available()
+        mixed_precision=choose_precision(config.precision.mixed_precision), cpu=not torch.cuda.is_available()
     )
     tell = on_event if accelerator.is_main_process else events.silent
     seeded = settle_seed(config, accelerator, tell)
@@ -51,7 +50,7 @@ def train(
         tell(events.Notice(text, "warning"))
     base = _load(plan.config, accelerator, tell)
     check_schedule(base.scheduler_config, base.prediction_type, base.name)
-    lookup.refuse_clip_skip(plan.config.clip_skip, base.text_encoder.config.num_hidden_layers)
+    lookup.refuse_clip_skip(plan.config.captions.clip_skip, base.text_encoder.config.num_hidden_layers)
     kept = find_state(plan, base, accelerator, tell)
     if kept is not None and kept.finished:
         return _already_done(plan)
@@ -81,23 +80,29 @@ def settle_seed(config: TrainConfig, accelerator: Accelerator, tell: events.OnEv
     if not seeds.is_open(config.seed):
         return config
     config = resolve(config)
-    kept = None if config.on_existing == "restart" else state.load_state(state.state_path(config))
+    kept = (
+        None if config.resuming.on_existing == "restart" else state.load_state(state.state_path(config.place))
+    )
     if kept and (kept.seed_drawn or seeds.is_open(kept.identity.settings["seed"])):
         seed = kept.identity.settings["seed"]
         tell(events.Notice(f"🎲 seed = {seed}, drawn when this run began, is taken up again."))
-        return replace(config, seed=seed)
+        return settings.replace(config, seed=seed)
     drawn = [seeds.draw("seed", tell) if accelerator.is_main_process else 0]
     if accelerator.num_processes > 1:
         broadcast_object_list(drawn)
-    return replace(config, seed=drawn[0])
+    return settings.replace(config, seed=drawn[0])
 
 
 def check_folders(plan: RunPlan) -> None:
     """Raises ValueError when a folder that the run will write to does not take its files."""
-    config, folders = plan.config, project.folders_of_output(Path(plan.config.output_dir))
-    longest = project.step_file_name(config.output_name, plan.total_steps)
-    places = [Path(config.output_dir), folders.state, folders.logs / "tensorboard" / config.output_name]
-    if config.sample_every_n_epochs or config.grid:
+    config, folders = plan.config, project.folders_of_output(Path(plan.config.place.output_dir))
+    longest = project.step_file_name(config.place.output_name, plan.total_steps)
+    places = [
+        Path(config.place.output_dir),
+        folders.state,
+        folders.logs / "tensorboard" / config.place.output_name,
+    ]
+    if config.samples.sample_every_n_epochs or config.samples.grid:
         places.append(folders.samples)
     for place in places:
         files.check_writable(place, longest)
@@ -105,11 +110,11 @@ def check_folders(plan: RunPlan) -> None:
 
 def _load(config: TrainConfig, accelerator: Accelerator, tell: events.OnEvent) -> BaseModel:
     base = load_base(
-        config.pretrained_model_name_or_path,
+        config.base.pretrained_model_name_or_path,
         DTYPES.get(accelerator.mixed_precision, torch.float32),
         tell,
-        config.prediction_type,
-        config.zero_terminal_snr,
+        config.base.prediction_type,
+        config.base.zero_terminal_snr,
     )
     for text in base.notes:
         tell(events.Notice(text, "warning"))
@@ -120,12 +125,12 @@ def find_state(
     plan: RunPlan, base: BaseModel, accelerator: Accelerator, tell: events.OnEvent
 ) -> state.RunState | None:
     """The state to go on from. Sets an earlier run's files aside if asked, else raises ValueError for them."""
-    config = plan.config
-    path = state.state_path(config)
+    config, place = plan.config, plan.config.place
+    path = state.state_path(place)
     if accelerator.is_main_process:
-        for folder in (path.parent, Path(config.output_dir)):
-            files.sweep(folder, lambda name: project.is_of_run(name, config.output_name))
-    if config.on_existing == "restart":
+        for folder in (path.parent, Path(config.place.output_dir)):
+            files.sweep(folder, lambda name: project.is_of_run(name, config.place.output_name))
+    if config.resuming.on_existing == "restart":
         if accelerator.is_main_process and (place := checkpoints.set_earlier_aside(plan, path)):
             tell(events.Notice(f"The earlier run's files now lie in {place}."))
         accelerator.wait_for_everyone()
@@ -133,15 +138,15 @@ def find_state(
     kept = state.load_state(path)
     mend = 'choose another output_name, or on_existing = "restart" to set them aside and begin anew'
     if kept is None:
-        if old := project.run_files(Path(config.output_dir), config.output_name):
-            raise ValueError(f"{config.output_dir} already holds {old[0].name} of another run: {mend}")
+        if old := project.run_files(Path(config.place.output_dir), config.place.output_name):
+            raise ValueError(f"{config.place.output_dir} already holds {old[0].name} of another run: {mend}")
         return None
     changed = state.differences(
         kept.identity, state.identity_of(plan, base.fingerprint, accelerator.num_processes)
     )
     if changed:
         raise ValueError(
-            f'{config.output_dir} holds a run "{config.output_name}" with other settings ({"; ".join(changed)}): {mend}'
+            f'{place.output_dir} holds a run "{place.output_name}" with other settings ({"; ".join(changed)}): {mend}'
         )
     if not kept.finished:
         tell(
@@ -154,11 +159,12 @@ def find_state(
 
 def _already_done(plan: RunPlan) -> events.Finished:
     found = tuple(
-        str(path) for path in project.lora_files(Path(plan.config.output_dir), plan.config.output_name)
+        str(path)
+        for path in project.lora_files(Path(plan.config.place.output_dir), plan.config.place.output_name)
     )
     if not found:
         raise ValueError(
-            f"this run was finished before, but its files are no longer in {plan.config.output_dir}: "
+            f"this run was finished before, but its files are no longer in {plan.config.place.output_dir}: "
             'choose on_existing = "restart" to train again'
         )
     return events.Finished("done", "This very run is already finished; its files are here.", found)
@@ -166,12 +172,12 @@ def _already_done(plan: RunPlan) -> events.Finished:
 
 def finish(run: Run) -> events.Finished:
     """Prove that the last file works, in a base loaded anew, before saying done."""
-    plan, clip_skip = run.plan, run.plan.config.clip_skip
+    plan, clip_skip = run.plan, run.plan.config.captions.clip_skip
     main = run.accelerator.is_main_process
-    prompt = plan.config.trigger_word or plan.captions[0]
+    prompt = plan.config.captions.trigger_word or plan.captions[0]
     run.forget_models()
     if main:
-        newest = project.lora_files(Path(plan.config.output_dir), plan.config.output_name)[-1]
+        newest = project.lora_files(Path(plan.config.place.output_dir), plan.config.place.output_name)[-1]
         fresh = _load(plan.config, run.accelerator, events.silent)
         for model in (fresh.unet, fresh.text_encoder):
             model.to(run.accelerator.device)

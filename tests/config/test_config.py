@@ -5,8 +5,10 @@ import pytest
 
 from declared import CONFIGS
 from lora_nb.config.training import TrainConfig
-from lora_nb.settings import check, from_dict, load, settings_of
+from lora_nb.declare import settings_of
+from lora_nb.settings import from_dict, load, values_of
 from lora_nb.shell.verbs import VERBS
+from lora_nb.typed import check
 
 HOME = Path(__file__).parents[2]
 DEMO_RUNS = ("configs/demo/train.toml", "lora_nb/demo/train.toml")
@@ -52,20 +54,20 @@ def test_a_run_that_makes_no_sense_is_refused(values, says):
 
 
 def test_only_one_part_may_be_trained():
-    assert from_dict(TrainConfig, {"learning_rate": 0}).text_encoder_lr > 0
-    assert from_dict(TrainConfig, {"text_encoder_lr": 0}).learning_rate > 0
+    assert from_dict(TrainConfig, {"learning_rate": 0}).learning.text_encoder_lr > 0
+    assert from_dict(TrainConfig, {"text_encoder_lr": 0}).learning.learning_rate > 0
 
 
 @pytest.mark.parametrize("path", sorted(HOME.glob("configs/*.toml")), ids=lambda path: path.stem)
 def test_the_example_runs_are_usable(path):
     example = load(TrainConfig, path)
-    assert example.train_data_dir and example.trigger_word
+    assert example.place.train_data_dir and example.captions.trigger_word
 
 
 @pytest.mark.parametrize("path", sorted(HOME.glob("configs/demo/*.toml")), ids=lambda path: path.stem)
 def test_the_demo_steps_are_usable(path):
     step = load(VERBS[path.stem].config, path)
-    assert step.train_data_dir == "Loras/demo/dataset"
+    assert values_of(step)["train_data_dir"] == "Loras/demo/dataset"
 
 
 def test_the_demo_trains_as_the_notebook_does():

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from lora_nb.config.training import TrainConfig
+from lora_nb.config.training import Pictures
 from lora_nb.dataset.buckets import count_batches, epoch_batches, fit, make_buckets, misfits, place
 
-CONFIG = TrainConfig()
+CONFIG = Pictures()
 
 
 def test_buckets_of_sd15_are_kohyas():

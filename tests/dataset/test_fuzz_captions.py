@@ -11,6 +11,7 @@ from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import captions
 from lora_nb.dataset.annotate import annotate
 from lora_nb.events import Notice
+from lora_nb.settings import make
 from lora_nb.shell.verbs import VERBS
 from lora_nb.training.plan import plan_run
 
@@ -85,12 +86,12 @@ def test_a_training_does_not_begin_with_a_caption_that_is_not_sure(dataset):
     with pytest.raises(
         ValueError, match=r"captions are not in UTF-8 and it is not sure what they say \(.*\.txt"
     ):
-        plan_run(TrainConfig(train_data_dir=str(folder), allow_demo_base=True))
+        plan_run(make(TrainConfig, train_data_dir=str(folder), allow_demo_base=True))
     for name in known:
         (folder / name).write_bytes("猫, café".encode())
     (folder / "000.txt").write_bytes(
         "猫耳の女の子、赤い髪、長い髪、桜の木の下で本を読んでいる".encode("cp932")
     )
-    assert set(plan_run(TrainConfig(train_data_dir=str(folder), allow_demo_base=True)).captions[1:]) == {
-        "猫, café"
-    }
+    assert set(
+        plan_run(make(TrainConfig, train_data_dir=str(folder), allow_demo_base=True)).captions[1:]
+    ) == {"猫, café"}

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lora_nb import settings
+from lora_nb import typed
 from lora_nb.config.dataset import ImportConfig
 from lora_nb.dataset import history
 from lora_nb.dataset.importer import import_dataset
+from lora_nb.declare import settings_of
 from lora_nb.events import Progress
 
 
@@ -467,6 +468,6 @@ def test_what_cannot_be_read_in_a_folder_is_named(tmp_path, dataset):
 
 @pytest.mark.parametrize("amount", ["inf", "nan", "1e300", "-1"])
 def test_an_absurd_limit_is_one_sentence(amount):
-    limit = {setting.name: setting for setting in settings.settings_of(ImportConfig)}["max_gigabytes"]
+    limit = {setting.name: setting for setting in settings_of(ImportConfig)}["max_gigabytes"]
     with pytest.raises(ValueError, match="max_gigabytes = .* must be a number from 0.001 to 100000"):
-        settings.parse(limit, amount)
+        typed.parse(limit, amount)

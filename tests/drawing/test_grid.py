@@ -10,6 +10,7 @@ from lora_nb.config.drawing import GridConfig
 from lora_nb.drawing import grid, sheet
 from lora_nb.drawing.grid import plan_grid
 from lora_nb.events import Drawn, Notice, Progress
+from lora_nb.settings import make
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +23,13 @@ def output(tiny_base, tmp_path_factory):
 
 @pytest.fixture
 def config(tiny_base, output, tmp_path):
-    def make(**more):
-        return GridConfig(**{
+    def of(**more):
+        return make(GridConfig, **{
             "pretrained_model_name_or_path": str(tiny_base), "lora_dir": str(output), "output_name": "cat", "steps": 2,
             "trigger_word": "ohwx", "output_dir": str(tmp_path / "out"), **more,
         })  # fmt: skip
 
-    return make
+    return of
 
 
 def cells_of(finished) -> list[Path]:

@@ -6,6 +6,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image, ImageChops
 
 from conftest import build_tiny_base
+from lora_nb import settings
 from lora_nb.bases.models import load_base
 from lora_nb.config.drawing import SampleConfig
 from lora_nb.drawing import sample
@@ -13,6 +14,7 @@ from lora_nb.drawing.sample import LoraCall, Prompt, parse_prompt, sample_images
 from lora_nb.events import Drawn, Notice, Progress
 from lora_nb.lora import inject, lora_file
 from lora_nb.lora.lora_file import LoraFile
+from lora_nb.settings import make
 from lora_nb.training.verify import load_in_diffusers
 
 CAT = Prompt("a photo of a cat", steps=4, seed=1)
@@ -49,10 +51,16 @@ def same(first: Image.Image, second: Image.Image) -> bool:
 
 def test_a_picture_is_drawn_as_the_base_is_said_to_predict(tiny_base, tmp_path):
     told = []
-    settings = SampleConfig(str(tiny_base), prompts=("a cat",), steps=2, output_dir=str(tmp_path))
-    plain = sample.sample(settings, told.append)
+    config = make(
+        SampleConfig,
+        pretrained_model_name_or_path=str(tiny_base),
+        prompts=("a cat",),
+        steps=2,
+        output_dir=str(tmp_path),
+    )
+    plain = sample.sample(config, told.append)
     assert not [event for event in told if isinstance(event, Notice)]
-    other = sample.sample(replace(settings, prediction_type="v_prediction"), told.append)
+    other = sample.sample(settings.replace(config, prediction_type="v_prediction"), told.append)
     assert not same(Image.open(plain.files[0]), Image.open(other.files[0]))
     assert "v_prediction is followed" in next(event.text for event in told if isinstance(event, Notice))
 
@@ -215,7 +223,7 @@ def test_zero_snr_bases_have_their_own_noise_levels(base):
 
 def test_the_sample_verb(tiny_base, lora_path, tmp_path):
     told = []
-    config = SampleConfig(
+    config = make(SampleConfig,
         pretrained_model_name_or_path=str(tiny_base), lora=str(lora_path), strength=0.5,
         output_dir=str(tmp_path / "out"),
         prompts=("a cat <lora:x:1> --d 5", "a dog --w 96 --n bad"), steps=2, negative_prompt="ugly",
@@ -241,7 +249,9 @@ def test_the_sample_verb(tiny_base, lora_path, tmp_path):
 def test_strength_0_draws_the_bases_own_picture(tiny_base, lora_path, tmp_path):
     options = {"pretrained_model_name_or_path": str(tiny_base), "prompts": ("a cat",), "steps": 2}
     drawn = [
-        Image.open(sample.sample(SampleConfig(output_dir=str(tmp_path / name), **options, **more)).files[0])
+        Image.open(
+            sample.sample(make(SampleConfig, output_dir=str(tmp_path / name), **options, **more)).files[0]
+        )
         for name, more in (
             ("base", {}),
             ("zero", {"lora": str(lora_path), "strength": 0.0}),
@@ -253,12 +263,14 @@ def test_strength_0_draws_the_bases_own_picture(tiny_base, lora_path, tmp_path):
 
 def test_no_prompt_is_an_error(tiny_base, tmp_path):
     with pytest.raises(ValueError, match="prompts is empty"):
-        sample.sample(SampleConfig(pretrained_model_name_or_path=str(tiny_base), output_dir=str(tmp_path)))
+        sample.sample(
+            make(SampleConfig, pretrained_model_name_or_path=str(tiny_base), output_dir=str(tmp_path))
+        )
 
 
 def test_an_open_seed_is_drawn_told_and_written(tiny_base, tmp_path):
     told = []
-    config = SampleConfig(
+    config = make(SampleConfig,
         pretrained_model_name_or_path=str(tiny_base), prompts=("a cat", "a dog", "a house --d -1", "red --d 5"),
         output_dir=str(tmp_path / "out"), steps=2, seed=0,
     )  # fmt: skip

@@ -6,13 +6,12 @@ from typing import Literal
 import ipywidgets as W
 import pytest
 
-from lora_nb import settings
 from lora_nb.config.dataset import CaptionConfig, CurateConfig, ImportConfig, TagConfig, TriggerConfig
 from lora_nb.config.drawing import GridConfig, SampleConfig
 from lora_nb.config.project import ProjectConfig
 from lora_nb.config.training import TrainConfig
+from lora_nb.declare import setting, settings_of
 from lora_nb.forms.form import Form
-from lora_nb.settings import setting
 
 CONFIGS = [
     ProjectConfig, ImportConfig, CurateConfig, TagConfig, CaptionConfig,
@@ -49,7 +48,7 @@ def control(form: Form, name: str) -> W.ValueWidget:
 def test_every_config_comes_back_as_it_went_in(cls):
     form = Form(cls())
     assert form.read() == cls()
-    shown = {setting.name for setting in settings.settings_of(cls) if not setting.said.internal}
+    shown = {setting.name for setting in settings_of(cls) if not setting.said.internal}
     assert form.fields.keys() == shown
 
 
@@ -133,7 +132,7 @@ def test_learning_rates_have_text_boxes_and_thresholds_sliders():
     assert control(form, "learning_rate").value == "0.0005"
     assert isinstance(control(Form(TagConfig()), "general_threshold"), W.FloatSlider)
     control(form, "learning_rate").value = "1e-4"
-    assert form.read().learning_rate == 1e-4
+    assert form.read().learning.learning_rate == 1e-4
 
 
 def test_advanced_settings_are_folded_under_headings():

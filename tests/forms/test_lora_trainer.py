@@ -20,6 +20,7 @@ from lora_nb.forms.curve import Losses
 from lora_nb.forms.follow import Stopped
 from lora_nb.forms.train_panel import TrainPanel, in_numbers, in_words
 from lora_nb.forms.train_steps import DEMO_RUN
+from lora_nb.settings import make
 from lora_nb.shell import jobs
 
 SHORT = {
@@ -63,8 +64,12 @@ def test_the_forms_are_preset_by_dataset_maker(trainer):
     asyncio.run(trainer.choose_settings())
     assert trainer.project.name() == "cat"
     run = trainer.settings.config()
-    assert (run.trigger_word, run.keep_tokens, run.shuffle_caption) == ("ohwx, cat", 2, True)
-    assert (run.output_name, Path(run.train_data_dir).name, Path(run.output_dir).name) == (
+    assert (run.captions.trigger_word, run.captions.keep_tokens, run.captions.shuffle_caption) == (
+        "ohwx, cat",
+        2,
+        True,
+    )
+    assert (run.place.output_name, Path(run.place.train_data_dir).name, Path(run.place.output_dir).name) == (
         "cat",
         "dataset",
         "output",
@@ -79,7 +84,7 @@ def test_grid_and_try_follow_what_the_run_was_told_of_the_base(trainer):
         for step in (trainer.grid, trainer.trying):
             step.preset()
             wanted = step.form.read()
-            assert (wanted.prediction_type, wanted.zero_terminal_snr) == ("v_prediction", "yes")
+            assert (wanted.base.prediction_type, wanted.base.zero_terminal_snr) == ("v_prediction", "yes")
 
     asyncio.run(person())
 
@@ -89,24 +94,24 @@ def test_sentences_are_not_shuffled(trainer):
     settings.save(Handover("cat", "ohwx", "sentences", 4, 4), folders.handover)
     asyncio.run(trainer.choose_settings())
     run = trainer.settings.config()
-    assert (run.shuffle_caption, run.keep_tokens) == (False, 0)
+    assert (run.captions.shuffle_caption, run.captions.keep_tokens) == (False, 0)
 
 
 def test_the_last_run_is_preset_before_anything_else(trainer):
     folders = trainer.project.folders()
-    settings.save(TrainConfig(rank=7, min_snr_gamma=None, trigger_word="kitty"), folders.run)
+    settings.save(make(TrainConfig, rank=7, min_snr_gamma=None, trigger_word="kitty"), folders.run)
     asyncio.run(trainer.choose_settings())
     run = trainer.settings.config()
-    assert (run.rank, run.min_snr_gamma, run.trigger_word) == (7, None, "kitty")
+    assert (run.network.rank, run.loss.min_snr_gamma, run.captions.trigger_word) == (7, None, "kitty")
 
 
 def test_what_dataset_maker_learnt_since_the_last_run_wins(trainer):
     folders = trainer.project.folders()
-    settings.save(TrainConfig(rank=7, trigger_word="kitty"), folders.run)
+    settings.save(make(TrainConfig, rank=7, trigger_word="kitty"), folders.run)
     os.utime(folders.run, (1, 1))
     asyncio.run(trainer.choose_settings())
     run = trainer.settings.config()
-    assert (run.rank, run.trigger_word, run.keep_tokens) == (7, "ohwx, cat", 2)
+    assert (run.network.rank, run.captions.trigger_word, run.captions.keep_tokens) == (7, "ohwx, cat", 2)
 
 
 def test_another_project_makes_the_forms_forget(trainer, make_pictures):
@@ -122,7 +127,7 @@ def test_another_project_makes_the_forms_forget(trainer, make_pictures):
 
     asyncio.run(person())
     run = trainer.settings.config()
-    assert (run.rank, run.trigger_word, run.output_name) == (16, "", "dog")
+    assert (run.network.rank, run.captions.trigger_word, run.place.output_name) == (16, "", "dog")
     assert "ohwx, cat" not in words(trainer.settings.widget)
 
 
@@ -154,7 +159,7 @@ def test_the_demo_base_is_offered_to_own_pictures_with_a_box_that_allows_it(trai
         await trainer.choose_settings()
         form = trainer.settings.form
         box = form.fields["allow_demo_base"].widget.layout
-        assert box.display == "none" and form.read().pretrained_model_name_or_path == ""
+        assert box.display == "none" and form.read().base.pretrained_model_name_or_path == ""
         form.write(pretrained_model_name_or_path="demo")
         assert box.display == ""
         assert "not all of these are among them" in await press(trainer.settings)
@@ -171,7 +176,7 @@ def test_where_there_is_a_gpu_stable_diffusion_is_filled_in(trainer, tmp_path, m
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tool.parent), prepend=os.pathsep)
     asyncio.run(trainer.choose_settings())
-    assert trainer.settings.form.read().pretrained_model_name_or_path == lookup.SD15
+    assert trainer.settings.form.read().base.pretrained_model_name_or_path == lookup.SD15
     assert "The base is Stable Diffusion 1.5" in words(trainer.settings.result)
 
 
@@ -259,7 +264,7 @@ def test_run_all_trains_draws_and_offers_the_files(trainer, tiny_base):
     said = [Image.open(path).text.get("parameters", "") for path in folders.samples.rglob("*.png")]
     drawn = [text for text in said if text]
     assert len(drawn) == 2 * 4 + 2 + 1 and all("CFG scale: 3," in text for text in drawn)
-    assert settings.load(TrainConfig, folders.run).rank == 2
+    assert settings.load(TrainConfig, folders.run).network.rank == 2
 
 
 def test_only_the_files_of_the_run_are_offered(trainer):
@@ -335,9 +340,9 @@ def test_a_restart_is_asked_for_once(trainer, tiny_base):
             await asyncio.sleep(0.05)
         return settings.load(TrainConfig, job.folder / "job.toml")
 
-    assert asyncio.run(person()).on_existing == "restart"
-    assert trainer.settings.config().on_existing == "resume"
-    assert settings.load(TrainConfig, trainer.project.folders().run).on_existing == "resume"
+    assert asyncio.run(person()).resuming.on_existing == "restart"
+    assert trainer.settings.config().resuming.on_existing == "resume"
+    assert settings.load(TrainConfig, trainer.project.folders().run).resuming.on_existing == "resume"
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from lora_nb import events
 from lora_nb.config.dataset import DatasetConfig, ImportConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.project import Folders
+from lora_nb.settings import make
 from lora_nb.shell import jobs, memory
 
 
@@ -263,7 +264,7 @@ def test_several_gpus_are_accelerates_business():
 @pytest.mark.slow
 def test_a_training_is_stopped_by_request_and_goes_on(folders, tiny_base, make_pictures):
     make_pictures(folders.dataset, 4)
-    config = TrainConfig(
+    config = make(TrainConfig,
         pretrained_model_name_or_path=str(tiny_base), train_data_dir=str(folders.dataset), max_train_steps=400,
         num_repeats=50, train_batch_size=1, sample_every_n_epochs=0, grid=False, rank=2,
     )  # fmt: skip

@@ -8,10 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from lora_nb import events
+from lora_nb import events, settings
 from lora_nb.bases.models import load_base
-from lora_nb.config.training import TrainConfig
+from lora_nb.config.training import Captions, TrainConfig
 from lora_nb.dataset.buckets import Sample
+from lora_nb.settings import make
 from lora_nb.training.batches import (
     EpochDataset,
     dice,
@@ -28,7 +29,8 @@ def plan(tiny_base, make_pictures, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cat") / "dataset"
     make_pictures(folder, 10)
     make_pictures(folder / "3_more", 3)
-    config = TrainConfig(
+    config = make(
+        TrainConfig,
         pretrained_model_name_or_path=str(tiny_base),
         train_data_dir=str(folder),
         num_repeats=2,
@@ -83,7 +85,7 @@ def test_repeats_and_epochs_differ_in_everything_drawn(plan, encoded):
 
 
 def test_the_rows_that_are_preserved_depend_on_seed_and_epoch_alone(plan, encoded):
-    part = replace(plan, config=replace(plan.config, diff_output_preservation_share=0.5))
+    part = replace(plan, config=settings.replace(plan.config, diff_output_preservation_share=0.5))
     one, again, other = ([batch.preserved for batch in epoch(part, encoded, number)] for number in (1, 1, 2))
     assert one == again != other
     assert all(batch.preserved == tuple(range(len(batch.samples))) for batch in epoch(plan, encoded, 1))
@@ -112,7 +114,9 @@ def test_the_picture_reaches_the_vae_upright_and_in_range(tiny_base, make_pictur
     """Encoding equals the VAE's own answer to the same pixels."""
     folder = tmp_path / "dataset"
     paths = make_pictures(folder, 1, size=(64, 64))
-    plan = plan_run(TrainConfig(pretrained_model_name_or_path=str(tiny_base), train_data_dir=str(folder)))
+    plan = plan_run(
+        make(TrainConfig, pretrained_model_name_or_path=str(tiny_base), train_data_dir=str(folder))
+    )
     vae = load_base(str(tiny_base)).vae
     pixels = (
         torch.from_numpy(np.array(Image.open(paths[0]).convert("RGB"))).float().permute(2, 0, 1)[None] / 127.5
@@ -127,7 +131,7 @@ def test_the_picture_reaches_the_vae_upright_and_in_range(tiny_base, make_pictur
 
 
 def test_captions_keep_their_first_tags_and_lose_none():
-    config = TrainConfig(keep_tokens=2)
+    config = Captions(keep_tokens=2)
     tags = ["a b", "c", *map(str, range(8))]
     orders = {vary_caption(", ".join(tags), config, seed) for seed in range(20)}
     assert len(orders) == 20
@@ -138,7 +142,7 @@ def test_captions_keep_their_first_tags_and_lose_none():
 
 
 def test_caption_dropout_has_its_rate():
-    config = TrainConfig(caption_dropout_rate=0.3)
+    config = Captions(caption_dropout_rate=0.3)
     dropped = sum(
         vary_caption("a, b", config, dice(42, 1, Sample(i, 0), "caption")) == "" for i in range(2000)
     )

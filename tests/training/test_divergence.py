@@ -4,19 +4,19 @@ import math
 
 import pytest
 
-from lora_nb.config.training import TrainConfig
+from lora_nb.config.training import Learning
 from lora_nb.training.divergence import Step, refuse
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_none_is_refused(loss):
     with pytest.raises(ValueError, match="the loss is (NaN|infinite) at step 7 of 9"):
-        refuse(Step(7, 9, loss, 1.0), TrainConfig(), "no")
+        refuse(Step(7, 9, loss, 1.0), Learning(), "no")
 
 
 def test_what_is_finite_passes():
     """As after a step that the scaler of fp16 skipped: its gradients were infinite, loss and weights are not."""
-    refuse(Step(7, 9, 3.4e38, 3.4e38), TrainConfig(), "fp16")
+    refuse(Step(7, 9, 3.4e38, 3.4e38), Learning(), "fp16")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,6 @@ def test_what_is_finite_passes():
 )  # fmt: skip
 def test_the_cause_is_chosen_from_what_is_known(step, options, precision, says):
     with pytest.raises(ValueError) as caught:
-        refuse(step, TrainConfig(**options), precision)
+        refuse(step, Learning(**options), precision)
     said = str(caught.value)
     assert says in said and "\n" not in said and 'on_existing = "restart"' in said

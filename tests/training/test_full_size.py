@@ -15,6 +15,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from conftest import write_model_index
 from lora_nb.bases import lookup
 from lora_nb.config.training import TrainConfig
+from lora_nb.settings import make
 from lora_nb.training.train import train
 from lora_nb.training.verify import load_in_diffusers
 
@@ -48,7 +49,8 @@ def full_size_base(tmp_path_factory):
 @pytest.mark.slow
 def test_rank_8_at_256_px(full_size_base, make_pictures, tmp_path):
     make_pictures(tmp_path / "dataset", 2, size=(300, 260))
-    config = TrainConfig(
+    config = make(
+        TrainConfig,
         pretrained_model_name_or_path=str(full_size_base),
         train_data_dir=str(tmp_path / "dataset"),
         output_name="full",

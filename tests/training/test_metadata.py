@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from lora_nb import settings
 from lora_nb.config.training import TrainConfig
+from lora_nb.settings import make
 from lora_nb.training import metadata
 from lora_nb.training.plan import plan_run
 
@@ -35,7 +37,8 @@ ss_keep_tokens ss_dataset_dirs ss_reg_dataset_dirs ss_tag_frequency ss_bucket_in
 def config(tiny_base, make_pictures, tmp_path):
     make_pictures(tmp_path / "dataset" / "3_sks thing", 4)
     make_pictures(tmp_path / "dataset", 2)
-    return TrainConfig(
+    return make(
+        TrainConfig,
         pretrained_model_name_or_path=str(tiny_base),
         train_data_dir=str(tmp_path / "dataset"),
         output_name="cat",
@@ -54,7 +57,7 @@ FACTS = metadata.RunFacts(
 
 
 def said(config, facts=FACTS):
-    return metadata.of_run(plan_run(config), facts) | metadata.of_save(config, 3, 77, 1700000100.5)
+    return metadata.of_run(plan_run(config), facts) | metadata.of_save(config.about, 3, 77, 1700000100.5)
 
 
 @pytest.fixture
@@ -113,7 +116,8 @@ def test_the_whole_runs_settings_are_in_it_and_no_paths(about, tmp_path):
 def test_a_token_does_not_get_into_a_file(tiny_base, make_pictures, tmp_path):
     make_pictures(tmp_path / "dataset", 1)
     plan = plan_run(
-        TrainConfig(
+        make(
+            TrainConfig,
             pretrained_model_name_or_path=str(tiny_base),
             train_data_dir=str(tmp_path / "dataset"),
             trigger_word="hf_AbCdEfGh1234567890",
@@ -122,16 +126,6 @@ def test_a_token_does_not_get_into_a_file(tiny_base, make_pictures, tmp_path):
     )
     about = metadata.of_run(plan, metadata.RunFacts(0.0, "1", "no", "epsilon", 1, "a/b", "", ""))
     assert "AbCdEfGh1234567890" not in json.dumps(about)
-
-
-def test_warmup_is_a_share_or_a_number(tiny_base, make_pictures, tmp_path):
-    make_pictures(tmp_path / "dataset", 4)
-    config = TrainConfig(
-        pretrained_model_name_or_path=str(tiny_base), train_data_dir=str(tmp_path / "dataset"), num_repeats=10
-    )
-    plan = plan_run(config)
-    assert plan.total_steps == 200 and metadata.warmup_steps(plan) == 10
-    assert metadata.warmup_steps(plan_run(replace(config, lr_warmup_steps=25.0))) == 25
 
 
 def test_a_base_is_named_as_others_know_it(config, tmp_path):
@@ -152,7 +146,7 @@ def test_author_and_the_like_are_in_the_file_only_when_given(config, about):
     names = [f"modelspec.{key}" for key in ("author", "description", "license", "tags")]
     assert [name for name in names if name in about] == []
     assert about["modelspec.title"] == "cat" and about["ss_training_comment"] == "None"
-    given = replace(
+    given = settings.replace(
         config, metadata_title="My cat", metadata_author="Ada", metadata_description="A cat\nof mine",
         metadata_license="CC BY 4.0", metadata_tags="cat, pet", training_comment="the third try",
     )  # fmt: skip
@@ -162,7 +156,7 @@ def test_author_and_the_like_are_in_the_file_only_when_given(config, about):
 
 
 def test_no_metadata_leaves_what_sd_scripts_leaves_and_nothing_of_the_pictures(config):
-    quiet = said(replace(config, no_metadata=True, metadata_author="Ada"))
+    quiet = said(settings.replace(config, no_metadata=True, metadata_author="Ada"))
     own = {key for key in quiet if not key.startswith("modelspec.")}
     assert own == {
         "ss_v2",

@@ -9,6 +9,7 @@ from lora_nb.bases import process
 from lora_nb.bases.models import encode_prompts, load_base
 from lora_nb.config.training import TrainConfig
 from lora_nb.lora import inject
+from lora_nb.settings import make
 from lora_nb.training.batches import Batch
 from lora_nb.training.objective import Objective
 
@@ -40,8 +41,9 @@ def objective(tiny_base, updated=True, **options):
     if updated:
         for parameter in parameters:
             parameter.data += torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)) * 0.2
-    config = TrainConfig(trigger_word="ohwx", min_snr_gamma=None, **options)
-    return Objective(config, base, torch.device("cpu")), parameters
+    config = make(TrainConfig, trigger_word="ohwx", min_snr_gamma=None, **options)
+    learns = config.learning.text_encoder_lr > 0
+    return Objective(config.loss, config.captions, learns, base, torch.device("cpu")), parameters
 
 
 def answers(model, noisy, batch, captions):
@@ -113,7 +115,7 @@ def test_the_plain_loss_is_what_is_minimised_when_nothing_weighs_or_adds_to_it(t
     kept, _ = objective(tiny_base, diff_output_preservation=0.5)
     assert torch.equal(kept.losses(batch).plain, losses.plain)
     weighted, _ = objective(tiny_base)
-    object.__setattr__(weighted.config, "min_snr_gamma", 5.0)
+    object.__setattr__(weighted.loss, "min_snr_gamma", 5.0)
     weights = process.snr_weights(weighted.signal[batch.timesteps], 5.0, "epsilon")
     assert torch.equal(weighted.losses(batch).plain, losses.plain)
     assert torch.equal(weighted.losses(batch).minimised, losses.plain * weights)

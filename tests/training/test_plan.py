@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from dataclasses import replace
 
 import pytest
 
@@ -11,6 +10,7 @@ from lora_nb.config.dataset import ImportConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import example
 from lora_nb.dataset.importer import import_dataset
+from lora_nb.settings import make, replace
 from lora_nb.training.plan import check_base, plan_run, resolve
 
 
@@ -18,8 +18,11 @@ from lora_nb.training.plan import check_base, plan_run, resolve
 def config(tiny_base, make_pictures, tmp_path):
     folder = tmp_path / "Loras" / "cat" / "dataset"
     make_pictures(folder, 6)
-    return TrainConfig(
-        pretrained_model_name_or_path=str(tiny_base), train_data_dir=str(folder), trigger_word="ohwx"
+    return make(
+        TrainConfig,
+        pretrained_model_name_or_path=str(tiny_base),
+        train_data_dir=str(folder),
+        trigger_word="ohwx",
     )
 
 
@@ -53,7 +56,11 @@ def test_buckets_work_on_a_small_base(config, make_pictures, tmp_path):
     make_pictures(tmp_path / "Loras" / "cat" / "dataset" / "1_tall", 1, size=(80, 200))
     plan = plan_run(config)
     assert set(plan.buckets) == {(64, 64), (40, 96)} and plan.warnings == ()
-    fitted = (plan.config.min_bucket_reso, plan.config.max_bucket_reso, plan.config.bucket_reso_steps)
+    fitted = (
+        plan.config.pictures.min_bucket_reso,
+        plan.config.pictures.max_bucket_reso,
+        plan.config.pictures.bucket_reso_steps,
+    )
     assert fitted == (32, 128, 8) and plan_run(plan.config).config == plan.config
     assert plan_run(replace(config, resolution=512)).config == replace(resolve(config), resolution=512)
     off = plan_run(replace(config, min_bucket_reso=100))
@@ -66,8 +73,10 @@ def test_buckets_work_on_a_small_base(config, make_pictures, tmp_path):
 
 def test_empty_names_are_filled_in_from_the_project(config, tmp_path):
     resolved = resolve(config)
-    assert resolved.output_name == "cat" and resolved.output_dir == str(tmp_path / "Loras" / "cat" / "output")
-    assert resolve(replace(config, output_dir=str(tmp_path / "elsewhere"))).output_name == "elsewhere"
+    assert resolved.place.output_name == "cat" and resolved.place.output_dir == str(
+        tmp_path / "Loras" / "cat" / "output"
+    )
+    assert resolve(replace(config, output_dir=str(tmp_path / "elsewhere"))).place.output_name == "elsewhere"
     with pytest.raises(ValueError, match="output_name"):
         resolve(replace(config, output_name="a/b"))
 
@@ -135,7 +144,8 @@ def test_warnings_say_what_has_no_effect(config, tmp_path):
     text = " ".join(plan.warnings)
     assert (
         "broken.jpg" in text
-        and "lr_scheduler_num_cycles only" in text
+        and "lr_scheduler_num_cycles has no effect with lr_scheduler = linear; it has one with cosine_with_restarts"
+        in text
         and "keep_tokens has no effect" in text
     )
     assert "is a great deal" in text
@@ -205,7 +215,7 @@ def test_a_folder_name_that_is_not_utf8_is_told(config, make_pictures, tmp_path,
 
 @pytest.mark.parametrize("name", ["cat", "my cat-2 (new)", "ねこ", "c.a.t", "nullify", "a" * 217])
 def test_usable_output_names(config, name):
-    assert resolve(replace(config, output_name=name)).output_name == name
+    assert resolve(replace(config, output_name=name)).place.output_name == name
 
 
 @pytest.mark.parametrize(

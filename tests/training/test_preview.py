@@ -1,13 +1,15 @@
 """The prompts a training run draws: the settings of the run where a prompt does not say otherwise."""
 
 from lora_nb.config.training import TrainConfig
+from lora_nb.settings import make
 from lora_nb.training.plan import plan_run
 from lora_nb.training.preview import check_prompts, preview_prompts
 
 
 def test_prompts_take_over_size_seed_and_guidance_of_the_run(tiny_base, make_pictures, tmp_path):
     make_pictures(tmp_path / "dataset", 2)
-    config = TrainConfig(
+    config = make(
+        TrainConfig,
         pretrained_model_name_or_path=str(tiny_base),
         train_data_dir=str(tmp_path / "dataset"),
         sample_prompts=("a cat", "a dog --l 9 --d 1 --w 96"),
@@ -23,7 +25,8 @@ def test_a_prompt_that_leaves_its_seed_open_has_the_same_one_in_every_epoch(
     tiny_base, make_pictures, tmp_path
 ):
     make_pictures(tmp_path / "dataset", 2)
-    config = TrainConfig(
+    config = make(
+        TrainConfig,
         pretrained_model_name_or_path=str(tiny_base),
         train_data_dir=str(tmp_path / "dataset"),
         sample_prompts=("a cat --d -1", "a dog --d 0", "a house"),

@@ -17,8 +17,9 @@ from test_state import write_as_before
 from test_train import StopAt
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from lora_nb import events
+from lora_nb import events, settings
 from lora_nb.config.training import TrainConfig
+from lora_nb.settings import make
 from lora_nb.training import state
 from lora_nb.training.train import train
 
@@ -27,7 +28,7 @@ from lora_nb.training.train import train
 def config(tiny_base, make_pictures, tmp_path):
     """Three steps an epoch."""
     make_pictures(tmp_path / "cat" / "dataset", 5)
-    return TrainConfig(
+    return make(TrainConfig,
         pretrained_model_name_or_path=str(tiny_base), train_data_dir=str(tmp_path / "cat" / "dataset"),
         num_repeats=1, max_train_epochs=2, rank=4, alpha=2.0, trigger_word="ohwx",
         source_date_epoch=1_700_000_000, sample_every_n_epochs=0, save_state_every_n_steps=0, grid=False,
@@ -35,15 +36,15 @@ def config(tiny_base, make_pictures, tmp_path):
 
 
 def elsewhere(config, name):
-    return replace(
+    return settings.replace(
         config,
-        output_dir=str(Path(config.train_data_dir).parents[1] / name / "output"),
+        output_dir=str(Path(config.place.train_data_dir).parents[1] / name / "output"),
         output_name="cat",
     )
 
 
 def project_of(config):
-    return Path(config.output_dir or config.train_data_dir).parent
+    return Path(config.place.output_dir or config.place.train_data_dir).parent
 
 
 def bytes_under(config, *folders):
@@ -57,7 +58,7 @@ def lines_of(config, kind):
 
 def test_a_loss_that_is_no_number_ends_the_run_at_that_step(config):
     """A rate so high that the second step's loss is none; the state of the first stays, and nothing else is written."""
-    wild = replace(config, learning_rate=1e15, lr_scheduler="constant", save_state_every_n_steps=1)
+    wild = settings.replace(config, learning_rate=1e15, lr_scheduler="constant", save_state_every_n_steps=1)
     with pytest.raises(ValueError) as caught:
         train(wild)
     said = str(caught.value)
@@ -67,7 +68,7 @@ def test_a_loss_that_is_no_number_ends_the_run_at_that_step(config):
     assert not bytes_under(config, "output") and lines_of(config, "StepLog") == 1
     with pytest.raises(ValueError, match=r"learning_rate 1000000000000000.0 -> 0.0005.*restart"):
         train(config)
-    assert train(replace(config, on_existing="restart")).status == "done"
+    assert train(settings.replace(config, on_existing="restart")).status == "done"
 
 
 def test_weights_that_are_no_numbers_end_the_run_though_the_loss_is_one(config):
@@ -111,7 +112,7 @@ def broken_copy(base, folder, part):
 def test_a_base_that_answers_with_none_is_named_at_once(config, tiny_base, tmp_path, part, words):
     base = broken_copy(tiny_base, tmp_path / "base", part)
     with pytest.raises(ValueError, match=words):
-        train(replace(config, pretrained_model_name_or_path=base))
+        train(settings.replace(config, pretrained_model_name_or_path=base))
     assert not bytes_under(config, "output", "state")
 
 
@@ -120,7 +121,7 @@ def test_a_base_of_noise_prediction_at_zero_snr_is_refused(config, tiny_base, tm
     path = tmp_path / "base" / "scheduler" / "scheduler_config.json"
     scheduler = json.loads(path.read_text()) | {"rescale_betas_zero_snr": True}
     path.write_text(json.dumps(scheduler))
-    zero = replace(config, pretrained_model_name_or_path=str(tmp_path / "base"))
+    zero = settings.replace(config, pretrained_model_name_or_path=str(tmp_path / "base"))
     with pytest.raises(
         ValueError, match=r"base predicts epsilon .* zero SNR.*prediction_type = v_prediction"
     ):
@@ -148,7 +149,9 @@ def refuse_each_write_once(monkeypatch):
 
 def test_a_failing_write_loses_nothing_whichever_it_is(config, monkeypatch):
     """Every file of the run fails once, and the run is begun again each time: all bytes are those of a run undisturbed."""
-    config = replace(config, sample_every_n_epochs=1, sample_prompts=("ohwx --s 2",), save_last_n_epochs=1)
+    config = settings.replace(
+        config, sample_every_n_epochs=1, sample_prompts=("ohwx --s 2",), save_last_n_epochs=1
+    )
     whole = elsewhere(config, "whole")
     train(whole)
     refused = refuse_each_write_once(monkeypatch)
@@ -197,7 +200,7 @@ def test_a_state_of_the_version_before_goes_on_exactly(config):
 
 def test_the_plain_loss_is_told_beside_what_is_minimised(config):
     """At the first step nothing is learnt yet: the plain loss is the one that is minimised without weights."""
-    config = replace(config, max_train_epochs=1)
+    config = settings.replace(config, max_train_epochs=1)
     steps = {}
     for name, options in (
         ("plain", {"min_snr_gamma": None}),
@@ -205,7 +208,7 @@ def test_the_plain_loss_is_told_beside_what_is_minimised(config):
         ("kept", {"min_snr_gamma": None, "diff_output_preservation": 1.0}),
     ):
         told = []
-        train(elsewhere(replace(config, **options), name), told.append)
+        train(elsewhere(settings.replace(config, **options), name), told.append)
         steps[name] = [event for event in told if isinstance(event, events.StepLog)]
         epoch = next(event for event in told if isinstance(event, events.EpochLog))
         assert epoch.plain == pytest.approx(sum(step.plain for step in steps[name]) / 3)
@@ -230,7 +233,7 @@ def notices(told):
 
 def test_a_drawn_seed_is_told_written_and_taken_up_again(config):
     told = []
-    drawing = replace(config, seed=-1, sample_prompts=("cat --d -1",))
+    drawing = settings.replace(config, seed=-1, sample_prompts=("cat --d -1",))
     train(drawing, told.append, StopAt(stop=2))
     (seed,) = [int(text.split()[3]) for text in notices(told) if "was drawn" in text]
     told = []
@@ -248,7 +251,7 @@ def test_a_drawn_seed_is_told_written_and_taken_up_again(config):
 def test_an_open_seed_does_not_take_up_one_that_was_chosen(config):
     train(config, poll=StopAt(stop=1))
     with pytest.raises(ValueError, match=r"other settings \(seed 42 -> \d+\)"):
-        train(replace(config, seed=0))
+        train(settings.replace(config, seed=0))
 
 
 @pytest.mark.parametrize("place", ["output", "state", "samples", "logs"])
@@ -256,14 +259,14 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_starts(config, 
     (tmp_path / "cat" / place).write_text("mine")
     told = []
     with pytest.raises(ValueError, match=rf"cannot be written: .*{place} is a file where a folder is needed"):
-        train(replace(config, sample_every_n_epochs=1), told.append)
+        train(settings.replace(config, sample_every_n_epochs=1), told.append)
     assert not any(isinstance(event, events.Progress) and "ncod" in event.stage for event in told)
     assert (tmp_path / "cat" / place).read_text() == "mine"
 
 
 def test_an_update_that_the_files_numbers_cannot_hold_is_not_written(config):
     """Finite in training, infinite in fp16."""
-    huge = replace(
+    huge = settings.replace(
         config, learning_rate=1e5, lr_scheduler="constant", max_train_steps=1, save_precision="fp16"
     )
     with pytest.raises(ValueError, match=r"cat-01.safetensors is not written: .* torch.float16 \(first in"):

@@ -7,7 +7,9 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
+from lora_nb import settings
 from lora_nb.config.training import TrainConfig
+from lora_nb.settings import make
 from lora_nb.training.plan import plan_run
 from lora_nb.training.state import Identity, RunState, differences, identity_of, load_state, save_state
 
@@ -15,7 +17,8 @@ from lora_nb.training.state import Identity, RunState, differences, identity_of,
 @pytest.fixture
 def config(tiny_base, make_pictures, tmp_path):
     make_pictures(tmp_path / "dataset", 3)
-    return TrainConfig(
+    return make(
+        TrainConfig,
         pretrained_model_name_or_path=str(tiny_base),
         train_data_dir=str(tmp_path / "dataset"),
         output_name="cat",
@@ -131,14 +134,17 @@ def test_identity_tells_runs_apart(config, tmp_path):
     same = identity_of(plan_run(config), "b", 1)
     assert (
         differences(
-            same, identity_of(plan_run(replace(config, grid=False, max_data_loader_n_workers=2)), "b", 1)
+            same,
+            identity_of(plan_run(settings.replace(config, grid=False, max_data_loader_n_workers=2)), "b", 1),
         )
         == []
     )
-    assert differences(same, identity_of(plan_run(replace(config, rank=8)), "b", 1)) == ["rank 16 -> 8"]
-    told = replace(config, metadata_author="Ada", training_comment="x", no_metadata=True)
+    assert differences(same, identity_of(plan_run(settings.replace(config, rank=8)), "b", 1)) == [
+        "rank 16 -> 8"
+    ]
+    told = settings.replace(config, metadata_author="Ada", training_comment="x", no_metadata=True)
     assert differences(same, identity_of(plan_run(told), "b", 1)) == []
-    forced = identity_of(plan_run(replace(config, prediction_type="v_prediction")), "b", 1)
+    forced = identity_of(plan_run(settings.replace(config, prediction_type="v_prediction")), "b", 1)
     assert differences(same, forced) == ["prediction_type auto -> v_prediction"]
     older = replace(same, settings={k: v for k, v in same.settings.items() if k != "prediction_type"})
     assert differences(older, same) == [], "what an older version did not know counts as its default"
@@ -157,5 +163,5 @@ def test_a_setting_that_an_older_state_lacks_has_its_default(config):
     assert len(lacking) == len(new.settings) - 2
     older = replace(new, settings=lacking)
     assert differences(older, new) == []
-    other = identity_of(plan_run(replace(config, diff_output_preservation_share=0.5)), "b", 1)
+    other = identity_of(plan_run(settings.replace(config, diff_output_preservation_share=0.5)), "b", 1)
     assert differences(older, other) == ["diff_output_preservation_share 1.0 -> 0.5"]

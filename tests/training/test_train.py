@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from lora_nb.bases.models import encode_prompts, load_base
 from lora_nb.config.training import TrainConfig
 from lora_nb.lora import inject
 from lora_nb.lora.lora_file import read_lora
+from lora_nb.settings import make, replace
 from lora_nb.training import state
 from lora_nb.training.train import train
 
@@ -28,7 +28,8 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 @pytest.fixture
 def config(tiny_base, make_pictures, tmp_path):
     make_pictures(tmp_path / "Loras" / "cat" / "dataset", 5)
-    return TrainConfig(
+    return make(
+        TrainConfig,
         pretrained_model_name_or_path=str(tiny_base),
         train_data_dir=str(tmp_path / "Loras" / "cat" / "dataset"),
         num_repeats=3,
@@ -50,12 +51,14 @@ def config(tiny_base, make_pictures, tmp_path):
 def elsewhere(config, name):
     """The same run with its own output."""
     return replace(
-        config, output_dir=str(Path(config.train_data_dir).parent.parent / name / "output"), output_name="cat"
+        config,
+        output_dir=str(Path(config.place.train_data_dir).parent.parent / name / "output"),
+        output_name="cat",
     )
 
 
 def output(config):
-    return Path(config.output_dir or Path(config.train_data_dir).parent / "output")
+    return Path(config.place.output_dir or Path(config.place.train_data_dir).parent / "output")
 
 
 def last_file(config):
@@ -268,7 +271,7 @@ def test_accelerate_launch_on_cpus(config, tmp_path):
     run_launcher(config, tmp_path, "accelerate.commands.launch", "--num_processes", "2", "--cpu")
     with safe_open(output(config) / "cat-03.safetensors", "pt") as opened:
         about = opened.metadata()
-    processes = int(about["ss_total_batch_size"]) // config.train_batch_size
+    processes = int(about["ss_total_batch_size"]) // config.length.train_batch_size
     assert steps_done(config) == int(about["ss_steps"]) == {1: 24, 2: 12}[processes]
 
 
@@ -396,7 +399,7 @@ def test_gradient_checkpointing_changes_no_weight(config):
 
 def test_the_loss_falls(config):
     """One picture, one caption, a high rate: the mean loss of the last epoch is below that of the first."""
-    folder = Path(config.train_data_dir)
+    folder = Path(config.place.train_data_dir)
     for path in sorted(folder.iterdir())[2:]:
         path.unlink()
     config = replace(
@@ -453,7 +456,7 @@ def test_a_short_caption_is_not_padded_to_the_longest_allowed(config):
 
 def test_captions_longer_than_75_tokens_are_read_whole(config):
     """With long captions in some pictures a run at 225 tokens learns otherwise than one cut at 75."""
-    folder = Path(config.train_data_dir)
+    folder = Path(config.place.train_data_dir)
     (folder / "00.txt").write_text("ohwx, " + ", ".join(["red circle", "blue square", "cat", "dog"] * 15))
     config = replace(config, shuffle_caption=False, text_encoder_lr=0.0)
     short, long = elsewhere(replace(config, max_token_length=75), "short"), elsewhere(config, "long")
