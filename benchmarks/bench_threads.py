@@ -26,10 +26,11 @@ def time_steps() -> None:
     import torch
 
     from lora_nb.bases.models import load_base
+    from lora_nb.bases.sd15 import unet_targets
     from lora_nb.lora import inject
 
     base = load_base("demo")
-    parameters = inject.inject(base.unet, inject.unet_targets(base.unet), inject.LoraSpec(16, 8.0), 1)
+    parameters = inject.inject(base.unet, unet_targets(base.unet), inject.LoraSpec(16, 8.0), 1)
     optimizer = torch.optim.AdamW(parameters)
     latents, states = torch.randn(4, 4, 16, 16), torch.randn(4, 77, base.unet.config.cross_attention_dim)
     times = []

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from lora_nb.bases import process
-from lora_nb.bases.models import BaseModel, encode_images, encode_prompts
+from lora_nb.bases.base import Base
 from measure import group_scores
 from tagger import Tagger
 
@@ -63,16 +63,16 @@ def ssim(first: np.ndarray, second: np.ndarray) -> float:
 
 
 @torch.no_grad()
-def noise_loss(base: BaseModel, pictures: np.ndarray, texts: tuple[str, ...]) -> float:
+def noise_loss(base: Base, pictures: np.ndarray, texts: tuple[str, ...]) -> float:
     """Return the mean squared error of the predicted noise on pictures (B, H, W, 3) and their captions, at fixed noise."""
     pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-    latents = encode_images(base.vae, pixels)[0] * base.vae.config.scaling_factor
+    latents = base.encode_images(pixels)[0] * base.vae.config.scaling_factor
     signal = process.alphas_cumprod(base.scheduler_config)
     generator, errors = torch.Generator().manual_seed(7), []
     for latent, text in zip(latents, texts, strict=True):
         timesteps = (torch.arange(LEVELS) * len(signal)) // LEVELS + len(signal) // LEVELS // 2
         noise = torch.randn((LEVELS, *latent.shape), generator=generator)
         noisy = process.add_noise(latent.expand_as(noise), noise, signal[timesteps])
-        states = encode_prompts(base, [text], 1, 75).expand(LEVELS, -1, -1)
+        states = base.encode([text], 1, 75).states.expand(LEVELS, -1, -1)
         errors.append(float((base.unet(noisy, timesteps, states).sample - noise).square().mean()))
     return float(np.mean(errors))

@@ -12,7 +12,7 @@ import judge
 import tagger as tagger_stage
 import text as text_stage
 from base import FOLDER, drawn
-from lora_nb.bases import lookup
+from lora_nb.bases import sd15_files
 from palette import BACKGROUND, HAIR
 from render import draw, sample, sheet
 from settings import SCRATCH, UNET_STYLES
@@ -119,7 +119,7 @@ def behaviour(pipe: StableDiffusionPipeline) -> dict:
 
 def measure() -> dict:
     """Return all figures; also writes figures.json and contact_sheet.png beside this file."""
-    tokenizer = text_stage.CLIPTokenizer.from_pretrained(lookup.tokenizer_folder(FOLDER))
+    tokenizer = text_stage.CLIPTokenizer.from_pretrained(sd15_files.tokenizer_folder(FOLDER))
     pipe = StableDiffusionPipeline.from_pretrained(FOLDER, tokenizer=tokenizer, safety_checker=None)
     tagger = tagger_stage.Tagger()
     avatars = combinations()

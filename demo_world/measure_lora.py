@@ -27,7 +27,9 @@ from PIL import Image
 from judge import embed
 from looks import look, noise_loss, tags_found
 from lora_nb import settings
-from lora_nb.bases.models import BaseModel, load_base
+from lora_nb.bases.base import Base
+from lora_nb.bases.models import load_base
+from lora_nb.bases.sd15 import parts_of
 from lora_nb.config.dataset import CurateConfig, ImportConfig, TagConfig, TriggerConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import captions
@@ -113,11 +115,9 @@ def train_once(dataset: Path, seed: int, times: int = 1) -> Path:
     return Path(train(config).files[-1])
 
 
-def draw(
-    base: BaseModel, texts: tuple[str, ...], strength: float, trigger: bool, guidance: float
-) -> np.ndarray:
+def draw(base: Base, texts: tuple[str, ...], strength: float, trigger: bool, guidance: float) -> np.ndarray:
     """Pictures (N, H, W, 3) of the texts, each with its own fixed seed."""
-    inject.set_strength(base.unet, base.text_encoder, strength)
+    inject.set_strength(parts_of(base.unet, base.text_encoder), strength)
     prompts = [
         Prompt(f"{TRIGGER}, {text}" if trigger else text, seed=1000 + i, steps=16, guidance=guidance)
         for i, text in enumerate(texts)
@@ -168,7 +168,7 @@ def memorisation(pictures: np.ndarray, trained: np.ndarray) -> float:
     return float((small(pictures) @ small(trained).T).max(1).mean())
 
 
-def obedience(base: BaseModel, guidance: float) -> tuple[dict[str, float], np.ndarray]:
+def obedience(base: Base, guidance: float) -> tuple[dict[str, float], np.ndarray]:
     """The share of CONTRARY tags that the tagger finds in pictures asked for them, how far these are apart, and they."""
     texts = tuple(f"{tag}, smile, red background" for tag in CONTRARY)
     pictures = draw(base, texts, 1.0, trigger=True, guidance=guidance)
@@ -190,7 +190,7 @@ def measure(
 ) -> tuple[dict[str, dict], dict[str, np.ndarray]]:
     """Figures and pictures of one file, by condition."""
     base = load_base("demo")
-    inject.apply(base.unet, base.text_encoder, read_lora(file))
+    inject.apply(parts_of(base.unet, base.text_encoder), read_lora(file))
     drawn = {f"strength {s:g}": draw(base, truth.prompts, s, True, guidance) for s in STRENGTHS}
     drawn |= {
         f"no trigger, strength {s:g}": draw(base, truth.prompts, s, False, guidance) for s in (0.0, 1.0)
@@ -212,11 +212,11 @@ def measure(
     return figures, drawn
 
 
-def noise_losses(base: BaseModel, truth: Truth) -> dict[str, float]:
+def noise_losses(base: Base, truth: Truth) -> dict[str, float]:
     """The loss on held-out pictures of the base, and of the LoRA at full strength."""
     texts, told = tuple(f"{TRIGGER}, {text}" for text in truth.captions), {}
     for strength in (0.0, 1.0):
-        inject.set_strength(base.unet, base.text_encoder, strength)
+        inject.set_strength(parts_of(base.unet, base.text_encoder), strength)
         told[f"strength {strength:g}"] = noise_loss(base, truth.pictures, texts)
     return told
 

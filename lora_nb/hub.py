@@ -3,7 +3,7 @@
 import contextlib
 import fnmatch
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,25 +13,40 @@ from lora_nb.wording import first_line
 
 # huggingface_hub is imported where it is used: the forms load this module, and need it only for a base of the Hub.
 
-DIFFUSION = tuple(
-    f"diffusion_pytorch_model{end}" for end in (".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin")
-)
-# The file to take for each model, the best first: safetensors before .bin, full precision before fp16.
-WEIGHT_FILES = {
-    "text_encoder": (
-        "model.safetensors",
-        "model.fp16.safetensors",
-        "pytorch_model.bin",
-        "pytorch_model.fp16.bin",
-    ),
-    "unet": DIFFUSION,
-    "vae": DIFFUSION,
-}
-INDEX = "model_index.json"
-FAMILY = (INDEX, "unet/config.json")
-SMALL = (*FAMILY, "scheduler/*.json", "tokenizer/*", "text_encoder/config.json", "vae/config.json")
 SECONDS_TO_ANSWER = 10.0
 TIMES_TOLD = 200  # in a download: often enough for a bar, and a log stays short
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which files of a repository make a base.
+
+    Its `index`, those that tell its `family`, patterns of the other `small` ones, and for each model the names of its
+    `weights`, the best first: safetensors before .bin, full precision before fp16.
+    """
+
+    index: str
+    family: tuple[str, ...]
+    small: tuple[str, ...]
+    weights: Mapping[str, Sequence[str]]
+
+    def described(self, names: Iterable[str]) -> list[str]:
+        """Those of `names` that are no weights and are wanted."""
+        patterns = (self.index, *self.family, *self.small)
+        return [name for name in names if any(fnmatch.fnmatchcase(name, each) for each in patterns)]
+
+    def chosen(self, names: Sequence[str]) -> list[str]:
+        """The weight file to take for each model that has one among `names` ("part/file")."""
+        found = (
+            next((f"{part}/{file}" for file in order if f"{part}/{file}" in names), "")
+            for part, order in self.weights.items()
+        )
+        return [name for name in found if name]
+
+    def lacking(self, names: Sequence[str]) -> str:
+        """A model without a weight file among `names`; "" when each has one."""
+        found = {name.partition("/")[0] for name in self.chosen(names)}
+        return next((part for part in self.weights if part not in found), "")
 
 
 class Away(ValueError):
@@ -125,42 +140,40 @@ def _ask(repo: str, seconds: float) -> dict[str, int]:
     return {file.rfilename: file.size or 0 for file in found}
 
 
-def _ask_for_base(repo: str, seconds: float) -> dict[str, int]:
+def _ask_for_base(repo: str, layout: Layout, seconds: float) -> dict[str, int]:
     sizes = _ask(repo, seconds)
-    if INDEX not in sizes:
+    if layout.index not in sizes:
         raise ValueError(
             f'"{repo}" holds no diffusers model: download its .safetensors file and give its path'
         )
-    if lacking := _lacking(list(sizes)):
+    if lacking := layout.lacking(list(sizes)):
         raise ValueError(f'"{repo}" holds no weights of its {lacking}: give another base')
     return sizes
 
 
-def find_base(repo: str, seconds: float = SECONDS_TO_ANSWER) -> Path:
+def find_base(repo: str, layout: Layout, seconds: float = SECONDS_TO_ANSWER) -> Path:
     """A folder with what tells the family of the base `repo`, which is there to be had; no weights are downloaded.
 
     Hugging Face is asked, and what is cached where it does not answer. Raises ValueError for what is not there.
     """
     try:
         with legible(repo):
-            _ask_for_base(repo, seconds)
-            paths = [Path(_fetch(repo, name, seconds)) for name in FAMILY]
+            _ask_for_base(repo, layout, seconds)
+            paths = [Path(_fetch(repo, name, seconds)) for name in layout.family]
         return paths[0].parent
     except Away as away:
-        return _cached_base(repo, away)
+        return _cached_base(repo, layout, away)
 
 
-def download_base(repo: str, on_event: OnEvent = silent) -> Path:
+def download_base(repo: str, layout: Layout, on_event: OnEvent = silent) -> Path:
     """The folder of a diffusers repository, one weight file per model; offline, what is cached of it."""
     try:
         with legible(repo):
-            sizes = _ask_for_base(repo, SECONDS_TO_ANSWER)
+            sizes = _ask_for_base(repo, layout, SECONDS_TO_ANSWER)
     except Away as away:
-        return _cached_base(repo, away)
-    small = [name for name in sizes if any(fnmatch.fnmatchcase(name, pattern) for pattern in SMALL)]
-    return _download(repo, {name: sizes[name] for name in (*small, *weight_names(list(sizes)))}, on_event)[
-        INDEX
-    ].parent
+        return _cached_base(repo, layout, away)
+    wanted = {name: sizes[name] for name in (*layout.described(sizes), *layout.chosen(list(sizes)))}
+    return _download(repo, wanted, on_event)[layout.index].parent
 
 
 def download_file(repo: str, name: str, on_event: OnEvent = silent) -> Path:
@@ -174,21 +187,6 @@ def download_file(repo: str, name: str, on_event: OnEvent = silent) -> Path:
             raise away
         return cached
     return _download(repo, {name: sizes.get(name, 0)}, on_event)[name]
-
-
-def weight_names(names: Sequence[str]) -> list[str]:
-    """The weight file to take for each model that has one among `names`."""
-    chosen = (
-        next((f"{part}/{file}" for file in order if f"{part}/{file}" in names), "")
-        for part, order in WEIGHT_FILES.items()
-    )
-    return [name for name in chosen if name]
-
-
-def _lacking(names: Sequence[str]) -> str:
-    """A model without a weight file among `names`; "" when each has one."""
-    found = {name.partition("/")[0] for name in weight_names(names)}
-    return next((part for part in WEIGHT_FILES if part not in found), "")
 
 
 def _download(repo: str, sizes: Mapping[str, int], on_event: OnEvent) -> dict[str, Path]:
@@ -256,12 +254,12 @@ def _in_cache(repo: str, name: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def _cached_base(repo: str, away: Away) -> Path:
-    index = _in_cache(repo, INDEX)
+def _cached_base(repo: str, layout: Layout, away: Away) -> Path:
+    index = _in_cache(repo, layout.index)
     if index is None:
         raise away
     folder = index.parent
-    if lacking := _lacking(
+    if lacking := layout.lacking(
         [path.relative_to(folder).as_posix() for path in folder.glob("*/*") if path.is_file()]
     ):
         raise ValueError(

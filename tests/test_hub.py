@@ -108,15 +108,16 @@ def server() -> Iterator[str]:
 ASK = """
 import json, sys
 from lora_nb import hub
+from lora_nb.bases.lookup import check_base
+from lora_nb.bases.sd15_files import LAYOUT
 hub.SECONDS_TO_ANSWER = float(sys.argv[2])
 events = []
 for name, *arguments in json.loads(sys.argv[1]):
     try:
         more = [hub.SECONDS_TO_ANSWER] if name in ("find_base", "check_base") else [events.append]
-        if name == "check_base":
-            from lora_nb.training.plan import check_base
-            check_base(*arguments, *more)
-        said = str(getattr(hub, name)(*arguments, *more)) if name != "check_base" else "None"
+        layout = [LAYOUT] if name in ("find_base", "download_base") else []
+        called = check_base if name == "check_base" else getattr(hub, name)
+        said = str(called(*arguments, *layout, *more))
     except ValueError as error:
         said = "ValueError: " + str(error)
     print(json.dumps(said))

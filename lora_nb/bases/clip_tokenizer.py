@@ -5,7 +5,7 @@ from pathlib import Path
 
 from transformers import CLIPTokenizer
 
-from lora_nb.bases import lookup
+from lora_nb.bases.folder import read_json
 from lora_nb.wording import first_line
 
 WHOLE = "tokenizer.json"
@@ -39,7 +39,7 @@ def _refuse_missing(folder: Path) -> None:
     for path in (folder / name for name in JSON):
         if path.is_file():
             try:
-                lookup.read_json(path)
+                read_json(path)
             except ValueError as error:
                 raise ValueError(f"{error}; {AGAIN}") from None
 

@@ -1,12 +1,73 @@
-"""Noise, timesteps, targets and loss weights of a denoising diffusion model.
+"""What a base was trained to undo: how noise is drawn and mixed in, what the answer is to be, and what it counts.
 
-Shapes: B batch, C channels, h w latent sides. Timesteps are whole numbers from 0 to T - 1.
+Shapes: B batch, C channels, h w latent sides. A diffusion's times are whole numbers from 0 to T - 1.
 """
+
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from diffusers import DDPMScheduler
-from torch import Tensor
+from torch import Generator, Tensor
+
+from lora_nb.config.training import Loss
+
+
+class Process(Protocol):
+    """The way from a picture to noise that a family's bases know."""
+
+    def draw(self, shape: tuple[int, ...], loss: Loss, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Noise (C, h, w) and a time () for one sample."""
+
+    def mix(self, latents: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+        """Noisy latents (B, C, h, w)."""
+
+    def target(self, latents: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+        """(B, C, h, w) what is to be answered."""
+
+    def weights(self, times: Tensor, loss: Loss) -> Tensor:
+        """(B,) how much each answer counts."""
+
+    def middle(self) -> Tensor:
+        """() a time in the middle."""
+
+    def check(self, name: str) -> None:
+        """Raises ValueError for a base `name` that cannot be trained so."""
+
+
+class Diffusion:
+    """A denoising diffusion by a table of noise levels: the base answers with the noise or with a velocity."""
+
+    def __init__(self, scheduler_config: dict, prediction_type: str) -> None:
+        self.config, self.kind = scheduler_config, prediction_type
+        self.signal = alphas_cumprod(scheduler_config)
+
+    def draw(self, shape: tuple[int, ...], loss: Loss, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Noise (C, h, w), its mean moved by noise_offset, and a timestep ()."""
+        noise = torch.randn(shape, generator=generator)
+        if loss.noise_offset:
+            noise = noise + loss.noise_offset * torch.randn(noise.shape[0], 1, 1, generator=generator)
+        return noise, torch.randint(len(self.signal), (), generator=generator)
+
+    def _left(self, times: Tensor) -> Tensor:
+        """(B,) the share of the picture left at each time."""
+        self.signal = self.signal.to(times.device)
+        return self.signal[times]
+
+    def mix(self, latents: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+        return add_noise(latents, noise, self._left(times))
+
+    def target(self, latents: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+        return target(latents, noise, self._left(times), self.kind)
+
+    def weights(self, times: Tensor, loss: Loss) -> Tensor:
+        return snr_weights(self._left(times), loss.min_snr_gamma, self.kind)
+
+    def middle(self) -> Tensor:
+        return torch.tensor(len(self.signal) // 2)
+
+    def check(self, name: str) -> None:
+        check_schedule(self.config, self.kind, name)
 
 
 def alphas_cumprod(scheduler_config: dict) -> Tensor:

@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from lora_nb.bases import base_file, lookup
+from lora_nb.bases import base_file, sd15_files
+from lora_nb.bases.folder import read_json
 from lora_nb.wording import first_line
 
 TEXT_ENCODER_KEY = re.compile(r"cond_stage_model\.transformer\.(?:text_model\.)?")
@@ -43,7 +44,7 @@ class SingleFile:
     scheduler_config: dict[str, Any]
 
 
-def load(path: Path, dtype: torch.dtype, layout: Path = lookup.SD15_FOLDER) -> SingleFile:
+def load(path: Path, dtype: torch.dtype, layout: Path = sd15_files.SD15_FOLDER) -> SingleFile:
     """The models in a checkpoint; `layout` is a diffusers folder that holds their configs and no weights.
 
     The file is mapped, not read: at `dtype` itself the weights take memory only as they are used. Raises
@@ -51,7 +52,7 @@ def load(path: Path, dtype: torch.dtype, layout: Path = lookup.SD15_FOLDER) -> S
     """
     weights = _read_weights(path)
     base_file.check_layout(path, {key: tuple(value.shape) for key, value in weights.items()})
-    scheduler = lookup.read_json(layout / "scheduler" / "scheduler_config.json")
+    scheduler = read_json(layout / "scheduler" / "scheduler_config.json")
     if "v_pred" in weights:
         scheduler["prediction_type"] = "v_prediction"
     if "ztsnr" in weights:

@@ -163,7 +163,7 @@ class Drawer:
 
     def draw(self, cell: Cell, clip_skip: int, on_event: OnEvent) -> Image.Image:
         """The cell's picture, black with a warning if the model gives NaN. Equal cells are drawn once."""
-        call = cell.call if cell.call and (cell.call.strength or cell.call.text_encoder_strength) else None
+        call = cell.call if cell.call and (cell.call.strength or cell.call.of_text) else None
         key = (cell.prompt, call)
         if key not in self.known:
             self._set(call)
@@ -177,8 +177,8 @@ class Drawer:
     def _set(self, call: LoraCall | None) -> None:
         if call and call.name != self.file:
             self._put_in(call.name)
-        strengths = (call.strength, call.text_encoder_strength) if call else (0.0, 0.0)
-        inject.set_strength(self.base.unet, self.base.text_encoder, *strengths)
+        strengths = (call.strength, call.of_text) if call else (0.0, 0.0)
+        inject.set_strength(self.base.parts, *strengths)
 
     def _put_in(self, name: str) -> None:
         update = lora_file.read_lora(find_lora(self.folder, name))
@@ -187,7 +187,7 @@ class Drawer:
             self.base = load_for_drawing(self.config.base)
         put = inject.load if shapes == self.shapes else inject.apply
         try:
-            put(self.base.unet, self.base.text_encoder, update)
+            put(self.base.parts, update)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
         self.file, self.shapes = name, shapes

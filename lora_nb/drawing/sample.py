@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from diffusers import DPMSolverMultistepScheduler
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from torch import Tensor, nn
+from torch import nn
 
 from lora_nb import files, seeds
-from lora_nb.bases import models
-from lora_nb.bases.models import BaseModel
-from lora_nb.config.base import Base
+from lora_nb.bases.base import Base, Condition
+from lora_nb.bases.models import load_base
+from lora_nb.bases.weights import move
+from lora_nb.config import base as config_base
 from lora_nb.config.drawing import DrawSettings, SampleConfig
 from lora_nb.declare import settings_of
 from lora_nb.events import Drawn, Finished, Notice, OnEvent, Progress, silent
@@ -58,7 +58,7 @@ class LoraCall:
 
     name: str
     strength: float
-    text_encoder_strength: float
+    of_text: float
 
 
 def parse_prompt(text: str, defaults: Prompt) -> Prompt:
@@ -91,22 +91,22 @@ def _read_call(match: re.Match) -> LoraCall:
     plain = [part for part in match[2].split(":")[1:] if "=" not in part]
     named = dict(part.split("=", 1) for part in match[2].split(":")[1:] if "=" in part)
     try:
-        text_encoder = float(named.get("te", plain[0] if plain else 1))
-        unet = float(named.get("unet", plain[1] if len(plain) > 1 else text_encoder))
+        of_text = float(named.get("te", plain[0] if plain else 1))
+        strength = float(named.get("unet", plain[1] if len(plain) > 1 else of_text))
     except ValueError:
         raise ValueError(
             f"{match[0].strip()} in the prompt has a strength that is no number: write e.g. <lora:{match[1]}:0.8>"
         ) from None
-    return LoraCall(match[1].strip(), unet, text_encoder)
+    return LoraCall(match[1].strip(), strength, of_text)
 
 
-def sample_images(base: BaseModel, prompts: Sequence[Prompt], clip_skip: int = 1) -> list[Image.Image]:
+def sample_images(base: Base, prompts: Sequence[Prompt], clip_skip: int = 1) -> list[Image.Image]:
     """One picture for each prompt, drawn one at a time: it depends on its own prompt and seed alone.
 
     Works on a model in training: its mode is restored and no random state is touched. Raises BlackPicture
     when the model gives NaN.
     """
-    with torch.no_grad(), _evaluating(base.unet, base.text_encoder, base.vae):
+    with torch.no_grad(), _evaluating(base.vae, *(part.model for part in base.parts)):
         return [_draw(base, prompt, clip_skip) for prompt in prompts]
 
 
@@ -122,24 +122,21 @@ def _evaluating(*models: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def picture_size(base: BaseModel, prompt: Prompt) -> tuple[int, int]:
+def picture_size(base: Base, prompt: Prompt) -> tuple[int, int]:
     """Width and height to draw: as asked or the base's own, to the nearest multiple the base can draw."""
-    native = _native_size(base)
-    unit = models.picture_unit(base)
+    native, unit = base.native_size, base.unit
     return tuple(max(unit, round((side or native) / unit) * unit) for side in (prompt.width, prompt.height))
 
 
-def _native_size(base: BaseModel) -> int:
-    return int(base.unet.config.sample_size) * models.pixel_factor(base.vae)
-
-
-def _draw(base: BaseModel, prompt: Prompt, clip_skip: int) -> Image.Image:
-    weight = base.unet.conv_in.weight
+def _draw(base: Base, prompt: Prompt, clip_skip: int) -> Image.Image:
+    weight, size = next(base.denoiser.parameters()), picture_size(base, prompt)
     half = weight.dtype != torch.float32
     with torch.autocast(weight.device.type, dtype=weight.dtype if half else torch.bfloat16, enabled=half):
-        states = _encode_pair(base, prompt, clip_skip).to(weight.device, weight.dtype)
-        latents = _denoise(base, prompt, states)
-    pixels = _decode(base.vae, latents)
+        told, instead = _told(base, prompt, clip_skip)
+        generator = torch.Generator("cpu").manual_seed(prompt.seed)
+        noise = torch.randn((1, *base.latent_shape(size)), generator=generator)
+        latents = base.denoise(noise, told, instead, prompt.steps, prompt.guidance, size)
+    pixels = base.decode(latents)
     if not torch.isfinite(pixels).all():
         raise BlackPicture(
             f'the picture of "{prompt.text}" with seed {prompt.seed} would be black: the model gave NaN '
@@ -149,58 +146,17 @@ def _draw(base: BaseModel, prompt: Prompt, clip_skip: int) -> Image.Image:
     return Image.fromarray(array)
 
 
-def _encode_pair(base: BaseModel, prompt: Prompt, clip_skip: int) -> Tensor:
-    """States (2, T, D) of the negative and the prompt, or (1, T, D) of the prompt alone at guidance 1."""
+def _told(base: Base, prompt: Prompt, text_layer: int) -> tuple[Condition, Condition | None]:
+    """What the denoiser is told, and what to lead away from; nothing at guidance 1."""
     texts = [prompt.negative, prompt.text] if prompt.guidance > 1 else [prompt.text]
-    return models.encode_prompts(base, texts, clip_skip, models.fitting_length(base.tokenizer, texts))
+    length, parameter = base.text_length(texts), next(base.denoiser.parameters())
+    both = base.encode(texts, text_layer, length).to(parameter.device).to(parameter.dtype)
+    return both.row(-1), both.row(0) if len(texts) > 1 else None
 
 
-def _denoise(base: BaseModel, prompt: Prompt, states: Tensor) -> Tensor:
-    """Latents (1, C, h, w) by DPM-Solver++ (2M) on Karras' noise levels, from noise of `prompt.seed`."""
-    device = states.device
-    width, height = picture_size(base, prompt)
-    factor = models.pixel_factor(base.vae)
-    scheduler = make_scheduler(base.scheduler_config)
-    scheduler.set_timesteps(prompt.steps, device=device)
-    generator = torch.Generator("cpu").manual_seed(prompt.seed)
-    noise = torch.randn(
-        (1, base.unet.config.in_channels, height // factor, width // factor), generator=generator
-    )
-    latents = noise.to(device) * scheduler.init_noise_sigma
-    for timestep in scheduler.timesteps:
-        model_input = (
-            scheduler.scale_model_input(latents, timestep).expand(len(states), -1, -1, -1).to(states.dtype)
-        )
-        prediction = base.unet(model_input, timestep, encoder_hidden_states=states).sample.float()
-        if len(states) == 2:
-            negative, positive = prediction.chunk(2)
-            prediction = negative + prompt.guidance * (positive - negative)
-        latents = scheduler.step(prediction, timestep, latents).prev_sample
-    return latents
-
-
-def make_scheduler(config: dict) -> DPMSolverMultistepScheduler:
-    """The solver for a base's scheduler settings, its noise schedule and prediction type kept."""
-    zero_snr = bool(config.get("rescale_betas_zero_snr"))
-    return DPMSolverMultistepScheduler.from_config(
-        config, algorithm_type="dpmsolver++", solver_order=2, use_karras_sigmas=not zero_snr,
-        final_sigmas_type="zero", rescale_betas_zero_snr=zero_snr, thresholding=False,
-    )  # fmt: skip
-
-
-def _decode(vae: nn.Module, latents: Tensor) -> Tensor:
-    """Pixels (1, 3, H, W), decoded in float32: the SD VAE overflows in float16."""
-    dtype, device = vae.dtype, vae.device
-    models.move(vae, torch.float32)
-    try:
-        return vae.decode(latents.to(device, torch.float32) / vae.config.scaling_factor).sample
-    finally:
-        models.move(vae, dtype)
-
-
-def load_for_drawing(choice: Base, on_event: OnEvent = silent) -> BaseModel:
+def load_for_drawing(choice: config_base.Base, on_event: OnEvent = silent) -> Base:
     """The base on the GPU in float16 (VAE in float32) where there is one, else on the CPU in float32."""
-    base = models.load_base(
+    base = load_base(
         choice.pretrained_model_name_or_path,
         on_event=on_event,
         prediction_type=choice.prediction_type,
@@ -209,15 +165,13 @@ def load_for_drawing(choice: Base, on_event: OnEvent = silent) -> BaseModel:
     for text in base.notes:
         on_event(Notice(text, "warning"))
     if torch.cuda.is_available():
-        models.move(base.vae, "cuda")
-        for model in (base.unet, base.text_encoder):
-            models.move(model, "cuda", torch.float16)
+        move(base.vae, "cuda")
+        for part in base.parts:
+            move(part.model, "cuda", torch.float16)
     return base
 
 
-def parameters_text(
-    base: BaseModel, prompt: Prompt, clip_skip: int, call: str = "", lora_hash: str = ""
-) -> str:
+def parameters_text(base: Base, prompt: Prompt, clip_skip: int, call: str = "", lora_hash: str = "") -> str:
     """The line A1111 writes into a PNG under "parameters", from which it restores the prompt."""
     width, height = picture_size(base, prompt)
     fields = {
@@ -253,8 +207,8 @@ def sample(config: SampleConfig, on_event: OnEvent = silent) -> Finished:
     base = load_for_drawing(config.base, on_event)
     call, lora_hash, name = "", "", Path(base.name).stem
     if update:
-        inject.apply(base.unet, base.text_encoder, update)
-        inject.set_strength(base.unet, base.text_encoder, config.strength)
+        inject.apply(base.parts, update)
+        inject.set_strength(base.parts, config.strength)
         name = Path(config.lora).stem
         call, lora_hash = f"<lora:{name}:{config.strength:g}>", update.metadata.get("sshs_model_hash", "")
     paths = []

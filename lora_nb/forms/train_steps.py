@@ -5,7 +5,7 @@ from pathlib import Path
 import ipywidgets as W
 
 from lora_nb import project, settings
-from lora_nb.bases import lookup
+from lora_nb.bases import lookup, suggested
 from lora_nb.config.drawing import GridConfig, SampleConfig
 from lora_nb.config.project import Handover
 from lora_nb.config.training import TrainConfig
@@ -22,16 +22,8 @@ from lora_nb.training import plan
 
 BASE = "pretrained_model_name_or_path"
 DEMO_RUN = review.DEMO / "train.toml"
-BASES = (
-    lookup.SD15,
-    "Lykon/AnyLoRA",
-    "Lykon/dreamshaper-8",
-    lookup.DEMO,
-)
+BASES = suggested.SUGGESTED
 YES = "allow_demo_base"
-WITH_GPU = (
-    "The base is Stable Diffusion 1.5, right for photos; for drawings take Lykon/AnyLoRA and clip skip 2."
-)
 WITHOUT_GPU = (
     "No base is filled in: this machine has no NVIDIA GPU, and without one a real base takes days. Choose one all the "
     'same, or choose "demo" and tick "allow demo base", which only shows how things work.'
@@ -64,12 +56,12 @@ class SettingsStep(Step):
         lines = [sentence(review.summary(known))] if known.project else []
         if self.own_pictures and not folders.run.is_file():
             base = self.form.config.base.pretrained_model_name_or_path
-            lines.append(sentence(WITH_GPU) if base else sentence(WITHOUT_GPU, "warning"))
+            lines.append(sentence(suggested.WITH_GPU) if base else sentence(WITHOUT_GPU, "warning"))
         self.result.children = [W.HTML("".join(lines))] if lines else []
 
     def _ask_for_a_yes(self) -> None:
         """Show the box that allows the demo base only where there is something to allow."""
-        asked = self.own_pictures and self.form.fields[BASE].control.value == lookup.DEMO
+        asked = self.own_pictures and self.form.fields[BASE].control.value == suggested.DEMO
         self.form.fields[YES].widget.layout.display = "" if asked else "none"
 
     async def _count(self) -> str:
@@ -78,7 +70,7 @@ class SettingsStep(Step):
         self.result.children = [
             W.HTML("".join(lines + [sentence(text, "warning") for text in planned.warnings]))
         ]
-        plan.check_base(planned.config.base.pretrained_model_name_or_path)
+        lookup.check_base(planned.config.base.pretrained_model_name_or_path)
         return "These settings can be trained."
 
     def config(self) -> TrainConfig:
@@ -106,7 +98,9 @@ def _first_run(folders: Folders) -> TrainConfig:
     """The defaults and the base that suits the machine; for the example that ships here the demo's short run."""
     if DEMO_RUN.is_file() and review.is_example(folders):
         return settings.load(TrainConfig, DEMO_RUN)
-    return settings.make(TrainConfig, pretrained_model_name_or_path=lookup.SD15 if jobs.gpu_count() else "")
+    return settings.make(
+        TrainConfig, pretrained_model_name_or_path=suggested.USUAL if jobs.gpu_count() else ""
+    )
 
 
 def _with_dataset(run: TrainConfig, known: Handover) -> TrainConfig:

@@ -1,10 +1,10 @@
-"""LoRA in a Stable Diffusion: put in by peft, read out, set, scaled.
+"""LoRA in the models of a base: put in by peft, read out, set, scaled.
 
 Shapes: R rank.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,11 +14,10 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from lora_nb.lora.lora_file import LoraFile, LoraModule, text_encoder_name, unet_name
+from lora_nb.bases.base import Part
+from lora_nb.lora.lora_file import LoraFile, LoraModule
 
 ADAPTER = "default"
-UNET_CONTAINERS = {"Transformer2DModel"}
-TEXT_CONTAINERS = {"CLIPAttention", "CLIPSdpaAttention", "CLIPMLP"}
 
 
 @dataclass(frozen=True)
@@ -28,30 +27,6 @@ class LoraSpec:
     rank: int
     alpha: float
     dropout: float = 0.0
-
-
-def unet_targets(unet: nn.Module) -> list[str]:
-    """Paths of every Linear and 1x1 convolution inside the U-Net's Transformer2DModel blocks."""
-    return _targets(unet, UNET_CONTAINERS)
-
-
-def text_encoder_targets(text_encoder: nn.Module) -> list[str]:
-    """Paths of every Linear inside the text encoder's attention and MLP."""
-    return _targets(text_encoder, TEXT_CONTAINERS)
-
-
-def _targets(model: nn.Module, containers: set[str]) -> list[str]:
-    paths = {}
-    for outer, block in model.named_modules():
-        if type(block).__name__ in containers:
-            paths.update(
-                {f"{outer}.{inner}": None for inner, layer in block.named_modules() if _is_target(layer)}
-            )
-    return list(paths)
-
-
-def _is_target(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1))
 
 
 def inject(model: nn.Module, targets: Iterable[str], spec: LoraSpec, seed: int) -> list[nn.Parameter]:
@@ -90,40 +65,42 @@ def _up(layer: LoraLayer) -> nn.Module:
     return layer.lora_B[ADAPTER]
 
 
-def _named_layers(unet: nn.Module, text_encoder: nn.Module) -> dict[str, LoraLayer]:
-    """The LoRA layers of both models by their kohya names."""
-    named = {text_encoder_name(path): layer for path, layer in _layers(text_encoder).items()}
-    return named | {unet_name(path): layer for path, layer in _layers(unet).items()}
+def _named_layers(parts: Sequence[Part]) -> dict[str, LoraLayer]:
+    """The LoRA layers of all parts by their names in a file; what reads text comes first there."""
+    return {
+        part.layer_name(path): layer
+        for part in reversed(parts)
+        for path, layer in _layers(part.model).items()
+    }
 
 
-def modules(unet: nn.Module, text_encoder: nn.Module) -> dict[str, LoraModule]:
-    """The update as it stands in both models, by kohya name."""
+def modules(parts: Sequence[Part]) -> dict[str, LoraModule]:
+    """The update as it stands in all parts, by its names in a file."""
     return {
         name: LoraModule(
             _down(layer).weight.detach(), _up(layer).weight.detach(), float(layer.lora_alpha[ADAPTER])
         )
-        for name, layer in _named_layers(unet, text_encoder).items()
+        for name, layer in _named_layers(parts).items()
     }
 
 
-def apply(unet: nn.Module, text_encoder: nn.Module, file: LoraFile) -> None:
+def apply(parts: Sequence[Part], file: LoraFile) -> None:
     """Put the update of a LoRA file into models that hold none yet, at strength 1.
 
     Raises ValueError when the file has layers these models do not have (a LoRA for another base).
     """
-    paths = {text_encoder_name(path): (text_encoder, path) for path in _paths(text_encoder)}
-    paths |= {unet_name(path): (unet, path) for path in _paths(unet)}
-    strange = [name for name in file.modules if name not in paths]
+    known = {part.layer_name(path): (part, path) for part in parts for path in _paths(part.model)}
+    strange = [name for name in file.modules if name not in known]
     if strange:
         raise ValueError(
             f"the LoRA does not fit this base: {len(strange)} of its {len(file.modules)} layers "
             f"do not exist there, e.g. {strange[0]}"
         )
-    for model in (text_encoder, unet):
-        own = {paths[name][1]: module for name, module in file.modules.items() if paths[name][0] is model}
+    for part in parts:
+        own = {known[name][1]: module for name, module in file.modules.items() if known[name][0] is part}
         if own:
-            _inject_ranks(model, own)
-    load(unet, text_encoder, file)
+            _inject_ranks(part.model, own)
+    load(parts, file)
 
 
 def _paths(model: nn.Module) -> list[str]:
@@ -141,9 +118,9 @@ def _inject_ranks(model: nn.Module, wanted: Mapping[str, LoraModule]) -> None:
     model.requires_grad_(False)
 
 
-def load(unet: nn.Module, text_encoder: nn.Module, file: LoraFile) -> None:
-    """Replace the update in both models by the file's, which must have the same layers and ranks, at strength 1."""
-    layers = _named_layers(unet, text_encoder)
+def load(parts: Sequence[Part], file: LoraFile) -> None:
+    """Replace the update in all parts by the file's, which must have the same layers and ranks, at strength 1."""
+    layers = _named_layers(parts)
     if set(layers) != set(file.modules):
         raise ValueError(
             f"the LoRA has {len(file.modules)} layers, the one in the model {len(layers)}: they are not of one run"
@@ -159,7 +136,7 @@ def load(unet: nn.Module, text_encoder: nn.Module, file: LoraFile) -> None:
         _copy(_down(layer).weight, module.down)
         _copy(_up(layer).weight, module.up)
         layer.lora_alpha[ADAPTER] = module.alpha
-    set_strength(unet, text_encoder, 1.0)
+    set_strength(parts, 1.0)
 
 
 def _copy(parameter: nn.Parameter, values: Tensor) -> None:
@@ -167,24 +144,19 @@ def _copy(parameter: nn.Parameter, values: Tensor) -> None:
         parameter.copy_(values.to(parameter.dtype))
 
 
-def set_strength(
-    unet: nn.Module, text_encoder: nn.Module, strength: float, text_encoder_strength: float | None = None
-) -> None:
-    """Scale the update; at 0 the models are exactly the base. The text encoder follows unless given its own."""
-    both = (
-        (unet, strength),
-        (text_encoder, strength if text_encoder_strength is None else text_encoder_strength),
-    )
-    for model, value in both:
-        for layer in _layers(model).values():
+def set_strength(parts: Sequence[Part], strength: float, of_text: float | None = None) -> None:
+    """Scale the update; at 0 the models are exactly the base. What reads text follows unless given its own."""
+    for part in parts:
+        value = strength if of_text is None or not part.reads_text else of_text
+        for layer in _layers(part.model).values():
             layer.scaling[ADAPTER] = value * layer.lora_alpha[ADAPTER] / layer.r[ADAPTER]
             layer._disable_adapters = value == 0
 
 
 @contextlib.contextmanager
-def switched_off(*models: nn.Module) -> Iterator[None]:
+def switched_off(parts: Sequence[Part]) -> Iterator[None]:
     """Within it the models are exactly the base."""
-    layers = {layer: layer._disable_adapters for model in models for layer in _layers(model).values()}
+    layers = {layer: layer._disable_adapters for part in parts for layer in _layers(part.model).values()}
     for layer in layers:
         layer._disable_adapters = True
     try:

@@ -1,7 +1,6 @@
 """One LoRA file on disk: kohya's names, bytes, hashes.
 
-Names follow kohya's SD 1.5 convention whatever transformers calls its modules:
-`lora_unet_<diffusers path>` and `lora_te_text_model_<path>`, dots as underscores. Shapes: R rank.
+Shapes: R rank.
 """
 
 import hashlib
@@ -39,16 +38,6 @@ class LoraFile:
 
     modules: Mapping[str, LoraModule]
     metadata: Mapping[str, str]
-
-
-def unet_name(path: str) -> str:
-    """The kohya name of a U-Net layer from its diffusers module path."""
-    return "lora_unet_" + path.replace(".", "_")
-
-
-def text_encoder_name(path: str) -> str:
-    """The kohya name of a text-encoder layer, the same for every version of transformers."""
-    return "lora_te_text_model_" + path.removeprefix("text_model.").replace(".", "_")
 
 
 def write_lora(path: Path, file: LoraFile, dtype: torch.dtype) -> None:

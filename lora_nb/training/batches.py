@@ -5,18 +5,18 @@ Shapes: B batch, C channels, H W pixels, h w latents.
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lora_nb import events
-from lora_nb.bases.models import encode_images
+from lora_nb.bases.base import Base, Framing
+from lora_nb.bases.process import Process
 from lora_nb.config.training import Captions
 from lora_nb.dataset import buckets
 from lora_nb.dataset.captions import join_tags, split_tags
@@ -34,9 +34,9 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's worth of pictures: latents (scaled as the U-Net expects) and noise (B, C, h, w), timesteps (B,).
+    """One step's worth of pictures: latents (scaled as the denoiser expects) and noise (B, C, h, w), timesteps (B,).
 
-    `preserved` are the rows on which diff_output_preservation is taken.
+    `preserved` are the rows on which diff_output_preservation is taken; `framings` tell how each came to its size.
     """
 
     latents: Tensor
@@ -45,11 +45,10 @@ class Batch:
     captions: tuple[str, ...]
     samples: tuple[buckets.Sample, ...]
     preserved: tuple[int, ...] = ()
+    framings: tuple[Framing, ...] = ()
 
 
-def encode_pictures(
-    plan: RunPlan, vae: AutoencoderKL, on_event: events.OnEvent
-) -> list[tuple[Posterior, ...]]:
+def encode_pictures(plan: RunPlan, base: Base, on_event: events.OnEvent) -> list[tuple[Posterior, ...]]:
     """The posterior of every picture, and of its mirror image after it when flip_aug is on.
 
     Raises ValueError naming the first picture of which the VAE makes numbers that are none.
@@ -62,7 +61,7 @@ def encode_pictures(
             if plan.config.pictures.flip_aug
             else (picture,)
         )
-        encoded.append(tuple(_encode(view, vae) for view in views))
+        encoded.append(tuple(_encode(view, base) for view in views))
         _refuse_broken(encoded[-1], item.path.name)
         on_event(events.Progress("Encoding pictures", number, len(plan.items)))
     return encoded
@@ -76,9 +75,9 @@ def _refuse_broken(posteriors: Sequence[Posterior], name: str) -> None:
         )
 
 
-def _encode(picture: Image.Image, vae: AutoencoderKL) -> Posterior:
+def _encode(picture: Image.Image, base: Base) -> Posterior:
     pixels = torch.from_numpy(np.array(picture, dtype=np.float32)).permute(2, 0, 1)[None] / 127.5 - 1
-    mean, std = encode_images(vae, pixels.to(vae.device, vae.dtype))
+    mean, std = base.encode_images(pixels.to(base.vae.device, base.vae.dtype))
     return Posterior(mean[0].float().cpu(), std[0].float().cpu())
 
 
@@ -114,13 +113,13 @@ class EpochDataset(Dataset):
         self,
         plan: RunPlan,
         encoded: Sequence[tuple[Posterior, ...]],
-        scaling_factor: float,
-        num_timesteps: int,
+        scale: Callable[[Tensor], Tensor],
+        process: Process,
         epoch: int,
     ):
-        """Take the plan, its encoded pictures, the VAE's factor and the schedule's length; epochs count from 1."""
+        """Take the plan, its encoded pictures, what scales them, the base's process; epochs count from 1."""
         self.plan, self.encoded, self.epoch = plan, encoded, epoch
-        self.scaling_factor, self.num_timesteps = scaling_factor, num_timesteps
+        self.scale, self.process = scale, process
         config = plan.config
         self.batches = buckets.epoch_batches(
             plan.buckets, plan.repeats, config.length.train_batch_size, config.seed, epoch
@@ -144,7 +143,8 @@ class EpochDataset(Dataset):
         )
         chosen = dice(config.seed, self.epoch, samples[0], "preserved")
         preserved = some_rows(len(samples), config.loss.diff_output_preservation_share, chosen)
-        return Batch(latents, noise, timesteps, captions, samples, preserved)
+        framings = tuple(self._framing(sample) for sample in samples)
+        return Batch(latents, noise, timesteps, captions, samples, preserved, framings)
 
     def _draw(self, sample: buckets.Sample) -> tuple[Tensor, Tensor, Tensor]:
         """Latents (C, h, w), noise (C, h, w) and timestep () of one sample."""
@@ -152,13 +152,15 @@ class EpochDataset(Dataset):
         generator = torch.Generator().manual_seed(dice(config.seed, self.epoch, sample, "noise"))
         views = self.encoded[sample.image]
         posterior = views[int(torch.randint(len(views), (), generator=generator))]
-        latents = (
+        latents = self.scale(
             posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=generator)
-        ) * self.scaling_factor
-        noise = torch.randn(latents.shape, generator=generator)
-        if config.loss.noise_offset:
-            noise = noise + config.loss.noise_offset * torch.randn(noise.shape[0], 1, 1, generator=generator)
-        return latents, noise, torch.randint(self.num_timesteps, (), generator=generator)
+        )
+        return latents, *self.process.draw(latents.shape, config.loss, generator)
+
+    def _framing(self, sample: buckets.Sample) -> Framing:
+        item, placement = self.plan.items[sample.image], self.plan.placements[sample.image]
+        left, top, right, bottom = placement.crop
+        return Framing((item.width, item.height), (left, top), (right - left, bottom - top))
 
 
 def load_batches(dataset: EpochDataset, positions: Sequence[int], workers: int) -> DataLoader:

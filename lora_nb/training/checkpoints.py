@@ -15,7 +15,7 @@ from lora_nb.training.plan import RunPlan
 EARLIER = "earlier"
 
 
-def write_checkpoint(path: Path, file: LoraFile, dtype: torch.dtype, plan: RunPlan) -> None:
+def write_checkpoint(path: Path, file: LoraFile, dtype: torch.dtype, plan: RunPlan, sd_version: str) -> None:
     """Write a LoRA file and the .json A1111 reads beside it. Raises ValueError for numbers `dtype` cannot hold."""
     for name, module in file.modules.items():
         if not all(part.to(dtype).isfinite().all() for part in (module.down, module.up)):
@@ -27,7 +27,7 @@ def write_checkpoint(path: Path, file: LoraFile, dtype: torch.dtype, plan: RunPl
     trigger, description = plan.config.captions.trigger_word, plan.config.about.metadata_description
     sidecar = {
         "description": description or f"Trained with lora_nb on {len(plan.items)} pictures.",
-        "sd version": "SD1",
+        "sd version": sd_version,
         "activation text": trigger,
         "preferred weight": 1.0,
         "negative text": "",

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from lora_nb import __version__, settings
 from lora_nb.bases import lookup
+from lora_nb.bases.base import Facts
 from lora_nb.config.training import About, TrainConfig
 from lora_nb.dataset.captions import split_tags
 from lora_nb.declare import settings_of
@@ -72,12 +73,11 @@ class RunFacts:
     started_at: float
     session_id: str
     mixed_precision: str
-    prediction_type: str
     processes: int
     base_name: str
     base_short_hash: str
     base_sha256: str
-    zero_terminal_snr: bool = False
+    base: Facts
 
 
 def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
@@ -142,8 +142,8 @@ def _training(plan: RunPlan, facts: RunFacts) -> dict:
         "ss_lr_warmup_steps": warmup_steps(config.learning, plan.total_steps),
         "ss_network_module": "networks.lora",
         "ss_mixed_precision": facts.mixed_precision,
-        "ss_base_model_version": "sd_v1_v" if facts.prediction_type == "v_prediction" else "sd_v1",
-        "ss_zero_terminal_snr": facts.zero_terminal_snr,
+        "ss_base_model_version": facts.base.version,
+        "ss_zero_terminal_snr": facts.base.zero_terminal_snr,
         "ss_sd_scripts_commit_hash": f"lora_nb {__version__}",
         "ss_optimizer": in_words(config.learning),
     }
@@ -200,11 +200,11 @@ def _modelspec(plan: RunPlan, facts: RunFacts) -> dict:
     config = plan.config
     spec = {
         "sai_model_spec": "1.0.1",
-        "architecture": "stable-diffusion-v1/lora",
+        "architecture": facts.base.architecture,
         "implementation": "diffusers",
         "title": config.about.metadata_title or config.place.output_name,
         "resolution": f"{plan.resolution}x{plan.resolution}",
-        "prediction_type": "v" if facts.prediction_type == "v_prediction" else "epsilon",
+        "prediction_type": facts.base.prediction,
         "implementation_version": f"lora_nb/{__version__}",
         "encoder_layer": config.captions.clip_skip,
     }

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lora_nb.bases import process
-from lora_nb.bases.models import BaseModel, encode_prompts, fitting_length
+from lora_nb.bases.base import Base, Condition, Framing, join
 from lora_nb.config.training import Captions, Loss
 from lora_nb.dataset.captions import replace_trigger
 from lora_nb.lora import inject
@@ -26,25 +26,24 @@ class Losses:
 
 
 class Objective:
-    """The loss of a run. `signal` (timesteps,) is the share of the picture left at each timestep."""
+    """The loss of a run."""
 
-    def __init__(
-        self, loss: Loss, captions: Captions, learns_text: bool, base: BaseModel, device: torch.device
-    ):
-        """Take a base that holds the update, on `device`; `learns_text` where its text encoder does."""
+    def __init__(self, loss: Loss, captions: Captions, learns_text: bool, base: Base, device: torch.device):
+        """Take a base that holds the update, on `device`; `learns_text` where what reads text learns."""
         self.loss, self.captions, self.learns_text = loss, captions, learns_text
         self.base, self.device = base, device
-        self.signal = process.alphas_cumprod(base.scheduler_config).to(device)
-        self.text_cache: dict[tuple[str, int], Tensor] = {}
+        self.known: dict[tuple[str, int], Condition] = {}
 
     def losses(self, batch: Batch) -> Losses:
         """The losses of each picture."""
-        latents, noise = batch.latents.to(self.device), batch.noise.to(self.device)
-        signal, kind = self.signal[batch.timesteps], self.base.prediction_type
-        noisy = process.add_noise(latents, noise, signal).to(self.base.unet.dtype)
-        prediction = self.predict(noisy, batch.timesteps, batch.captions)
-        weights = process.snr_weights(signal, self.loss.min_snr_gamma, kind)
-        errors = process.errors(prediction, process.target(latents, noise, signal, kind))
+        latents, noise, times = (
+            part.to(self.device) for part in (batch.latents, batch.noise, batch.timesteps)
+        )
+        way = self.base.process
+        noisy = way.mix(latents, noise, times).to(self.base.denoiser.dtype)
+        prediction = self.predict(noisy, times, batch.captions, batch.framings)
+        weights = way.weights(times, self.loss)
+        errors = process.errors(prediction, way.target(latents, noise, times))
         losses = errors * weights
         if self.loss.diff_output_preservation:
             losses = losses + self.loss.diff_output_preservation * self.changes(batch, noisy, weights)
@@ -61,30 +60,34 @@ class Objective:
         rows = [row for row in batch.preserved if plain[row] != batch.captions[row]]
         losses = torch.zeros_like(weights)
         if rows:
-            seen = noisy[rows], batch.timesteps[rows], [plain[row] for row in rows]
-            with torch.no_grad(), inject.switched_off(self.base.unet, self.base.text_encoder):
+            framings = [batch.framings[row] for row in rows]
+            seen = noisy[rows], batch.timesteps[rows].to(self.device), [plain[row] for row in rows], framings
+            with torch.no_grad(), inject.switched_off(self.base.parts):
                 wanted = self.predict(*seen)
             losses[rows] = process.losses(self.predict(*seen), wanted, weights[rows])
         return losses / self.loss.diff_output_preservation_share
 
-    def predict(self, noisy: Tensor, timesteps: Tensor, captions: Sequence[str]) -> Tensor:
-        """(B, C, h, w) what the U-Net makes of noisy latents."""
-        return self.base.unet(noisy, timesteps.to(self.device), self.encode(captions)).sample
+    def predict(
+        self, noisy: Tensor, times: Tensor, captions: Sequence[str], framings: Sequence[Framing]
+    ) -> Tensor:
+        """(B, C, h, w) what the denoiser makes of noisy latents."""
+        return self.base.predict(noisy, times, self.encode(captions), framings)
 
-    def encode(self, captions: Sequence[str]) -> Tensor:
-        """(B, T, D) the captions as the U-Net reads them; kept for reuse when neither they nor the encoder change.
+    def encode(self, captions: Sequence[str]) -> Condition:
+        """The captions as the denoiser is told of them; kept for reuse when neither they nor their models change.
 
-        T is what the longest needs and no more: padded further, as sd-scripts does, the U-Net would learn from
-        states that it never meets when somebody draws with a short prompt.
+        They are as long as the longest needs and no longer: padded further, as sd-scripts does, the denoiser would
+        learn from states that it never meets when somebody draws with a short prompt.
         """
-        config, dtype = self.captions, self.base.unet.dtype
-        length = min(config.max_token_length, fitting_length(self.base.tokenizer, captions))
+        config, dtype = self.captions, self.base.denoiser.dtype
+        length = self.base.text_length(captions, config.max_token_length)
         if self.learns_text or config.shuffle_caption:
             with torch.set_grad_enabled(torch.is_grad_enabled() and self.learns_text):
-                return encode_prompts(self.base, captions, config.clip_skip, length).to(dtype)
+                return self.base.encode(captions, config.clip_skip, length).to(dtype)
         for caption in captions:
-            if (caption, length) not in self.text_cache:
+            if (caption, length) not in self.known:
                 with torch.no_grad():
-                    hidden = encode_prompts(self.base, [caption], config.clip_skip, length)
-                self.text_cache[caption, length] = hidden.to(dtype)
-        return torch.cat([self.text_cache[caption, length] for caption in captions])
+                    self.known[caption, length] = self.base.encode([caption], config.clip_skip, length).to(
+                        dtype
+                    )
+        return join([self.known[caption, length] for caption in captions])

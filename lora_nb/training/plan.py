@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lora_nb import events, hub, project, settings
-from lora_nb.bases import lookup
+from lora_nb import events, project, settings
+from lora_nb.bases import lookup, suggested
+from lora_nb.bases.families import Family
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import example
 from lora_nb.dataset.buckets import Placement, count_batches, fit, misfits, place
@@ -59,11 +60,10 @@ def resolve(config: TrainConfig) -> TrainConfig:
 def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent = events.silent) -> RunPlan:
     """The plan of a run. Raises ValueError when the folder, its pictures or its captions do not allow one."""
     config = resolve(config)
-    lookup.check_clip_skip(config.base.pretrained_model_name_or_path, config.captions.clip_skip)
-    resolution = config.pictures.resolution or lookup.native_resolution(
-        config.base.pretrained_model_name_or_path
-    )
-    unit = lookup.picture_unit(config.base.pretrained_model_name_or_path)
+    name = config.base.pretrained_model_name_or_path
+    family = lookup.family_of(name)
+    family.check_text_layer(name, config.captions.clip_skip)
+    resolution, unit = config.pictures.resolution or family.resolution(name), family.unit(name)
     asked, config = config, replace(config, pictures=fit(config.pictures, resolution, unit))
     found = _read_pictures(config, on_event)
     _check_base(config, found.items)
@@ -82,7 +82,7 @@ def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent =
     steps_per_epoch = -(-batches // (processes * config.length.gradient_accumulation_steps))
     total = config.length.max_train_steps or config.length.max_train_epochs * steps_per_epoch
     epochs = -(-total // steps_per_epoch)
-    lines = _step_math(config, found.items, steps_per_epoch, epochs, total) + _preservation(config)
+    lines = _step_math(config, found.items, steps_per_epoch, epochs, total) + _preservation(config, family)
     warnings += (
         misfits(asked.pictures, resolution, unit) + settings.without_effect(asked) + _in_vain(asked, captions)
     )
@@ -103,19 +103,6 @@ def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent =
         lines=tuple(lines),
         warnings=tuple(warnings),
     )
-
-
-def check_base(name: str, seconds: float = 5.0) -> None:
-    """Raises ValueError, in one sentence, when the base `name` is not there to be loaded or is of another family.
-
-    Headers and configurations are read, no weights. Hugging Face has `seconds` to answer; else its cache is asked.
-    """
-    found = lookup.resolve_base(name)
-    if isinstance(found, str):
-        lookup.check_family(hub.find_base(found, seconds), found)
-    elif found.is_dir():
-        for part in hub.WEIGHT_FILES:
-            lookup.weight_file(found, part)
 
 
 def _read_pictures(config: TrainConfig, on_event: events.OnEvent):
@@ -143,12 +130,17 @@ def _check_base(config: TrainConfig, items: Sequence[ImageItem]) -> None:
     base = config.base.pretrained_model_name_or_path.strip()
     if not base:
         raise ValueError(
-            f"pretrained_model_name_or_path is empty: give the base to train on, such as {lookup.SD15} for photos"
+            f"pretrained_model_name_or_path is empty: give the base to train on, such as {suggested.USUAL} for photos"
         )
-    if base == lookup.DEMO and not config.allow_demo_base and not example.are_examples(i.path for i in items):
+    if (
+        base == suggested.DEMO
+        and not config.allow_demo_base
+        and not example.are_examples(i.path for i in items)
+    ):
         raise ValueError(
             f'pretrained_model_name_or_path = "{base}" is the small base of the example pictures, and not all of these '
-            f"are among them: give a real base such as {lookup.SD15}, or allow_demo_base = true to only try things out"
+            f"are among them: give a real base such as {suggested.USUAL}, or allow_demo_base = true to only try things "
+            "out"
         )
 
 
@@ -213,16 +205,16 @@ def _step_math(
     return lines
 
 
-def _preservation(config: TrainConfig) -> list[str]:
-    """What the base is held to, which differs with a trained text encoder."""
+def _preservation(config: TrainConfig, family: Family) -> list[str]:
+    """What the base is held to, which differs where what reads text is trained."""
     if not config.loss.diff_output_preservation:
         return []
     word = config.loss.diff_output_preservation_class
     where = f'with "{word}" in the place of the trigger word' if word else "without the trigger word"
     who = (
-        "U-Net and text encoder, both trained, together answer"
+        f"{family.denoiser_name} and {family.text_name}, both trained, together answer"
         if config.learning.text_encoder_lr
-        else "the U-Net answers"
+        else f"the {family.denoiser_name} answers"
     )
     return [f"🧷 Preservation: {where}, {who} as the untrained base does."]
 

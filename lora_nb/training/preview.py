@@ -7,20 +7,20 @@ from pathlib import Path
 from PIL import Image
 
 from lora_nb import events, files, project, seeds
-from lora_nb.bases.models import BaseModel
+from lora_nb.bases.base import Base
 from lora_nb.drawing.sample import Prompt, parse_prompt, sample_images
 from lora_nb.training.plan import RunPlan
 
 
 def draw_previews(
-    plan: RunPlan, base: BaseModel, epoch: int, step: int, tell: events.OnEvent
+    plan: RunPlan, base: Base, epoch: int, step: int, tell: events.OnEvent
 ) -> list[Image.Image]:
     """Draw the run's sample prompts with the models as they stand; the PNGs go to the project's samples folder.
 
     A picture that cannot be drawn is a warning and no reason to end the training: the list is then empty.
     """
     home = base.vae.device
-    base.vae.to(base.unet.device)
+    base.vae.to(base.denoiser.device)
     try:
         pictures = sample_images(base, preview_prompts(plan), clip_skip=plan.config.captions.clip_skip)
     except ValueError as error:

@@ -15,7 +15,7 @@ from accelerate.utils import broadcast_object_list
 from torch import nn
 
 from lora_nb import events, project
-from lora_nb.bases.models import BaseModel
+from lora_nb.bases.base import Base
 from lora_nb.lora import inject
 from lora_nb.lora.lora_file import DTYPES, LoraFile
 from lora_nb.training import checkpoints, divergence, metadata, state
@@ -24,7 +24,7 @@ from lora_nb.training.log import TrainingLog
 from lora_nb.training.objective import Objective
 from lora_nb.training.optimizers import make_optimizer, make_scheduler
 from lora_nb.training.plan import RunPlan
-from lora_nb.training.prepare import checkpoint_gradients, encode_once, inject_lora
+from lora_nb.training.prepare import encode_once, inject_lora
 from lora_nb.training.preview import draw_previews
 
 Poll = Callable[[], frozenset[str]]
@@ -35,7 +35,7 @@ class Run:
     """A run in progress: the models, what is trained, and how far it has come."""
 
     plan: RunPlan
-    base: BaseModel
+    base: Base
     accelerator: Accelerator
     tell: events.OnEvent
     state: state.RunState
@@ -50,7 +50,7 @@ class Run:
     def begin(
         cls,
         plan: RunPlan,
-        base: BaseModel,
+        base: Base,
         accelerator: Accelerator,
         kept: state.RunState | None,
         tell: events.OnEvent,
@@ -60,7 +60,7 @@ class Run:
         encoded = encode_once(plan, base, accelerator.device, tell)
         groups = inject_lora(config.network, config.learning, config.seed, base, accelerator.device)
         if config.precision.gradient_checkpointing:
-            checkpoint_gradients(base)
+            base.checkpoint_gradients()
         optimizer = accelerator.prepare(make_optimizer(config.learning, groups))
         scheduler = make_scheduler(config.learning, plan.total_steps, optimizer.optimizer)
         identity = state.identity_of(plan, base.fingerprint, accelerator.num_processes)
@@ -88,15 +88,14 @@ class Run:
         session = json.dumps([asdict(self.state.identity), self.state.started_at], sort_keys=True)
         number = int.from_bytes(hashlib.sha256(session.encode()).digest()[:4], "little")
         return metadata.RunFacts(
-            self.state.started_at,
-            str(number),
-            self.accelerator.mixed_precision,
-            self.base.prediction_type,
-            self.accelerator.num_processes,
-            self.plan.config.base.pretrained_model_name_or_path,
-            self.base.short_hash,
-            self.base.sha256,
-            bool(self.base.scheduler_config.get("rescale_betas_zero_snr")),
+            started_at=self.state.started_at,
+            session_id=str(number),
+            mixed_precision=self.accelerator.mixed_precision,
+            processes=self.accelerator.num_processes,
+            base_name=self.plan.config.base.pretrained_model_name_or_path,
+            base_short_hash=self.base.short_hash,
+            base_sha256=self.base.sha256,
+            base=self.base.facts,
         )
 
     def _take_up(self, kept: state.RunState) -> None:
@@ -128,16 +127,15 @@ class Run:
         return "done"
 
     def _rates(self) -> tuple[float, float]:
-        """The learning rates of U-Net and text encoder, 0 for one that is not trained."""
+        """The learning rates of the denoiser and of what reads text, 0 where nothing is trained."""
         rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
-        return rates.get("unet", 0.0), rates.get("text_encoder", 0.0)
+        of_text = [rates.get(part.name, 0.0) for part in self.base.parts if part.reads_text]
+        return rates.get(self.base.parts[0].name, 0.0), max(of_text, default=0.0)
 
     def _steps_of(self, epoch: int) -> Iterator[tuple[list[Batch], int]]:
         """What is left of an epoch: this process's batches of each step, and the pictures of all processes in it."""
         plan, accelerator = self.plan, self.accelerator
-        dataset = EpochDataset(
-            plan, self.encoded, self.base.vae.config.scaling_factor, len(self.objective.signal), epoch
-        )
+        dataset = EpochDataset(plan, self.encoded, self.base.scale, self.base.process, epoch)
         width = accelerator.num_processes * plan.config.length.gradient_accumulation_steps
         first = self.state.step - (epoch - 1) * plan.steps_per_epoch
         last = min(plan.steps_per_epoch, plan.total_steps - (epoch - 1) * plan.steps_per_epoch)
@@ -261,8 +259,9 @@ class Run:
         if self.accelerator.is_main_process:
             now = _now(config.resuming.source_date_epoch)
             about = self.about | metadata.of_save(config.about, epoch, self.state.step, now)
-            file = LoraFile(inject.modules(self.base.unet, self.base.text_encoder), about)
-            checkpoints.write_checkpoint(path, file, DTYPES[config.precision.save_precision], self.plan)
+            file = LoraFile(inject.modules(self.base.parts), about)
+            dtype = DTYPES[config.precision.save_precision]
+            checkpoints.write_checkpoint(path, file, dtype, self.plan, self.base.facts.sd_version)
             self.tell(events.Saved(str(path), epoch, self.state.step))
         self.accelerator.wait_for_everyone()
         return path
@@ -281,7 +280,7 @@ class Run:
 
     def forget_models(self) -> None:
         """Free the memory of the models; only files and plan remain."""
-        self.base.unet = self.base.text_encoder = self.base.vae = None
+        self.base.forget()
         self.parameters, self.optimizer, self.scheduler, self.encoded = [], None, None, []
         gc.collect()
         if torch.cuda.is_available():

@@ -8,9 +8,8 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
 
 from lora_nb import events, files, project, seeds, settings
-from lora_nb.bases import lookup
-from lora_nb.bases.models import BaseModel, load_base
-from lora_nb.bases.process import check_schedule
+from lora_nb.bases.base import Base
+from lora_nb.bases.models import load_base
 from lora_nb.config.training import TrainConfig
 from lora_nb.lora.lora_file import DTYPES
 from lora_nb.training import checkpoints, state
@@ -49,8 +48,8 @@ def train(
     for text in plan.warnings:
         tell(events.Notice(text, "warning"))
     base = _load(plan.config, accelerator, tell)
-    check_schedule(base.scheduler_config, base.prediction_type, base.name)
-    lookup.refuse_clip_skip(plan.config.captions.clip_skip, base.text_encoder.config.num_hidden_layers)
+    base.process.check(base.name)
+    base.check_text_layer(plan.config.captions.clip_skip)
     kept = find_state(plan, base, accelerator, tell)
     if kept is not None and kept.finished:
         return _already_done(plan)
@@ -108,7 +107,7 @@ def check_folders(plan: RunPlan) -> None:
         files.check_writable(place, longest)
 
 
-def _load(config: TrainConfig, accelerator: Accelerator, tell: events.OnEvent) -> BaseModel:
+def _load(config: TrainConfig, accelerator: Accelerator, tell: events.OnEvent) -> Base:
     base = load_base(
         config.base.pretrained_model_name_or_path,
         DTYPES.get(accelerator.mixed_precision, torch.float32),
@@ -122,7 +121,7 @@ def _load(config: TrainConfig, accelerator: Accelerator, tell: events.OnEvent) -
 
 
 def find_state(
-    plan: RunPlan, base: BaseModel, accelerator: Accelerator, tell: events.OnEvent
+    plan: RunPlan, base: Base, accelerator: Accelerator, tell: events.OnEvent
 ) -> state.RunState | None:
     """The state to go on from. Sets an earlier run's files aside if asked, else raises ValueError for them."""
     config, place = plan.config, plan.config.place
@@ -179,8 +178,8 @@ def finish(run: Run) -> events.Finished:
     if main:
         newest = project.lora_files(Path(plan.config.place.output_dir), plan.config.place.output_name)[-1]
         fresh = _load(plan.config, run.accelerator, events.silent)
-        for model in (fresh.unet, fresh.text_encoder):
-            model.to(run.accelerator.device)
+        for part in fresh.parts:
+            part.model.to(run.accelerator.device)
         run.tell(events.Notice(prove(newest, fresh, prompt, clip_skip)))
     run.close()
     run.accelerator.wait_for_everyone()

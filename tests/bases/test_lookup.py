@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_nb.bases import base_file, lookup
+from lora_nb.bases import base_file, lookup, sd15_files
 
 
 def write_safetensors(path: Path, shapes: dict[str, list[int]], cut: int = 0) -> Path:
@@ -40,10 +40,14 @@ def refused(path: Path) -> str:
 
 def test_a_single_file_reads_with_the_tokenizer_of_sd15_and_a_folder_with_its_own(tmp_path, tiny_base):
     (tmp_path / "base.safetensors").touch()
-    assert lookup.tokenizer_folder(tmp_path / "base.safetensors") == lookup.SD15_FOLDER / "tokenizer"
-    assert lookup.tokenizer_folder(lookup.DEMO_FOLDER) == lookup.SD15_FOLDER / "tokenizer"
-    assert lookup.tokenizer_folder(tiny_base) == tiny_base / "tokenizer"
-    assert lookup.resolve_base("demo") == lookup.DEMO_FOLDER == lookup.resolve_base(str(lookup.DEMO_FOLDER))
+    assert sd15_files.tokenizer_folder(tmp_path / "base.safetensors") == sd15_files.SD15_FOLDER / "tokenizer"
+    assert sd15_files.tokenizer_folder(sd15_files.DEMO_FOLDER) == sd15_files.SD15_FOLDER / "tokenizer"
+    assert sd15_files.tokenizer_folder(tiny_base) == tiny_base / "tokenizer"
+    assert (
+        lookup.resolve_base("demo")
+        == sd15_files.DEMO_FOLDER
+        == lookup.resolve_base(str(sd15_files.DEMO_FOLDER))
+    )
     shutil.copytree(tiny_base, tmp_path / "base", ignore=shutil.ignore_patterns("tokenizer"))
     assert refused(tmp_path / "base").endswith("it lacks tokenizer")
 
@@ -51,7 +55,7 @@ def test_a_single_file_reads_with_the_tokenizer_of_sd15_and_a_folder_with_its_ow
 def test_a_whole_sd15_file_passes(tmp_path):
     path = write_safetensors(tmp_path / "base.safetensors", SD15)
     assert lookup.resolve_base(str(path)) == path
-    assert lookup.native_resolution(str(path)) == 512
+    assert sd15_files.native_resolution(str(path)) == 512
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,7 @@ def test_a_config_nested_too_deep_is_named(tiny_base, tmp_path, part):
     folder = shutil.copytree(tiny_base, tmp_path / "base")
     (folder / part).write_text('{"a":' * 100_000)
     with pytest.raises(ValueError, match="is not readable JSON: nested too deep"):
-        lookup.check_folder(folder)
+        sd15_files.check_folder(folder)
 
 
 def test_a_truncated_file_is_refused_with_both_sizes(tmp_path):
@@ -140,7 +144,7 @@ def test_other_endings_are_refused(tmp_path):
 
 def test_a_folder_and_its_resolution(tiny_base):
     assert lookup.resolve_base(str(tiny_base)) == tiny_base
-    assert lookup.native_resolution(str(tiny_base)) == 64
+    assert sd15_files.native_resolution(str(tiny_base)) == 64
 
 
 def test_a_folder_of_another_family_is_refused(tmp_path):
@@ -157,7 +161,7 @@ def test_an_incomplete_folder_says_what_it_lacks(tmp_path):
 
 def test_names(tmp_path):
     assert lookup.resolve_base("runwayml/stable-diffusion-v1-5") == "runwayml/stable-diffusion-v1-5"
-    assert lookup.native_resolution("nobody/never-seen") == 512
+    assert sd15_files.native_resolution("nobody/never-seen") == 512
     for name in ("", "no_such_model", "a/b/c", "models/lost.safetensors", str(tmp_path / "lost")):
         with pytest.raises(ValueError, match="was not found: give a Hugging Face id"):
             lookup.resolve_base(name)

@@ -10,9 +10,9 @@ from transformers import CLIPTextModel
 
 from conftest import build_tiny_base
 from ldm_layout import read_as_ldm, write_ldm
-from lora_nb import hub
-from lora_nb.bases import lookup, models, process, single_file
-from lora_nb.bases.models import encode_images, encode_prompts, load_base
+from lora_nb.bases import clip_text, process, sd15, sd15_files, single_file, weights
+from lora_nb.bases.folder import read_json
+from lora_nb.bases.models import load_base
 
 LONG = "a photo of a red circle, " * 30
 
@@ -33,7 +33,7 @@ def test_a_folder_loads_frozen(base, tiny_base):
     assert {p.dtype for p in parameters} == {torch.float32}
     assert not (base.unet.training or base.text_encoder.training or base.vae.training)
     assert base.name == tiny_base.name and base.prediction_type == "epsilon"
-    assert models.pixel_factor(base.vae) == 4 and models.picture_unit(base) == 8
+    assert base.factor == 4 and base.unit == 8
 
 
 def test_half_precision(tiny_base):
@@ -120,7 +120,7 @@ def test_one_weight_file_per_model_is_downloaded():
         "vae/diffusion_pytorch_model.fp16.safetensors",
         "safety_checker/model.safetensors", "v1-5-pruned.safetensors",
     ]  # fmt: skip
-    assert hub.weight_names(names) == [
+    assert sd15_files.LAYOUT.chosen(names) == [
         "text_encoder/pytorch_model.bin", "unet/diffusion_pytorch_model.safetensors",
         "vae/diffusion_pytorch_model.fp16.safetensors",
     ]  # fmt: skip
@@ -131,7 +131,7 @@ def test_one_weight_file_per_model_is_downloaded():
 def test_prompts_are_encoded_as_sd_scripts_does(base, clip_skip, tokens):
     captions = ["a cat", LONG, ""]
     with torch.no_grad():
-        found = encode_prompts(base, captions, clip_skip, tokens)
+        found = base.encode(captions, clip_skip, tokens).states
         wanted = torch.stack([as_in_sd_scripts(base, text, clip_skip, tokens) for text in captions])
     assert found.shape == (3, tokens + 2, 32)
     assert torch.allclose(found, wanted, atol=1e-6)
@@ -156,23 +156,23 @@ def as_in_sd_scripts(base, text: str, clip_skip: int, tokens: int) -> torch.Tens
 def test_clip_skip_1_is_the_encoders_own_output(base):
     with torch.no_grad():
         ids = base.tokenizer("a cat", padding="max_length", max_length=77, return_tensors="pt").input_ids
-        assert torch.equal(encode_prompts(base, ["a cat"], 1, 75), base.text_encoder(ids).last_hidden_state)
+        assert torch.equal(base.encode(["a cat"], 1, 75).states, base.text_encoder(ids).last_hidden_state)
 
 
 def test_a_tokenizer_with_its_own_padding(base):
     """As OpenCLIP's: ! (id 0) after the end mark, none of it before."""
     tokenizer = type(base.tokenizer).from_pretrained(base.tokenizer.name_or_path, pad_token="!")
     begin, end, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
-    first, second = models._chunk(tokenizer, "cat " * 80, 2)
+    first, second = clip_text._chunk(tokenizer, "cat " * 80, 2)
     assert first[0] == begin and first[-1] == end and pad not in first
     assert second[6:8] == [end, pad] and len(second) == 77 and set(second[7:]) == {pad}
-    assert models._chunk(tokenizer, "", 1)[0][:3] == [begin, end, pad]
+    assert clip_text._chunk(tokenizer, "", 1)[0][:3] == [begin, end, pad]
 
 
 def test_gradients_reach_the_text_encoder(tiny_base):
     base = load_base(str(tiny_base))
     base.text_encoder.requires_grad_(True)
-    encode_prompts(base, ["a cat", LONG], 2, 150).sum().backward()
+    base.encode(["a cat", LONG], 2, 150).states.sum().backward()
     layers = base.text_encoder.get_submodule(
         "encoder" if hasattr(base.text_encoder, "encoder") else "text_model.encoder"
     ).layers
@@ -182,18 +182,18 @@ def test_gradients_reach_the_text_encoder(tiny_base):
 
 def test_gradient_checkpointing_gives_the_same_states(tiny_base):
     base = load_base(str(tiny_base))
-    plain = encode_prompts(base, ["a cat"], 2, 75)
+    plain = base.encode(["a cat"], 2, 75).states
     base.text_encoder.requires_grad_(True)
     base.text_encoder.train()
     base.text_encoder.gradient_checkpointing_enable()
-    again = encode_prompts(base, ["a cat"], 2, 75)
+    again = base.encode(["a cat"], 2, 75).states
     assert torch.equal(plain, again)
     again.sum().backward()
 
 
 def test_pictures_are_encoded_as_the_vae_does(base):
     pixels = torch.rand(2, 3, 64, 96) * 2 - 1
-    mean, std = encode_images(base.vae, pixels)
+    mean, std = base.encode_images(pixels)
     assert mean.shape == std.shape == (2, 4, 16, 24)
     assert torch.equal(mean, base.vae.encode(pixels).latent_dist.mode())
 
@@ -257,8 +257,8 @@ def test_a_base_can_be_told_what_its_files_do_not_say(tiny_base, tmp_path):
     build_tiny_base(v, "v_prediction")
     told = load_base(str(v), prediction_type="epsilon")
     assert told.prediction_type == "epsilon" and "itself says v_prediction" in told.notes[0]
-    schedule = lookup.read_json(lookup.SD15_FOLDER / "scheduler" / "scheduler_config.json")
-    unmarked = models._as_told(replace(base, scheduler_config=schedule), "v_prediction", "auto")
+    schedule = read_json(sd15_files.SD15_FOLDER / "scheduler" / "scheduler_config.json")
+    unmarked = sd15._as_told(replace(base, scheduler_config=schedule), "v_prediction", "auto")
     assert unmarked.prediction_type == "v_prediction" and unmarked.notes == ()
 
 
@@ -310,6 +310,6 @@ def test_hashes_of_a_file(tmp_path):
     path = tmp_path / "base.safetensors"
     content = bytes(range(256)) * 5000
     path.write_bytes(content)
-    whole, short = models.file_hashes(path)
+    whole, short = weights.file_hashes(path)
     assert whole == hashlib.sha256(content).hexdigest()
     assert short == hashlib.sha256(content[0x100000:0x110000]).hexdigest()[:8]

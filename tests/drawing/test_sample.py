@@ -8,6 +8,8 @@ from PIL import Image, ImageChops
 from conftest import build_tiny_base
 from lora_nb import settings
 from lora_nb.bases.models import load_base
+from lora_nb.bases.sd15 import load_in_diffusers, parts_of, text_encoder_targets, unet_targets
+from lora_nb.bases.solver import make_solver
 from lora_nb.config.drawing import SampleConfig
 from lora_nb.drawing import sample
 from lora_nb.drawing.sample import LoraCall, Prompt, parse_prompt, sample_images, split_lora_calls
@@ -15,7 +17,6 @@ from lora_nb.events import Drawn, Notice, Progress
 from lora_nb.lora import inject, lora_file
 from lora_nb.lora.lora_file import LoraFile
 from lora_nb.settings import make
-from lora_nb.training.verify import load_in_diffusers
 
 CAT = Prompt("a photo of a cat", steps=4, seed=1)
 
@@ -29,12 +30,12 @@ def make_lora(base_path, path, scale=0.5, seed=0, rank=2):
     """A LoRA file whose update is drawn from `seed`."""
     other = load_base(str(base_path))
     spec = inject.LoraSpec(rank=rank, alpha=1.0)
-    inject.inject(other.unet, inject.unet_targets(other.unet), spec, seed)
-    inject.inject(other.text_encoder, inject.text_encoder_targets(other.text_encoder), spec, seed)
+    inject.inject(other.unet, unet_targets(other.unet), spec, seed)
+    inject.inject(other.text_encoder, text_encoder_targets(other.text_encoder), spec, seed)
     generator = torch.Generator().manual_seed(seed)
     modules = {
         name: lora_file.LoraModule(m.down, scale * torch.randn(m.up.shape, generator=generator), m.alpha)
-        for name, m in inject.modules(other.unet, other.text_encoder).items()
+        for name, m in inject.modules(parts_of(other.unet, other.text_encoder)).items()
     }
     lora_file.write_lora(path, LoraFile(modules, {"ss_output_name": path.stem}), torch.float32)
     return path
@@ -128,7 +129,7 @@ def as_diffusers_draws(base, prompt, lora_path=None) -> Image.Image:
     """StableDiffusionPipeline's own picture from the same noise and solver."""
     pipeline = StableDiffusionPipeline(
         vae=base.vae, text_encoder=base.text_encoder, tokenizer=base.tokenizer, unet=base.unet,
-        scheduler=sample.make_scheduler(base.scheduler_config), safety_checker=None, feature_extractor=None,
+        scheduler=make_solver(base.scheduler_config), safety_checker=None, feature_extractor=None,
         requires_safety_checker=False,
     )  # fmt: skip
     pipeline.set_progress_bar_config(disable=True)
@@ -153,7 +154,7 @@ def test_pictures_are_those_of_diffusers(base, guidance):
 
 def test_pictures_with_a_lora_are_those_of_diffusers(tiny_base, lora_path):
     ours, theirs = load_base(str(tiny_base)), load_base(str(tiny_base))
-    inject.apply(ours.unet, ours.text_encoder, lora_file.read_lora(lora_path))
+    inject.apply(parts_of(ours.unet, ours.text_encoder), lora_file.read_lora(lora_path))
     drawn = sample_images(ours, [CAT])[0]
     assert nearly_same(drawn, as_diffusers_draws(theirs, CAT, lora_path))
     assert not nearly_same(drawn, sample_images(load_base(str(tiny_base)), [CAT])[0])
@@ -216,7 +217,7 @@ def test_a_black_picture_is_an_error(tiny_base):
 
 def test_zero_snr_bases_have_their_own_noise_levels(base):
     config = {**base.scheduler_config, "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-    scheduler = sample.make_scheduler(config)
+    scheduler = make_solver(config)
     scheduler.set_timesteps(5)
     assert scheduler.sigmas.isfinite().all() and int(scheduler.timesteps[0]) == 999
 

@@ -12,7 +12,7 @@ from PIL import Image
 from test_dataset_maker import buttons, press, words
 
 from lora_nb import events, settings
-from lora_nb.bases import lookup
+from lora_nb.bases import suggested
 from lora_nb.config.project import Handover
 from lora_nb.config.training import TrainConfig
 from lora_nb.forms import LoraTrainer
@@ -176,7 +176,7 @@ def test_where_there_is_a_gpu_stable_diffusion_is_filled_in(trainer, tmp_path, m
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tool.parent), prepend=os.pathsep)
     asyncio.run(trainer.choose_settings())
-    assert trainer.settings.form.read().base.pretrained_model_name_or_path == lookup.SD15
+    assert trainer.settings.form.read().base.pretrained_model_name_or_path == suggested.USUAL
     assert "The base is Stable Diffusion 1.5" in words(trainer.settings.result)
 
 

@@ -7,9 +7,16 @@ import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from lora_nb.bases.sd15 import (
+    load_in_diffusers,
+    parts_of,
+    text_encoder_name,
+    text_encoder_targets,
+    unet_name,
+    unet_targets,
+)
 from lora_nb.lora import inject
-from lora_nb.lora.lora_file import LoraFile, LoraModule, read_lora, text_encoder_name, unet_name, write_lora
-from lora_nb.training.verify import load_in_diffusers
+from lora_nb.lora.lora_file import LoraFile, LoraModule, read_lora, write_lora
 
 SPEC = inject.LoraSpec(rank=4, alpha=2.0)
 
@@ -21,14 +28,14 @@ def pipeline(tiny_base):
 
 def inject_both(unet, text_encoder, spec=SPEC, seed=1):
     return [
-        *inject.inject(unet, inject.unet_targets(unet), spec, seed),
-        *inject.inject(text_encoder, inject.text_encoder_targets(text_encoder), spec, seed),
+        *inject.inject(unet, unet_targets(unet), spec, seed),
+        *inject.inject(text_encoder, text_encoder_targets(text_encoder), spec, seed),
     ]
 
 
 def randomize_up(unet, text_encoder):
     generator = torch.Generator().manual_seed(5)
-    named = inject.modules(unet, text_encoder)
+    named = inject.modules(parts_of(unet, text_encoder))
     return LoraFile(
         {
             name: LoraModule(m.down, torch.randn(m.up.shape, generator=generator) * 0.3, m.alpha)
@@ -61,7 +68,7 @@ def test_modules_of_the_full_size_sd15_are_kohyas():
         inject_both(unet, text_encoder, inject.LoraSpec(8, 4.0))
     ours = {
         f"{name}\tdown{tuple(module.down.shape)}\tup{tuple(module.up.shape)}\talpha={module.alpha}"
-        for name, module in inject.modules(unet, text_encoder).items()
+        for name, module in inject.modules(parts_of(unet, text_encoder)).items()
     }
     wanted = set((Path(__file__).parents[1] / "data" / "keys_sd15_lora_r8.tsv").read_text().splitlines())
     assert len(wanted) == 264 and ours == wanted
@@ -95,7 +102,7 @@ def test_our_file_does_in_diffusers_what_it_does_here(pipeline, tiny_base, tmp_p
     file = randomize_up(pipeline.unet, pipeline.text_encoder)
     path = tmp_path / "x-01.safetensors"
     write_lora(path, file, torch.float32)
-    inject.load(pipeline.unet, pipeline.text_encoder, read_lora(path))
+    inject.load(parts_of(pipeline.unet, pipeline.text_encoder), read_lora(path))
     ours = predict(pipeline.unet, pipeline.text_encoder)
 
     theirs = StableDiffusionPipeline.from_pretrained(tiny_base, safety_checker=None)
@@ -103,10 +110,10 @@ def test_our_file_does_in_diffusers_what_it_does_here(pipeline, tiny_base, tmp_p
     load_in_diffusers(theirs, path, "x")
     assert torch.allclose(ours, predict(theirs.unet, theirs.text_encoder), atol=1e-5)
     theirs.set_adapters(["x"], [0.5])
-    inject.set_strength(pipeline.unet, pipeline.text_encoder, 0.5)
+    inject.set_strength(parts_of(pipeline.unet, pipeline.text_encoder), 0.5)
     half = predict(pipeline.unet, pipeline.text_encoder)
     assert torch.allclose(half, predict(theirs.unet, theirs.text_encoder), atol=1e-5)
-    inject.set_strength(pipeline.unet, pipeline.text_encoder, 0.0)
+    inject.set_strength(parts_of(pipeline.unet, pipeline.text_encoder), 0.0)
     assert torch.equal(predict(pipeline.unet, pipeline.text_encoder), base)
     assert not torch.allclose(ours, base, atol=1e-3) and not torch.allclose(half, ours, atol=1e-3)
 
@@ -114,12 +121,14 @@ def test_our_file_does_in_diffusers_what_it_does_here(pipeline, tiny_base, tmp_p
 def test_switched_off_the_models_are_the_base_and_then_as_before(pipeline):
     base = predict(pipeline.unet, pipeline.text_encoder)
     inject_both(pipeline.unet, pipeline.text_encoder)
-    inject.load(pipeline.unet, pipeline.text_encoder, randomize_up(pipeline.unet, pipeline.text_encoder))
-    inject.set_strength(pipeline.unet, pipeline.text_encoder, 0.5, 0.0)
+    inject.load(
+        parts_of(pipeline.unet, pipeline.text_encoder), randomize_up(pipeline.unet, pipeline.text_encoder)
+    )
+    inject.set_strength(parts_of(pipeline.unet, pipeline.text_encoder), 0.5, 0.0)
     ours = predict(pipeline.unet, pipeline.text_encoder)
     with (
         pytest.raises(KeyboardInterrupt),
-        inject.switched_off(pipeline.unet, pipeline.text_encoder),
+        inject.switched_off(parts_of(pipeline.unet, pipeline.text_encoder)),
     ):
         assert torch.equal(predict(pipeline.unet, pipeline.text_encoder), base)
         raise KeyboardInterrupt
@@ -144,8 +153,10 @@ class Kohyas(torch.nn.Module):
 def test_dropout_drops_what_sd_scripts_drops(pipeline, end):
     """The same draw of chance, linear and convolution: outputs and gradients are those of the formula."""
     inject_both(pipeline.unet, pipeline.text_encoder, inject.LoraSpec(4, 2.0, 0.3))
-    inject.load(pipeline.unet, pipeline.text_encoder, randomize_up(pipeline.unet, pipeline.text_encoder))
-    path = next(path for path in inject.unet_targets(pipeline.unet) if path.endswith(f"{end}.base_layer"))
+    inject.load(
+        parts_of(pipeline.unet, pipeline.text_encoder), randomize_up(pipeline.unet, pipeline.text_encoder)
+    )
+    path = next(path for path in unet_targets(pipeline.unet) if path.endswith(f"{end}.base_layer"))
     layer = pipeline.unet.get_submodule(path.removesuffix(".base_layer"))
     theirs = Kohyas(layer)
     shape = (5, theirs.org.in_channels, 3, 3) if end == "proj_in" else (2, 5, theirs.org.in_features)
@@ -168,10 +179,12 @@ def test_dropout_is_out_of_the_way_where_nothing_is_trained(pipeline):
     """Drawing and the base alone: no draw of chance is used up, the answers are those without dropout."""
     base = predict(pipeline.unet, pipeline.text_encoder)
     inject_both(pipeline.unet, pipeline.text_encoder, inject.LoraSpec(4, 2.0, 0.3))
-    inject.load(pipeline.unet, pipeline.text_encoder, randomize_up(pipeline.unet, pipeline.text_encoder))
+    inject.load(
+        parts_of(pipeline.unet, pipeline.text_encoder), randomize_up(pipeline.unet, pipeline.text_encoder)
+    )
     pipeline.unet.train()
     torch.manual_seed(5)
-    with inject.switched_off(pipeline.unet, pipeline.text_encoder):
+    with inject.switched_off(parts_of(pipeline.unet, pipeline.text_encoder)):
         assert torch.equal(predict(pipeline.unet, pipeline.text_encoder), base)
     assert torch.equal(torch.get_rng_state(), torch.manual_seed(5).get_state())
     first, second = (predict(pipeline.unet, pipeline.text_encoder) for _ in range(2))
@@ -187,7 +200,7 @@ def test_dropout_under_gradient_checkpointing_drops_the_same_again(tiny_base):
     gradients = []
     for checkpointing in (False, True):
         unet = UNet2DConditionModel.from_pretrained(tiny_base, subfolder="unet").requires_grad_(False)
-        parameters = inject.inject(unet, inject.unet_targets(unet), inject.LoraSpec(4, 2.0, 0.3), 1)
+        parameters = inject.inject(unet, unet_targets(unet), inject.LoraSpec(4, 2.0, 0.3), 1)
         torch.manual_seed(2)
         for parameter in parameters[1::2]:
             torch.nn.init.normal_(parameter)
@@ -202,13 +215,14 @@ def test_dropout_under_gradient_checkpointing_drops_the_same_again(tiny_base):
 
 def test_a_file_is_applied_with_its_own_ranks_and_layers(pipeline):
     """A file of the U-Net alone, one layer of another rank and alpha: the update is up @ down * alpha / rank."""
-    path = next(p for p in inject.unet_targets(pipeline.unet) if p.endswith("attn1.to_q"))
+    path = next(p for p in unet_targets(pipeline.unet) if p.endswith("attn1.to_q"))
     layer = pipeline.unet.get_submodule(path)
     down, up = torch.randn(3, layer.in_features), torch.randn(layer.out_features, 3)
     x = torch.randn(2, layer.in_features)
     wanted = layer(x) + x @ down.T @ up.T * 6.0 / 3
     inject.apply(
-        pipeline.unet, pipeline.text_encoder, LoraFile({unet_name(path): LoraModule(down, up, 6.0)}, {})
+        parts_of(pipeline.unet, pipeline.text_encoder),
+        LoraFile({unet_name(path): LoraModule(down, up, 6.0)}, {}),
     )
     assert torch.allclose(pipeline.unet.get_submodule(path)(x), wanted, atol=1e-4)
 
@@ -217,11 +231,10 @@ def test_a_lora_of_another_base_is_refused(pipeline):
     module = LoraModule(torch.ones(4, 32), torch.ones(32, 4), 4.0)
     strange = LoraFile({"lora_te1_text_model_x": module}, {})
     with pytest.raises(ValueError, match="does not fit this base.*lora_te1_text_model_x"):
-        inject.apply(pipeline.unet, pipeline.text_encoder, strange)
-    name = text_encoder_name(inject.text_encoder_targets(pipeline.text_encoder)[0])
+        inject.apply(parts_of(pipeline.unet, pipeline.text_encoder), strange)
+    name = text_encoder_name(text_encoder_targets(pipeline.text_encoder)[0])
     with pytest.raises(ValueError, match="does not fit this base"):
         inject.apply(
-            pipeline.unet,
-            pipeline.text_encoder,
+            parts_of(pipeline.unet, pipeline.text_encoder),
             LoraFile({name: LoraModule(torch.ones(4, 999), torch.ones(32, 4), 4.0)}, {}),
         )

@@ -7,13 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from lora_nb.bases.sd15 import text_encoder_name, unet_name
 from lora_nb.lora.lora_file import (
     LoraFile,
     LoraModule,
     read_lora,
     serialize,
-    text_encoder_name,
-    unet_name,
     write_lora,
 )
 

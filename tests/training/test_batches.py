@@ -10,6 +10,7 @@ from PIL import Image
 
 from lora_nb import events, settings
 from lora_nb.bases.models import load_base
+from lora_nb.bases.process import Diffusion
 from lora_nb.config.training import Captions, TrainConfig
 from lora_nb.dataset.buckets import Sample
 from lora_nb.settings import make
@@ -44,11 +45,18 @@ def plan(tiny_base, make_pictures, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoded(plan, tiny_base):
-    return encode_pictures(plan, load_base(str(tiny_base)).vae, events.silent)
+    return encode_pictures(plan, load_base(str(tiny_base)), events.silent)
+
+
+PROCESS = Diffusion({"num_train_timesteps": 1000}, "epsilon")
+
+
+def scale(latents):
+    return latents * 0.18215
 
 
 def epoch(plan, encoded, number):
-    return EpochDataset(plan, encoded, 0.18215, 1000, number)
+    return EpochDataset(plan, encoded, scale, PROCESS, number)
 
 
 @pytest.mark.parametrize("workers", [0, 2, 3])
@@ -117,14 +125,14 @@ def test_the_picture_reaches_the_vae_upright_and_in_range(tiny_base, make_pictur
     plan = plan_run(
         make(TrainConfig, pretrained_model_name_or_path=str(tiny_base), train_data_dir=str(folder))
     )
-    vae = load_base(str(tiny_base)).vae
+    base = load_base(str(tiny_base))
     pixels = (
         torch.from_numpy(np.array(Image.open(paths[0]).convert("RGB"))).float().permute(2, 0, 1)[None] / 127.5
         - 1
     )
     with torch.no_grad():
-        wanted = vae.encode(pixels).latent_dist
-    (posterior,) = encode_pictures(plan, vae, events.silent)[0]
+        wanted = base.vae.encode(pixels).latent_dist
+    (posterior,) = encode_pictures(plan, base, events.silent)[0]
     assert torch.allclose(posterior.mean, wanted.mean[0], atol=1e-5) and torch.allclose(
         posterior.std, wanted.std[0], atol=1e-5
     )

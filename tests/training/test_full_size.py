@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from conftest import write_model_index
-from lora_nb.bases import lookup
+from lora_nb.bases import sd15_files
+from lora_nb.bases.sd15 import load_in_diffusers
 from lora_nb.config.training import TrainConfig
 from lora_nb.settings import make
 from lora_nb.training.train import train
-from lora_nb.training.verify import load_in_diffusers
 
 KEYS = Path(__file__).parents[1] / "data" / "keys_sd15_lora_r8.tsv"
 
@@ -26,7 +26,7 @@ KEYS = Path(__file__).parents[1] / "data" / "keys_sd15_lora_r8.tsv"
 def full_size_base(tmp_path_factory):
     """The real configurations with random weights, in half precision on disk."""
     folder = tmp_path_factory.mktemp("sd15")
-    layout = lookup.SD15_FOLDER
+    layout = sd15_files.SD15_FOLDER
     torch.manual_seed(0)
     unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(layout, subfolder="unet"))
     assert sum(parameter.numel() for parameter in unet.parameters()) == 859_520_964

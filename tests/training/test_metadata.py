@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lora_nb import settings
+from lora_nb.bases.base import Facts
 from lora_nb.config.training import TrainConfig
 from lora_nb.settings import make
 from lora_nb.training import metadata
@@ -51,8 +52,9 @@ def config(tiny_base, make_pictures, tmp_path):
     )
 
 
+EPSILON = Facts("sd_v1", "stable-diffusion-v1/lora", "epsilon", "SD1")
 FACTS = metadata.RunFacts(
-    1700000000.25, "123", "fp16", "epsilon", 1, "models/anime.safetensors", "deadbeef", "ab" * 32
+    1700000000.25, "123", "fp16", 1, "models/anime.safetensors", "deadbeef", "ab" * 32, EPSILON
 )
 
 
@@ -124,14 +126,16 @@ def test_a_token_does_not_get_into_a_file(tiny_base, make_pictures, tmp_path):
             sample_prompts=("https://x/y?token=AbCdEfGh1234567890",),
         )
     )
-    about = metadata.of_run(plan, metadata.RunFacts(0.0, "1", "no", "epsilon", 1, "a/b", "", ""))
+    about = metadata.of_run(plan, metadata.RunFacts(0.0, "1", "no", 1, "a/b", "", "", EPSILON))
     assert "AbCdEfGh1234567890" not in json.dumps(about)
 
 
 def test_a_base_is_named_as_others_know_it(config, tmp_path):
     """sd-scripts: the file's name alone for a path, an id of the Hub whole; `_v` for v-prediction."""
     facts = replace(
-        FACTS, base_name="Lykon/dreamshaper-8", prediction_type="v_prediction", zero_terminal_snr=True
+        FACTS,
+        base_name="Lykon/dreamshaper-8",
+        base=replace(EPSILON, version="sd_v1_v", prediction="v", zero_terminal_snr=True),
     )
     about = said(config, facts)
     assert about["ss_sd_model_name"] == "Lykon/dreamshaper-8"

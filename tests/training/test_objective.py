@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from lora_nb.bases import process
-from lora_nb.bases.models import encode_prompts, load_base
+from lora_nb.bases.base import Framing
+from lora_nb.bases.models import load_base
+from lora_nb.bases.sd15 import text_encoder_targets, unet_targets
 from lora_nb.config.training import TrainConfig
 from lora_nb.lora import inject
 from lora_nb.settings import make
@@ -27,6 +29,7 @@ def batch():
         CAPTIONS,
         (),
         (0, 1, 2),
+        (Framing((64, 64), (0, 0), (64, 64)),) * 3,
     )
 
 
@@ -35,8 +38,8 @@ def objective(tiny_base, updated=True, **options):
     base = load_base(str(tiny_base))
     spec = inject.LoraSpec(4, 4.0)
     parameters = [
-        *inject.inject(base.unet, inject.unet_targets(base.unet), spec, 1),
-        *inject.inject(base.text_encoder, inject.text_encoder_targets(base.text_encoder), spec, 1),
+        *inject.inject(base.unet, unet_targets(base.unet), spec, 1),
+        *inject.inject(base.text_encoder, text_encoder_targets(base.text_encoder), spec, 1),
     ]
     if updated:
         for parameter in parameters:
@@ -47,7 +50,7 @@ def objective(tiny_base, updated=True, **options):
 
 
 def answers(model, noisy, batch, captions):
-    return model.unet(noisy, batch.timesteps, encode_prompts(model, captions, 1, 75)).sample
+    return model.unet(noisy, batch.timesteps, model.encode(captions, 1, 75).states).sample
 
 
 @torch.no_grad()
@@ -55,7 +58,7 @@ def test_the_loss_is_the_error_of_the_noise_and_the_change_without_the_trigger_w
     """Against a base loaded anew, which holds no update at all."""
     ours, _ = objective(tiny_base, diff_output_preservation=0.5)
     pure = load_base(str(tiny_base))
-    noisy = process.add_noise(batch.latents, batch.noise, ours.signal[batch.timesteps])
+    noisy = process.add_noise(batch.latents, batch.noise, ours.base.process.signal[batch.timesteps])
     noise_error = (answers(ours.base, noisy, batch, CAPTIONS) - batch.noise).square().mean((1, 2, 3))
     moved = answers(ours.base, noisy, batch, PLAIN) - answers(pure, noisy, batch, PLAIN)
     change = moved.square().mean((1, 2, 3)) * torch.tensor([1.0, 0.0, 1.0])  # the second never had the word
@@ -116,6 +119,6 @@ def test_the_plain_loss_is_what_is_minimised_when_nothing_weighs_or_adds_to_it(t
     assert torch.equal(kept.losses(batch).plain, losses.plain)
     weighted, _ = objective(tiny_base)
     object.__setattr__(weighted.loss, "min_snr_gamma", 5.0)
-    weights = process.snr_weights(weighted.signal[batch.timesteps], 5.0, "epsilon")
+    weights = process.snr_weights(weighted.base.process.signal[batch.timesteps], 5.0, "epsilon")
     assert torch.equal(weighted.losses(batch).plain, losses.plain)
     assert torch.equal(weighted.losses(batch).minimised, losses.plain * weights)

@@ -5,13 +5,14 @@ import shutil
 
 import pytest
 
-from lora_nb.bases import lookup
+from lora_nb.bases import suggested
+from lora_nb.bases.lookup import check_base
 from lora_nb.config.dataset import ImportConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import example
 from lora_nb.dataset.importer import import_dataset
 from lora_nb.settings import make, replace
-from lora_nb.training.plan import check_base, plan_run, resolve
+from lora_nb.training.plan import plan_run, resolve
 
 
 @pytest.fixture
@@ -252,7 +253,7 @@ def test_preservation_is_told_with_its_class_word_and_its_text_encoder(config):
 def test_the_demo_base_under_other_pictures_needs_a_yes(config, tmp_path):
     demo = replace(config, pretrained_model_name_or_path="demo")
     with pytest.raises(
-        ValueError, match=f"give a real base such as {lookup.SD15}, or allow_demo_base = true"
+        ValueError, match=f"give a real base such as {suggested.USUAL}, or allow_demo_base = true"
     ):
         plan_run(demo)
     assert plan_run(replace(demo, allow_demo_base=True)).total_steps

@@ -14,7 +14,8 @@ import torch
 from safetensors import safe_open
 
 from lora_nb import events, settings
-from lora_nb.bases.models import encode_prompts, load_base
+from lora_nb.bases.models import load_base
+from lora_nb.bases.sd15 import parts_of
 from lora_nb.config.training import TrainConfig
 from lora_nb.lora import inject
 from lora_nb.lora.lora_file import read_lora
@@ -119,14 +120,14 @@ def test_a_run_that_is_told_the_prediction_type_says_so(config):
 def change(path, folder):
     """How far a file moves the answers of a base to a caption without the trigger word: mean square over 16 noisy latents."""
     base = load_base(str(folder))
-    inject.apply(base.unet, base.text_encoder, read_lora(path))
+    inject.apply(parts_of(base.unet, base.text_encoder), read_lora(path))
     noisy = torch.randn(16, 4, 16, 16, generator=torch.Generator().manual_seed(1))
     times = torch.linspace(20, 980, 16).long()
 
     def answer():
-        return base.unet(noisy, times, encode_prompts(base, ["red circle, photo"] * 16, 1, 75)).sample
+        return base.unet(noisy, times, base.encode(["red circle, photo"] * 16, 1, 75).states).sample
 
-    with inject.switched_off(base.unet, base.text_encoder):
+    with inject.switched_off(parts_of(base.unet, base.text_encoder)):
         before = answer()
     return float((answer() - before).square().mean())
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lora_nb.bases.models import load_base
+from lora_nb.bases.sd15 import parts_of, unet_targets
 from lora_nb.lora import inject
 from lora_nb.lora.lora_file import LoraFile, LoraModule, write_lora
 from lora_nb.training.verify import prove
@@ -13,10 +14,10 @@ from lora_nb.training.verify import prove
 def save(tiny_base, tmp_path):
     def write(up):
         base = load_base(str(tiny_base))
-        inject.inject(base.unet, inject.unet_targets(base.unet), inject.LoraSpec(2, 2.0), seed=0)
+        inject.inject(base.unet, unet_targets(base.unet), inject.LoraSpec(2, 2.0), seed=0)
         modules = {
             name: LoraModule(m.down, up(m.up), m.alpha)
-            for name, m in inject.modules(base.unet, base.text_encoder).items()
+            for name, m in inject.modules(parts_of(base.unet, base.text_encoder)).items()
         }
         path = tmp_path / "x-01.safetensors"
         write_lora(path, LoraFile(modules, {}), torch.float32)
