@@ -37,6 +37,12 @@ def file_hashes(path: Path) -> tuple[str, str]:
         return whole, hashlib.sha256(file.read(0x10000)).hexdigest()[:8]
 
 
+def placed(model: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Where a model lies, and in which numbers."""
+    parameter = next(model.parameters())
+    return parameter.device, parameter.dtype
+
+
 def move(model: nn.Module, *target: torch.device | torch.dtype | str) -> None:
     """Move and cast a model in place; diffusers' own `to` (0.42) warns about any cast at all."""
     nn.Module.to(model, *target)

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from lora_nb import events
 from lora_nb.bases.base import Base, Framing
 from lora_nb.bases.process import Process
+from lora_nb.bases.weights import placed
 from lora_nb.config.training import Captions
 from lora_nb.dataset import buckets
 from lora_nb.dataset.captions import join_tags, split_tags
@@ -77,7 +78,7 @@ def _refuse_broken(posteriors: Sequence[Posterior], name: str) -> None:
 
 def _encode(picture: Image.Image, base: Base) -> Posterior:
     pixels = torch.from_numpy(np.array(picture, dtype=np.float32)).permute(2, 0, 1)[None] / 127.5 - 1
-    mean, std = base.encode_images(pixels.to(base.vae.device, base.vae.dtype))
+    mean, std = base.encode_images(pixels.to(*placed(base.vae)))
     return Posterior(mean[0].float().cpu(), std[0].float().cpu())
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lora_nb.config.training import Learning
 
-HIGH_RATE = 1e-3  # of either part; twice the U-Net's usual one, ten times the text encoder's
+HIGH_RATE = 1e-3  # of any part; twice the usual learning_rate, ten times the usual text_encoder_lr
 
 
 @dataclass(frozen=True)

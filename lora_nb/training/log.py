@@ -41,7 +41,7 @@ class TrainingLog:
         plain: Sequence[float],
         rates: tuple[float, float],
     ) -> None:
-        """Log a step; minimised and plain losses are those of the epoch so far, `rates` of U-Net and text encoder."""
+        """Log a step; losses (minimised, plain) are those of the epoch so far, `rates` of the denoiser and of text."""
         self.times.append(time.monotonic())
         speed = (len(self.times) - 1) / max(self.times[-1] - self.times[0], 1e-9)
         left = (self.plan.total_steps - step) / speed

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lora_nb.bases import process
 from lora_nb.bases.base import Base, Condition, Framing, join
+from lora_nb.bases.weights import placed
 from lora_nb.config.training import Captions, Loss
 from lora_nb.dataset.captions import replace_trigger
 from lora_nb.lora import inject
@@ -40,7 +41,7 @@ class Objective:
             part.to(self.device) for part in (batch.latents, batch.noise, batch.timesteps)
         )
         way = self.base.process
-        noisy = way.mix(latents, noise, times).to(self.base.denoiser.dtype)
+        noisy = way.mix(latents, noise, times).to(placed(self.base.denoiser)[1])
         prediction = self.predict(noisy, times, batch.captions, batch.framings)
         weights = way.weights(times, self.loss)
         errors = process.errors(prediction, way.target(latents, noise, times))
@@ -79,7 +80,7 @@ class Objective:
         They are as long as the longest needs and no longer: padded further, as sd-scripts does, the denoiser would
         learn from states that it never meets when somebody draws with a short prompt.
         """
-        config, dtype = self.captions, self.base.denoiser.dtype
+        config, (_, dtype) = self.captions, placed(self.base.denoiser)
         length = self.base.text_length(captions, config.max_token_length)
         if self.learns_text or config.shuffle_caption:
             with torch.set_grad_enabled(torch.is_grad_enabled() and self.learns_text):

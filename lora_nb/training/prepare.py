@@ -5,6 +5,7 @@ from torch import nn
 
 from lora_nb import events
 from lora_nb.bases.base import Base
+from lora_nb.bases.weights import placed
 from lora_nb.config.training import Learning, Network
 from lora_nb.lora import inject
 from lora_nb.training.batches import Posterior, encode_pictures
@@ -15,7 +16,7 @@ def encode_once(
     plan: RunPlan, base: Base, device: torch.device, tell: events.OnEvent
 ) -> list[tuple[Posterior, ...]]:
     """Every picture's posterior; the VAE visits the device only for this."""
-    dtype = base.vae.dtype
+    _, dtype = placed(base.vae)
     nn.Module.to(base.vae, device, torch.float32)  # diffusers' own `to` warns of what does not concern a VAE
     encoded = encode_pictures(plan, base, tell)
     nn.Module.to(base.vae, "cpu", dtype)

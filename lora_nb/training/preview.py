@@ -8,6 +8,7 @@ from PIL import Image
 
 from lora_nb import events, files, project, seeds
 from lora_nb.bases.base import Base
+from lora_nb.bases.weights import placed
 from lora_nb.drawing.sample import Prompt, parse_prompt, sample_images
 from lora_nb.training.plan import RunPlan
 
@@ -19,8 +20,8 @@ def draw_previews(
 
     A picture that cannot be drawn is a warning and no reason to end the training: the list is then empty.
     """
-    home = base.vae.device
-    base.vae.to(base.denoiser.device)
+    home, _ = placed(base.vae)
+    base.vae.to(placed(base.denoiser)[0])
     try:
         pictures = sample_images(base, preview_prompts(plan), clip_skip=plan.config.captions.clip_skip)
     except ValueError as error:
