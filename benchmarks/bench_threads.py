@@ -26,7 +26,7 @@ def time_steps() -> None:
     import torch
 
     from lora_nb.bases.models import load_base
-    from lora_nb.bases.sd15 import unet_targets
+    from lora_nb.bases.sd15_parts import unet_targets
     from lora_nb.lora import inject
 
     base = load_base("demo")

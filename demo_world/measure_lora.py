@@ -29,7 +29,7 @@ from looks import look, noise_loss, tags_found
 from lora_nb import settings
 from lora_nb.bases.base import Base
 from lora_nb.bases.models import load_base
-from lora_nb.bases.sd15 import parts_of
+from lora_nb.bases.sd15_parts import parts_of
 from lora_nb.config.dataset import CurateConfig, ImportConfig, TagConfig, TriggerConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import captions

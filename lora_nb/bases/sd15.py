@@ -20,13 +20,10 @@ from lora_nb.bases.base import Condition, Facts, Framing, Part, Size
 from lora_nb.bases.clip_tokenizer import load_tokenizer, refuse_misfit
 from lora_nb.bases.folder import read_json, weight_file
 from lora_nb.bases.process import Diffusion
+from lora_nb.bases.sd15_parts import load_in_diffusers, parts_of
 from lora_nb.bases.solver import make_solver
-from lora_nb.bases.targets import layers_in
 from lora_nb.bases.weights import file_hashes, move
 from lora_nb.wording import first_line
-
-UNET_CONTAINERS = {"Transformer2DModel"}
-TEXT_CONTAINERS = {"CLIPAttention", "CLIPSdpaAttention", "CLIPMLP"}
 
 
 @dataclass
@@ -122,7 +119,11 @@ class StableDiffusion15:
         guidance: float,
         size: Size,
     ) -> Tensor:
-        """By DPM-Solver++ (2M) on Karras' noise levels."""
+        """By DPM-Solver++ (2M) on Karras' noise levels.
+
+        In float32 diffusers' pipeline gives the same latents to the bit; in half precision it would round them to that
+        at each step, which these are spared.
+        """
         states = told.states if instead is None else torch.cat([instead.states, told.states])
         solver = make_solver(self.scheduler_config)
         solver.set_timesteps(steps, device=states.device)
@@ -162,51 +163,6 @@ class StableDiffusion15:
 
     def forget(self) -> None:
         self.unet = self.text_encoder = self.vae = None
-
-
-def parts_of(unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> tuple[Part, ...]:
-    """What an update is put into."""
-    return (
-        Part("unet", unet, False, unet_targets, unet_name),
-        Part("text_encoder", text_encoder, True, text_encoder_targets, text_encoder_name),
-    )
-
-
-def unet_targets(unet: UNet2DConditionModel) -> list[str]:
-    """Paths of every Linear and 1x1 convolution inside the U-Net's Transformer2DModel blocks."""
-    return layers_in(unet, UNET_CONTAINERS)
-
-
-def text_encoder_targets(text_encoder: CLIPTextModel) -> list[str]:
-    """Paths of every Linear inside the text encoder's attention and MLP."""
-    return layers_in(text_encoder, TEXT_CONTAINERS)
-
-
-def unet_name(path: str) -> str:
-    """The kohya name of a U-Net layer from its diffusers module path."""
-    return "lora_unet_" + path.replace(".", "_")
-
-
-def text_encoder_name(path: str) -> str:
-    """The kohya name of a text-encoder layer, the same for every version of transformers."""
-    return "lora_te_text_model_" + path.removeprefix("text_model.").replace(".", "_")
-
-
-def load_in_diffusers(pipeline: StableDiffusionPipeline, path: Path, adapter: str | None = None) -> None:
-    """Load a kohya file by diffusers' own loaders.
-
-    As `pipeline.load_lora_weights`, which in diffusers 0.39 finds no layer of a text encoder of transformers >= 5.6:
-    its modules no longer lie in `text_model`.
-    """
-    found = pipeline.lora_state_dict(path.parent, weight_name=path.name)
-    if not hasattr(pipeline.text_encoder, "text_model"):
-        found = [{key.replace(".text_model.", "."): value for key, value in part.items()} for part in found]
-    state, alphas = found
-    options = {"adapter_name": adapter, "_pipeline": pipeline}
-    if any(key.startswith("unet.") for key in state):
-        pipeline.load_lora_into_unet(state, alphas, pipeline.unet, **options)
-    if any(key.startswith("text_encoder.") for key in state):
-        pipeline.load_lora_into_text_encoder(state, alphas, pipeline.text_encoder, **options)
 
 
 def load(

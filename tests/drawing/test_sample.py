@@ -8,7 +8,7 @@ from PIL import Image, ImageChops
 from conftest import build_tiny_base
 from lora_nb import settings
 from lora_nb.bases.models import load_base
-from lora_nb.bases.sd15 import load_in_diffusers, parts_of, text_encoder_targets, unet_targets
+from lora_nb.bases.sd15_parts import load_in_diffusers, parts_of, text_encoder_targets, unet_targets
 from lora_nb.bases.solver import make_solver
 from lora_nb.config.drawing import SampleConfig
 from lora_nb.drawing import sample

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lora_nb.bases.sd15 import text_encoder_name, unet_name
+from lora_nb.bases.sd15_parts import text_encoder_name, unet_name
 from lora_nb.lora.lora_file import (
     LoraFile,
     LoraModule,

@@ -14,7 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from conftest import write_model_index
 from lora_nb.bases import sd15_files
-from lora_nb.bases.sd15 import load_in_diffusers
+from lora_nb.bases.sd15_parts import load_in_diffusers
 from lora_nb.config.training import TrainConfig
 from lora_nb.settings import make
 from lora_nb.training.train import train

@@ -8,7 +8,7 @@ import torch
 from lora_nb.bases import process
 from lora_nb.bases.base import Framing
 from lora_nb.bases.models import load_base
-from lora_nb.bases.sd15 import text_encoder_targets, unet_targets
+from lora_nb.bases.sd15_parts import text_encoder_targets, unet_targets
 from lora_nb.config.training import TrainConfig
 from lora_nb.lora import inject
 from lora_nb.settings import make

@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from lora_nb import events, settings
 from lora_nb.bases.models import load_base
-from lora_nb.bases.sd15 import parts_of
+from lora_nb.bases.sd15_parts import parts_of
 from lora_nb.config.training import TrainConfig
 from lora_nb.lora import inject
 from lora_nb.lora.lora_file import read_lora
