@@ -7,7 +7,7 @@ import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from lora_nb.bases.sd15 import (
+from lora_nb.bases.sd15_parts import (
     load_in_diffusers,
     parts_of,
     text_encoder_name,
