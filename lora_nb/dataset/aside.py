@@ -167,11 +167,12 @@ def _place(folder: Path, path: Any) -> str:
     """A picture in `folder`, by its path in a report; "" for one that lies elsewhere."""
     if not isinstance(path, str):
         return ""
-    first, *parts = path.replace("\\", "/").split("/")
-    if first != folder.name:  # absolute, as an earlier version wrote it
-        while (parts and parts.pop(0) != folder.name) or folder.name in parts[:-1]:
-            pass
-    return str(files.within(folder, "/".join(parts)) or "")
+    parts = path.removeprefix(f"{folder.parent}/").replace("\\", "/").split("/")
+    at = [number for number, part in enumerate(parts[:-1]) if part == folder.name]
+    if not at:
+        return ""
+    inner = parts[1:] if at[0] == 0 else parts[at[-1] + 1 :]  # the latter was absolute, in another place
+    return str(files.within(folder, "/".join(inner)) or "")
 
 
 def write_report(
