@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from lora_nb import files
 
 PATIENCE = 2.0  # seconds: a job that has just said its end, or a reader that mends
@@ -27,6 +25,8 @@ def turn(base: Path, verb: str, wait: float = PATIENCE) -> Iterator[None]:
     The lock is the system's and ends with its process, however that ends. It lies in the machine's own folder for
     temporary files, as Drive knows no locks.
     """
+    from filelock import FileLock, Timeout  # here: the notebook's first cell does without it
+
     place = _place(base)
     lock = FileLock(f"{place}.lock")
     try:
