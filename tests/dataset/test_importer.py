@@ -442,7 +442,7 @@ def test_what_cannot_be_read_in_a_folder_is_named(tmp_path, dataset):
     (source / "shut").chmod(0)
     tmp_path.chmod(0o777)
     code = (
-        "import os, sys; sys.path.insert(0, sys.argv[3])\n"
+        "import os, sys, filelock; sys.path.insert(0, sys.argv[3])  # filelock while it can still be read\n"
         "from lora_nb.dataset.importer import import_dataset; from lora_nb.config.dataset import ImportConfig\n"
         "os.geteuid() or os.setuid(65534)  # nothing is shut to root\n"
         "report = import_dataset(ImportConfig(sys.argv[1], sys.argv[2]))\n"
