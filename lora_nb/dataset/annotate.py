@@ -8,9 +8,9 @@ from typing import TypeVar
 from PIL import Image
 
 from lora_nb.config.dataset import CaptionConfig, TagConfig
-from lora_nb.dataset import captions, images
+from lora_nb.dataset import captions, gate, images
 from lora_nb.dataset.captions import TagReport
-from lora_nb.dataset.history import Changes
+from lora_nb.dataset.gate import Changes
 from lora_nb.dataset.images import ImageItem
 from lora_nb.events import Notice, OnEvent
 
@@ -31,6 +31,17 @@ def annotate(
     With `existing` = "append" the old caption and the new words are joined by `append`; one that is not sure is left
     as it is. The captions from before are kept for `undo`.
     """
+    with gate.step(Path(config.train_data_dir), verb) as changes:
+        return _annotate(config, words, append, tell, changes)
+
+
+def _annotate(
+    config: TagConfig | CaptionConfig,
+    words: Words,
+    append: Callable[[str, str], str],
+    tell: OnEvent,
+    changes: Changes,
+) -> TagReport:
     folder = Path(config.train_data_dir)
     found = images.scan(
         folder, verify=False, on_event=partial(_notices, tell), caption_encoding=config.caption_encoding
@@ -45,7 +56,7 @@ def annotate(
     failed += [
         (_name(folder, path), "its caption cannot be read") for path in unsure if config.existing == "append"
     ]
-    changes, written = Changes(folder, verb), 0
+    written = 0
     for item, outcome in words(todo) if todo else ():
         if isinstance(outcome, ValueError):
             failed.append((_name(folder, item.path), str(outcome)))

@@ -1,15 +1,16 @@
 """Pictures moved out of the dataset, and back."""
 
 import json
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lora_nb import files
-from lora_nb.dataset import captions
+from lora_nb.dataset import gate
+from lora_nb.dataset.gate import Changes, Move
 from lora_nb.dataset.images import IMAGE_EXTENSIONS
+from lora_nb.dataset.places import Places
 from lora_nb.project import Folders
 
 REASONS = "reasons.jsonl"
@@ -25,26 +26,60 @@ class Aside:
     reason: str
 
 
+@dataclass(frozen=True)
+class Leaving:
+    """A picture that is to be set aside: where it lies, where it will, why, and its moves."""
+
+    path: Path
+    target: Path
+    reason: str
+    moves: tuple[Move, ...]
+
+
 def set_aside(folders: Folders, paths_with_reasons: Sequence[tuple[Path, str]]) -> int:
     """How many pictures moved out of the dataset, each with its caption; nothing is deleted or overwritten."""
-    for path, reason in paths_with_reasons:
-        move_aside(folders, path, reason)
+    with gate.step(folders.dataset, "curate") as changes:
+        move_aside(folders, plan_aside(folders, paths_with_reasons, changes), changes)
     return len(paths_with_reasons)
 
 
-def move_aside(folders: Folders, path: Path, reason: str) -> Path:
-    """The new place of a picture of the dataset. The reason is on disk before the picture moves."""
-    original = _within(folders.dataset, path)
-    target = _free_place(folders.set_aside / original, captions.caption_path(path))
-    aside = Aside(target.relative_to(folders.set_aside).as_posix(), original.as_posix(), reason)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    files.append_line(folders.set_aside / REASONS, _to_line(aside))
-    _move_pair(path, target)
-    return target
+def plan_aside(
+    folders: Folders, paths_with_reasons: Sequence[tuple[Path, str]], changes: Changes
+) -> list[Leaving]:
+    """How these pictures of the dataset can leave it. Nothing is moved."""
+    places, leaving = Places(changes.dropped), []
+    for given, reason in paths_with_reasons:
+        path = given.absolute()
+        target = places.free(folders.set_aside.absolute() / _within(folders.dataset, path), path)
+        leaving.append(Leaving(path, target, reason, places.move(path, target)))
+    return leaving
+
+
+def move_aside(folders: Folders, leaving: Sequence[Leaving], changes: Changes) -> None:
+    """Move pictures as planned. The reasons are on disk before the pictures move."""
+    if leaving:
+        lines = "".join(_to_line(_record_of(folders, one)) for one in leaving)
+        changes.write(folders.set_aside / REASONS, _whole_lines(folders) + lines.encode())
+        changes.move([one.moves for one in leaving])
+
+
+def _record_of(folders: Folders, leaving: Leaving) -> Aside:
+    name, original = (
+        path.relative_to(root.absolute()).as_posix()
+        for path, root in ((leaving.target, folders.set_aside), (leaving.path, folders.dataset))
+    )
+    return Aside(name, original, leaving.reason)
+
+
+def _whole_lines(folders: Folders) -> bytes:
+    """The reasons so far; a last line that a kill cut off is closed."""
+    path = folders.set_aside / REASONS
+    content = path.read_bytes() if path.is_file() else b""
+    return content if content.endswith(b"\n") or not content else content + b"\n"
 
 
 def _to_line(aside: Aside) -> str:
-    return json.dumps(asdict(aside))
+    return json.dumps(asdict(aside)) + "\n"
 
 
 def _within(dataset: Path, path: Path) -> Path:
@@ -70,24 +105,32 @@ def bring_back(folders: Folders, names: Sequence[str] | None = None) -> int:
     A place that is taken by now is not overwritten: the picture gets the next free name. Raises ValueError
     for a name that is not set aside.
     """
+    with gate.step(folders.dataset, "restore") as changes:
+        return _bring_back(folders, names, changes)
+
+
+def _bring_back(folders: Folders, names: Sequence[str] | None, changes: Changes) -> int:
     aside = {item.name: item for item in list_aside(folders)}
     unknown = [name for name in names or () if name not in aside]
     if unknown:
         raise ValueError(f'"{unknown[0]}" is not set aside: choose from {folders.set_aside}')
     wanted = list(aside.values()) if names is None else [aside[name] for name in dict.fromkeys(names)]
+    places, moves = Places(changes.dropped), []
     for item in wanted:
-        path = folders.set_aside / item.name
-        target = _free_place(folders.dataset / item.original, captions.caption_path(path))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _move_pair(path, target)
-    if wanted:
-        lines = [_to_line(item) + "\n" for item in list_aside(folders)]
-        files.write_text(folders.set_aside / REASONS, "".join(lines))
+        path = folders.set_aside.absolute() / item.name
+        moves.append(places.move(path, places.free(folders.dataset.absolute() / item.original, path)))
+    changes.move(moves)
+    if wanted:  # after the moves: until then the records are needed
+        lines = "".join(map(_to_line, list_aside(folders)))
+        changes.write(folders.set_aside / REASONS, lines.encode())
     return len(wanted)
 
 
 def read_report(folders: Folders) -> dict[str, Any]:
     """What the last curation found, without what does not lie in this project; empty when there was none.
+
+    In the file the paths are relative to the project; absolute ones of an earlier version are read where they lead
+    into a project's dataset or set_aside, whatever it was called then. Here they are absolute again.
 
     `{"broken": [{"path", "reason", "set_aside"}], "clusters": [{"kept", "reason", "copies": [{"path",
     "distance", "set_aside"}]}]}` with absolute paths: `path` before, `set_aside` after the move.
@@ -97,9 +140,9 @@ def read_report(folders: Folders) -> dict[str, Any]:
     except (FileNotFoundError, ValueError):
         report = {}
     clusters = [
-        {**cluster, "copies": _entries(folders, cluster, "copies", "distance")}
+        {**cluster, "kept": kept, "copies": _entries(folders, cluster, "copies", "distance")}
         for cluster in _dicts(report, "clusters")
-        if isinstance(cluster.get("reason"), str) and _lies_in(folders.dataset, cluster.get("kept"))
+        if isinstance(cluster.get("reason"), str) and (kept := _place(folders.dataset, cluster.get("kept")))
     ]
     return {"broken": _entries(folders, report, "broken", "reason"), "clusters": clusters}
 
@@ -107,11 +150,11 @@ def read_report(folders: Folders) -> dict[str, Any]:
 def _entries(folders: Folders, holder: Any, key: str, needed: str) -> list[dict[str, Any]]:
     """The entries of a report whose pictures lie where they say and may be shown."""
     return [
-        entry
+        {**entry, "path": _place(folders.dataset, entry["path"]) or entry["path"], "set_aside": place}
         for entry in _dicts(holder, key)
         if isinstance(entry.get("path"), str)
         and needed in entry
-        and _lies_in(folders.set_aside, entry.get("set_aside"))
+        and (place := _place(folders.set_aside, entry.get("set_aside")))
     ]
 
 
@@ -120,16 +163,23 @@ def _dicts(holder: Any, key: str) -> list[dict[str, Any]]:
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
-def _lies_in(folder: Path, path: Any) -> bool:
-    try:
-        return files.within(folder, Path(path).relative_to(folder).as_posix()) is not None
-    except (ValueError, TypeError):
-        return False
+def _place(folder: Path, path: Any) -> str:
+    """A picture in `folder`, by its path in a report; "" for one that lies elsewhere."""
+    if not isinstance(path, str):
+        return ""
+    parts = path.removeprefix(f"{folder.parent}/").replace("\\", "/").split("/")
+    at = [number for number, part in enumerate(parts[:-1]) if part == folder.name]
+    if not at:
+        return ""
+    inner = parts[1:] if at[0] == 0 else parts[at[-1] + 1 :]  # the latter was absolute, in another place
+    return str(files.within(folder, "/".join(inner)) or "")
 
 
-def write_report(folders: Folders, report: dict[str, Any]) -> None:
+def write_report(
+    folders: Folders, report: dict[str, Any], write: Callable[[Path, bytes], None] = files.write_bytes
+) -> None:
     """Keep what a curation found, for `read_report`."""
-    files.write_text(folders.report / REPORT, json.dumps(report, indent=1))
+    write(folders.report / REPORT, json.dumps(report, indent=1).encode())
 
 
 def _read_reasons(folders: Folders) -> list[Aside]:
@@ -158,35 +208,3 @@ def _checked(folders: Folders, aside: Aside) -> Aside:
 
 def _pictures(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_EXTENSIONS]
-
-
-def _free_place(target: Path, caption: Path) -> Path:
-    """`target`, or the first numbered name beside it where picture and caption find no stranger."""
-    folder = target.parent
-    present = list(folder.iterdir()) if folder.is_dir() else []
-    if not _is_taken(target, caption, present):
-        return target
-    taken = {path.stem.casefold() for path in present}
-    return target.with_name(captions.free_stem(target.stem, taken) + target.suffix)
-
-
-def _is_taken(target: Path, caption: Path, present: list[Path]) -> bool:
-    there = captions.caption_path(target)
-    if caption.exists() and there.exists() and not target.exists():
-        return caption.read_bytes() != there.read_bytes()
-    return target.exists() or any(_share_stem(path, target) for path in present)
-
-
-def _share_stem(path: Path, image: Path) -> bool:
-    return path.stem == image.stem and path.suffix.lower() in IMAGE_EXTENSIONS
-
-
-def _move_pair(path: Path, target: Path) -> None:
-    """Move a picture and its caption; a caption that another picture of the same stem needs is copied."""
-    caption, new_caption = captions.caption_path(path), captions.caption_path(target)
-    shared = any(other != path and _share_stem(other, path) for other in path.parent.iterdir())
-    os.rename(path, target)
-    if caption.exists() and not new_caption.exists():
-        files.write_bytes(new_caption, caption.read_bytes())
-    if caption.exists() and not shared:
-        caption.unlink()

@@ -3,14 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from imagededup.methods import AHash, DHash, PHash, WHash
 from PIL import Image
 
-from lora_nb import files
 from lora_nb.config.dataset import CurateConfig
-from lora_nb.dataset import aside, captions, images
+from lora_nb.dataset import aside, captions, gate, images
+from lora_nb.dataset.aside import Leaving
+from lora_nb.dataset.gate import Changes
 from lora_nb.dataset.images import Broken
 from lora_nb.events import OnEvent, silent
 from lora_nb.project import Folders, folders_of_dataset
@@ -70,15 +72,17 @@ def curate(config: CurateConfig, on_event: OnEvent = silent) -> CurateReport:
     A kept picture without a caption gets the text of its best copy that has one; the copy keeps its own.
     """
     folders = folders_of_dataset(Path(config.train_data_dir))
-    looked, broken = _look_at_all(config, on_event)
-    clusters = _clusters(looked, config.max_distance_threshold)
-    report = {"broken": [_set_broken_aside(folders, one) for one in broken], "clusters": []}
-    for cluster in clusters:
-        _pass_caption_on(cluster)
-        report["clusters"].append(_set_copies_aside(folders, cluster))
-    aside.write_report(folders, report)
-    moved = len(broken) + sum(len(cluster.copies) for cluster in clusters)
-    return CurateReport(tuple(broken), clusters, moved)
+    with gate.step(Path(config.train_data_dir), "curate") as changes:
+        looked, broken = _look_at_all(config, on_event)
+        clusters = _clusters(looked, config.max_distance_threshold)
+        unwanted = [(one.path, one.reason) for one in broken]
+        unwanted += [reason for cluster in clusters for reason in _reasons(cluster)]
+        leaving = aside.plan_aside(folders, unwanted, changes)
+        aside.write_report(folders, _findings(folders, leaving, broken, clusters), changes.write)
+        for cluster in clusters:
+            _pass_caption_on(cluster, changes)
+        aside.move_aside(folders, leaving, changes)
+    return CurateReport(tuple(broken), clusters, len(leaving))
 
 
 def find_duplicates(config: CurateConfig, on_event: OnEvent = silent) -> tuple[Cluster, ...]:
@@ -173,27 +177,46 @@ def _why(kept: Looked, second: Looked) -> str:
     }[decisive]
 
 
-def _set_broken_aside(folders: Folders, broken: Broken) -> dict[str, str]:
-    moved = aside.move_aside(folders, broken.path, broken.reason)
-    return {"path": str(broken.path), "reason": broken.reason, "set_aside": str(moved)}
+def _reasons(cluster: Cluster) -> list[tuple[Path, str]]:
+    """Each copy of a cluster with the reason to set it aside."""
+    kept, why = cluster.kept.name, cluster.reason
+    return [
+        (copy.path, f"a copy of {kept} ({copy.distance} of 64 bits differ), which is {why}")
+        for copy in cluster.copies
+    ]
 
 
-def _set_copies_aside(folders: Folders, cluster: Cluster) -> dict:
-    copies = []
-    for copy in cluster.copies:
-        reason = (
-            f"a copy of {cluster.kept.name} ({copy.distance} of 64 bits differ), which is {cluster.reason}"
-        )
-        moved = aside.move_aside(folders, copy.path, reason)
-        copies.append({"path": str(copy.path), "distance": copy.distance, "set_aside": str(moved)})
-    return {"kept": str(cluster.kept), "reason": cluster.reason, "copies": copies}
+def _findings(
+    folders: Folders, leaving: Sequence[Leaving], broken: Sequence[Broken], clusters: Sequence[Cluster]
+) -> dict[str, Any]:
+    """The report: where each picture lay and will lie, relative to the project."""
+    places = {one.path: _named(folders, one.target) for one in leaving}
+
+    def entry(path: Path, **more: Any) -> dict[str, Any]:
+        return {"path": _named(folders, path), **more, "set_aside": places[path]}
+
+    return {
+        "broken": [entry(one.path, reason=one.reason) for one in broken],
+        "clusters": [
+            {
+                "kept": _named(folders, cluster.kept),
+                "reason": cluster.reason,
+                "copies": [entry(copy.path, distance=copy.distance) for copy in cluster.copies],
+            }
+            for cluster in clusters
+        ],
+    }
 
 
-def _pass_caption_on(cluster: Cluster) -> None:
+def _named(folders: Folders, path: Path) -> str:
+    return path.relative_to(folders.base).as_posix()
+
+
+def _pass_caption_on(cluster: Cluster, changes: Changes) -> None:
     if not _caption_bytes(cluster.kept):
         text = next(filter(None, (_caption_bytes(copy.path) for copy in cluster.copies)), b"")
         if text:
-            files.write_bytes(captions.caption_path(cluster.kept), text)
+            changes.write(captions.caption_path(cluster.kept), text)
 
 
 def _caption_bytes(image: Path) -> bytes:

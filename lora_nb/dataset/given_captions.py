@@ -4,10 +4,9 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lora_nb import files
 from lora_nb.config.dataset import ImportConfig
 from lora_nb.dataset import captions, encodings
-from lora_nb.dataset.history import Changes
+from lora_nb.dataset.gate import Changes
 from lora_nb.dataset.images import list_images
 
 
@@ -22,13 +21,6 @@ class Given:
     equal: int = 0
     different: list[tuple[str, str, str]] = field(default_factory=list)
 
-    def beside(self, content: bytes, image: Path) -> None:
-        """Put a caption beside a picture that just came, unless another one brought it already."""
-        target = captions.caption_path(image)
-        if not target.exists():
-            files.write_bytes(target, self._in_utf8(content))
-            self.written += 1
-
     def to(self, content: bytes, image: Path) -> str:
         """Give a picture of the dataset a caption where it has none, or where `existing` says so.
 
@@ -39,7 +31,7 @@ class Given:
         if new is None:
             return captions.UNSURE
         if not target.exists():
-            self.changes.write(target, self._in_utf8(content))
+            self.changes.write(target, self.in_utf8(content))
             self.written += 1
         else:
             self._compare(new.text, target)
@@ -55,7 +47,7 @@ class Given:
         if self.config.existing == "replace":
             self.changes.write(target, captions.in_file(new))
 
-    def _in_utf8(self, content: bytes) -> bytes:
+    def in_utf8(self, content: bytes) -> bytes:
         """A caption as it came, or in UTF-8 where the person named its encoding."""
         named = self.config.caption_encoding != encodings.AUTO
         found = encodings.read(content, self.config.caption_encoding) if named else None

@@ -2,6 +2,8 @@
 
 import os
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -11,6 +13,7 @@ import tomli_w
 from lora_nb import files, settings, typed
 from lora_nb.config.project import Handover
 from lora_nb.dataset import images
+from lora_nb.dataset.turn import TakenError, turn
 from lora_nb.declare import settings_of
 from lora_nb.events import Notice, OnEvent, silent
 from lora_nb.project import Folders
@@ -46,8 +49,19 @@ def remember(folders: Folders, tell: OnEvent = silent, **learnt: Any) -> Handove
     known = replace(_known(folders, table, tell), **learnt)
     fresh = settings.to_dict(known)
     written = {**fresh, **table, **{name: fresh[name] for name in learnt}}
-    files.write_text(folders.handover, tomli_w.dumps(written))
+    with _unswept(folders):
+        files.write_text(folders.handover, tomli_w.dumps(written))
     return known
+
+
+@contextmanager
+def _unswept(folders: Folders) -> Iterator[None]:
+    """See that no step begins meanwhile and takes this process for a dead one; one that is at work is no danger."""
+    try:
+        with turn(folders.base, "remember", wait=0):
+            yield
+    except TakenError:
+        yield
 
 
 class _Damaged(Exception):

@@ -1,134 +1,156 @@
-"""What a step changed in a dataset: the bytes from before are kept first, so that the step can be undone."""
+"""The steps on a dataset so far, and how the last one is taken back."""
 
-import hashlib
-import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lora_nb import files
+from lora_nb.dataset import gate, record
+from lora_nb.dataset.captions import caption_path
+from lora_nb.dataset.images import IMAGE_EXTENSIONS
+from lora_nb.dataset.record import OPEN, OWN, TAKEN_BACK, UNDONE, Pair, Record, Way, Written
 from lora_nb.project import folders_of_dataset
 
-RECORD, KEPT, NEW = "changes.jsonl", "before", "undone"
-PREFIX, DONE = "captions-", "-undone"
+LEADS_OUT = "its name leads out of the dataset"
+CHANGED, GONE = "it was changed since", "it is not there any more"
 
 
 @dataclass(frozen=True)
 class Undone:
-    """A step that was undone: its verb, files as before, files left as (name, reason), and its `note`."""
+    """A step that was undone: its verb, things as before, things left as (name, reason), and its `note`.
+
+    Of the `restored`, `pictures` are pictures that went back with their captions; the others are captions.
+    """
 
     verb: str
     restored: int
     left: tuple[tuple[str, str], ...]
     note: dict[str, Any]
-
-
-class Changes:
-    """Writes files of a dataset for one step. What stood there lies in `versions/` before the first of them changes.
-
-    `note` is what else the step changes, for who undoes it.
-    """
-
-    def __init__(self, dataset: Path, verb: str, note: Mapping[str, Any] | None = None) -> None:
-        self.dataset = Path(dataset).absolute()
-        self.head = {"verb": verb, "dataset": self.dataset.name, "note": dict(note or {})}
-        self.folder: Path | None = None
-        self.kept: set[str] = set()
-
-    def write(self, path: Path, content: bytes) -> None:
-        """Replace the content of a file of the dataset, or make it."""
-        self._keep(path, content)
-        files.write_bytes(path, content)
-
-    def _keep(self, path: Path, content: bytes) -> None:
-        name = Path(path).absolute().relative_to(self.dataset).as_posix()
-        folder = self.folder = self.folder or self._begin()
-        there = path.exists()
-        if there and name not in self.kept:
-            files.write_bytes(folder / KEPT / name, path.read_bytes())
-        self.kept.add(name)
-        line = {"name": name, "existed": there, "after": _digest(content)}
-        files.append_line(folder / RECORD, json.dumps(line))
-
-    def _begin(self) -> Path:
-        time = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-        folder = files.free_name(
-            folders_of_dataset(self.dataset).versions / f"{PREFIX}{time}-{self.head['verb']}"
-        )
-        folder.mkdir(parents=True)
-        files.append_line(folder / RECORD, json.dumps(self.head))
-        return folder
-
-
-@dataclass
-class _Change:
-    """What a record says of one file."""
-
-    existed: bool
-    after: set[str] = field(default_factory=set)
+    pictures: int = 0
 
 
 def undo(dataset: Path) -> Undone | None:
-    """Take back the last step that is not undone; None when there is none. A file that changed since is left."""
+    """Take back the last step that is not undone; None when there is none. What changed since is left as it is."""
     dataset = Path(dataset).absolute()
-    for folder in sorted(folders_of_dataset(dataset).versions.glob(f"{PREFIX}*"), reverse=True):
-        head, changes = _read(folder)
-        if not folder.name.endswith(DONE) and head.get("dataset") == dataset.name:
-            reasons = {name: _revert(dataset, folder, name, change) for name, change in changes.items()}
-            left = tuple((name, reason) for name, reason in reasons.items() if reason)
-            os.rename(folder, files.free_name(folder.with_name(folder.name + DONE)))
-            note = head["note"] if isinstance(head.get("note"), dict) else {}
-            return Undone(str(head.get("verb", "")), len(changes) - len(left), left, note)
+    with gate.alone(dataset, "undo"):
+        for folder in record.steps(folders_of_dataset(dataset).versions):
+            last = Record(folder)
+            if not folder.name.endswith(TAKEN_BACK) and last.dataset == dataset.name and last.changes:
+                return _take_back(last)
     return None
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, _Change]]:
+def _take_back(last: Record) -> Undone:
+    last.rename(OPEN)
     try:
-        lines = (folder / RECORD).read_text(encoding="utf-8").splitlines()
-    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
-        lines = []
-    head, *rest = [*filter(None, map(_fields, lines))] or [{}]
-    changes: dict[str, _Change] = {}
-    for line in rest:
-        if isinstance(line.get("name"), str) and isinstance(line.get("after"), str):
-            change = changes.setdefault(line["name"], _Change(bool(line.get("existed"))))
-            change.after.add(line["after"])
-    return head, changes
+        _plan_way_back(last)
+        reasons = {
+            name: _revert(last, change) for name, change in reversed(Record(last.folder).changes.items())
+        }
+    except BaseException:
+        with suppress(OSError):  # the disk that is full: whoever comes next closes it
+            gate.close(Record(last.folder))
+        raise
+    last.rename(TAKEN_BACK)
+    left = tuple(
+        (name.removeprefix(f"{last.dataset}/"), reason) for name, reason in reasons.items() if reason
+    )
+    done = [name for name, reason in reasons.items() if not reason and _counts(last, name)]
+    pictures = sum(isinstance(last.changes[name], Pair) for name in done)
+    return Undone(str(last.head.get("verb", "")), len(done), left, last.note, pictures)
 
 
-def _fields(line: str) -> dict[str, Any]:
-    try:
-        fields = files.from_json(line)
-    except ValueError:  # the last line of a session that was killed while it wrote
-        return {}
-    return fields if isinstance(fields, dict) else {}
+def _counts(last: Record, name: str) -> bool:
+    """Whether a change is one of a picture or a caption, not of what is noted about them."""
+    return isinstance(last.changes[name], Pair) or name.startswith(f"{last.dataset}/")
 
 
-def _revert(dataset: Path, folder: Path, name: str, change: _Change) -> str:
-    """Why a file is left as it is now; "" when it is as it was before."""
-    path, kept = files.within(dataset, name), files.within(folder / KEPT, name)
+def _plan_way_back(last: Record) -> None:
+    """Note where each picture and its captions go: what an import brought stays in the step's folder."""
+    plans = [_way_back(last, pair) for pair in last.pairs]
+    last.append([record.line_of(plan) for plan, pair in zip(plans, last.pairs, strict=True) if plan != pair])
+
+
+def _way_back(last: Record, pair: Pair) -> Pair:
+    """As `pair`, with a caption that the picture got since; an import's own way back is into the step's folder."""
+    if pair.ways[0].source.startswith(f"{OWN}/"):
+        return Pair(tuple(replace(way, source=f"{OWN}/{UNDONE}/{way.target}") for way in pair.ways))
+    source, target = (_caption(name) for name in (pair.ways[0].source, pair.ways[0].target))
+    known = any(way.source == source or way.target == target for way in pair.ways[1:])
+    written = None if known else last.path(target)
+    if written and written.exists() and not _shared(last, pair):
+        return Pair((*pair.ways, Way(source, target)))
+    return pair
+
+
+def _caption(name: str) -> str:
+    return caption_path(Path(name)).as_posix()
+
+
+def _shared(last: Record, pair: Pair) -> bool:
+    """Whether another picture at the target has the same caption."""
+    path = last.path(pair.ways[0].target)
+    endings = {ending for small in IMAGE_EXTENSIONS for ending in (small, small.upper())} - {path.suffix}
+    return any(path.with_suffix(ending).exists() for ending in endings)
+
+
+def _revert(last: Record, change: Written | Pair) -> str:
+    """Why something is left as it is now; "" when it is as it was before."""
+    if isinstance(change, Written):
+        return _revert_written(last, change)
+    reason = _hindrance(last, change)
+    if not reason and last.path(change.ways[0].target).exists():
+        for way in change.ways:
+            if last.path(way.target).exists():
+                gate.back(last, way)
+    return reason
+
+
+def _hindrance(last: Record, pair: Pair) -> str:
+    """Why a picture cannot go back with all that is its own; "" too where it is back already."""
+    places = [(last.path(way.source), last.path(way.target)) for way in pair.ways]
+    if not all(source and target for source, target in places):
+        return LEADS_OUT
+    (source, target), picture = places[0], pair.ways[0]
+    if not target.exists():
+        return "" if source.exists() or picture.source.startswith(f"{OWN}/") else GONE
+    if any(way.after and _differs(place, way) for way, (_, place) in zip(pair.ways, places, strict=True)):
+        return CHANGED
+    if len(pair.ways) == 1 and picture.after and caption_path(target).exists():
+        return "it has a caption since"
+    if any(
+        not way.copied and last.path(way.target).exists() and last.path(way.source).exists()
+        for way in pair.ways
+    ):
+        return "another file stands in its old place"
+    takes_caption = any(_caption(picture.target) == way.target and not way.copied for way in pair.ways[1:])
+    return "another picture shares its caption by now" if takes_caption and _shared(last, pair) else ""
+
+
+def _differs(path: Path, way: Way) -> bool:
+    return not path.is_file() or record.digest_of(path) != way.after
+
+
+def _revert_written(last: Record, change: Written) -> str:
+    path, kept = last.path(change.name), last.kept(change.name)
     if path is None or kept is None:
-        return "its name leads out of the dataset"
+        return LEADS_OUT
     now = path.read_bytes() if path.is_file() else None
     old = kept.read_bytes() if change.existed and kept.is_file() else None
     if change.existed and old is None:
-        return f"its old content is not in {folder} any more"
+        return "its old content is not in versions/ any more"
     if now == old:
         return ""
     if now is None:
-        return "it is not there any more"
-    if _digest(now) not in change.after:
-        return "it was changed since"
+        return GONE
+    if record.digest(now) not in change.after:
+        return CHANGED
     if old is None:
-        (folder / NEW / name).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(path, folder / NEW / name)
+        taken = files.free_name(last.folder / UNDONE / change.name)
+        taken.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(path, taken)
     else:
         files.write_bytes(path, old)
     return ""
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
-from lora_nb.dataset import captions, encodings
+from lora_nb.dataset import captions, encodings, gate
 from lora_nb.events import Notice, OnEvent, Progress, silent
 
 T = TypeVar("T")
@@ -74,8 +74,9 @@ def scan(
 
     A sub-folder called `N_name` has N repeats, any other `num_repeats`. `verify` decodes every picture whole;
     without it only the header is read. Captions that are not UTF-8 are told. Raises ValueError when `folder` is
-    none, OSError when a file cannot be read.
+    none, OSError when a file cannot be read. What a killed step left between is made whole first.
     """
+    gate.mend(Path(folder))
     places = _places(Path(folder), num_repeats, on_event)
     found = {path: repeats for place, repeats in places for path in list_images(place)}
     measure = _measure_whole if verify else _measure_header

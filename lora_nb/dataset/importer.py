@@ -1,32 +1,26 @@
 """A zip or a folder of pictures -> the dataset folder."""
 
 import hashlib
+import itertools
 import lzma
-import os
-import re
 import shutil
-import tempfile
-import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lora_nb import files
 from lora_nb.config.dataset import ImportConfig
-from lora_nb.dataset import archive, captions, encodings
+from lora_nb.dataset import archive, arrivals, captions, encodings, gate, record
 from lora_nb.dataset.archive import Entry
+from lora_nb.dataset.gate import Changes, Move
 from lora_nb.dataset.given_captions import Given, Named
-from lora_nb.dataset.history import Changes
-from lora_nb.dataset.images import IMAGE_EXTENSIONS, REPEATS
+from lora_nb.dataset.images import IMAGE_EXTENSIONS
 from lora_nb.events import OnEvent, Progress, silent
 from lora_nb.project import folders_of_dataset
 
 ENDINGS = ", ".join(sorted(extension[1:] for extension in IMAGE_EXTENSIONS))
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ufffd]')
-LONGEST_STEM = 180  # bytes: leaves room for an ending, a number and a temporary name within 255
-MOST_REPEATS = 1000  # a folder called 2023_holiday asks for no repeats
 CHUNK = 1 << 20
 
 
@@ -56,6 +50,7 @@ class _Picture:
     text: Entry | None
     image: Path = Path()
     caption: Path | None = None
+    digest: str = ""
 
 
 @dataclass
@@ -66,6 +61,7 @@ class _Import:
     dataset: Path
     config: ImportConfig
     on_event: OnEvent
+    changes: Changes
     given: Given
     added: list[str] = field(default_factory=list)
     known: int = 0
@@ -81,35 +77,47 @@ def import_dataset(config: ImportConfig, on_event: OnEvent = silent) -> ImportRe
     them. Captions that are there already stay or, as `config.existing` says, are replaced and kept for `undo`.
     Raises ValueError, with nothing imported, for a source that is unsafe, too large, protected or empty.
     """
-    work = _start(config, on_event)
+    _check(config)
+    with gate.step(Path(config.train_data_dir), "import") as changes:
+        return _import(config, on_event, changes)
+
+
+def _import(config: ImportConfig, on_event: OnEvent, changes: Changes) -> ImportReport:
+    source, dataset = _places(config)
+    work = _Import(source, dataset, config, on_event, changes, Given(config, dataset, changes))
     with archive.contents(work.source, leave_out=work.dataset) as contents:
         work.skipped += contents.skipped
         _check_size(contents.entries, work)
         pictures = _sort_out(contents.entries, work)
         work.dataset.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".import-", dir=work.dataset.parent) as staging:
-            _place(_unpack(pictures, Path(staging), work), work)
-            if not pictures:
-                _place_captions(contents.entries, Path(staging), work)
+        staging = changes.staging()
+        _place(_unpack(pictures, staging, work), work)
+        if not pictures:
+            _place_captions(contents.entries, staging, work)
     return ImportReport(
         tuple(work.added), work.given.written, tuple(work.skipped), tuple(work.renamed),
         tuple(work.failed), work.known, work.given.equal, tuple(work.given.different),
     )  # fmt: skip
 
 
-def _start(config: ImportConfig, on_event: OnEvent) -> _Import:
+def _check(config: ImportConfig) -> None:
+    """Raises ValueError for settings that no source can go with."""
     if not config.source.strip():
         raise ValueError("source is empty: give a .zip file or a folder with pictures")
     if not config.train_data_dir:
         raise ValueError("train_data_dir is empty: give the dataset folder to fill")
     subset = config.subset.strip()
-    if subset and (not REPEATS.fullmatch(subset) or UNSAFE.search(subset) or subset.endswith(".")):
+    if subset and not arrivals.is_subset(subset):
         raise ValueError(f'subset = "{subset}" is not usable: write N_name, e.g. 10_cat for 10 repeats')
-    source, dataset = Path(config.source.strip()).expanduser(), Path(config.train_data_dir).absolute()
+    source, dataset = _places(config)
     if source.resolve() == dataset.resolve():
         raise ValueError(f"{source} is the dataset folder itself: give the place the pictures come from")
     encodings.check(config.caption_encoding)
-    return _Import(source, dataset, config, on_event, Given(config, dataset, Changes(dataset, "import")))
+
+
+def _places(config: ImportConfig) -> tuple[Path, Path]:
+    """The source and the dataset folder."""
+    return Path(config.source.strip()).expanduser(), Path(config.train_data_dir).absolute()
 
 
 def _sort_out(entries: Sequence[Entry], work: _Import) -> list[_Picture]:
@@ -159,17 +167,20 @@ def _unpack(pictures: list[_Picture], staging: Path, work: _Import) -> list[_Pic
     unpacked = []
     for number, picture in enumerate(pictures, start=1):
         image, caption = staging / f"{number}.image", staging / f"{number}.caption"
-        left -= _copy(picture.entry, image, left, work)
+        digest = hashlib.sha256()
+        left -= _copy(picture.entry, image, left, work, digest.update)
         if picture.text and image.exists():
             left -= _copy(picture.text, caption, left, work)
         if image.exists():
             text = caption if caption.exists() else None
-            unpacked.append(_Picture(picture.entry, picture.text, image, text))
+            unpacked.append(_Picture(picture.entry, picture.text, image, text, digest.hexdigest()))
         work.on_event(Progress("Unpacking", number, len(pictures)))
     return unpacked
 
 
-def _copy(entry: Entry, target: Path, limit: int, work: _Import) -> int:
+def _copy(
+    entry: Entry, target: Path, limit: int, work: _Import, each: Callable[[bytes], None] = lambda chunk: None
+) -> int:
     """The bytes copied; 0, and no file, for an unreadable entry. Raises ValueError beyond `limit`."""
     size = 0
     try:
@@ -179,6 +190,7 @@ def _copy(entry: Entry, target: Path, limit: int, work: _Import) -> int:
                 if size > limit:
                     raise _too_large(work)
                 file.write(chunk)
+                each(chunk)
     except _Unreadable as error:
         work.failed.append((entry.name, str(error)))
         work.skipped.append(work.failed[-1])
@@ -199,36 +211,46 @@ def _chunks(entry: Entry) -> Iterator[bytes]:
 
 
 def _place(pictures: list[_Picture], work: _Import) -> None:
-    known = _Known(work.dataset)
+    """Bring the new pictures into the dataset, and give the captions of known ones to those."""
+    known, progress = _Known(work.dataset), itertools.count(1)
     taken: dict[Path, set[str]] = {}
-    for done, picture in enumerate(pictures, start=1):
-        there = known.find(picture.image)
+    new = []
+
+    def tell() -> None:
+        work.on_event(Progress("Importing", next(progress), len(pictures)))
+
+    for picture in pictures:
+        there = known.find(picture)
         if there is None:
-            _add(picture, taken, work)
-        elif there.is_relative_to(work.dataset):
-            work.known += 1
-            if picture.caption and picture.text:
-                _give(picture.text, picture.caption, there, work)
-            work.skipped.append((picture.entry.name, "already in the dataset"))
-        else:
-            work.known += 1
-            work.skipped.append((picture.entry.name, "set aside before"))
-        work.on_event(Progress("Importing", done, len(pictures)))
+            new.append(_add(picture, taken, work))
+            continue
+        inside = there.is_relative_to(work.dataset)
+        if inside and picture.caption and picture.text:
+            _give(picture.text, picture.caption, there, work)
+        work.known += 1
+        work.skipped.append((picture.entry.name, "already in the dataset" if inside else "set aside before"))
+        tell()
+    work.changes.move(new, tell)
 
 
-def _add(picture: _Picture, taken: dict[Path, set[str]], work: _Import) -> None:
-    place = work.dataset / (work.config.subset.strip() or _subset_of(picture.entry))
-    place.mkdir(exist_ok=True)
+def _add(picture: _Picture, taken: dict[Path, set[str]], work: _Import) -> list[Move]:
+    """How a picture comes into the dataset with its caption, under a name that nothing there has."""
+    place = work.dataset / (work.config.subset.strip() or arrivals.subset_of(picture.entry))
     if place not in taken:
-        taken[place] = {Path(name).stem.casefold() for name in os.listdir(place)}
-    target = place / _file_name(picture.entry, taken[place])
+        taken[place] = {path.stem.casefold() for path in (place.iterdir() if place.is_dir() else ())}
+    target = place / arrivals.file_name(picture.entry, taken[place])
     taken[place].add(target.stem.casefold())
-    os.replace(picture.image, target)
+    moves = [Move(picture.image, target, after=picture.digest)]
     if picture.caption:
-        work.given.beside(picture.caption.read_bytes(), target)
+        content = work.given.in_utf8(came := picture.caption.read_bytes())
+        if content != came:
+            files.write_bytes(picture.caption, content)
+        moves.append(Move(picture.caption, captions.caption_path(target), after=record.digest(content)))
+        work.given.written += 1
     work.added.append(target.relative_to(work.dataset).as_posix())
     if target.name != picture.entry.parts[-1]:
         work.renamed.append((picture.entry.name, work.added[-1]))
+    return moves
 
 
 def _place_captions(entries: Sequence[Entry], staging: Path, work: _Import) -> None:
@@ -258,45 +280,23 @@ def _give(entry: Entry, caption: Path, image: Path, work: _Import) -> None:
         work.skipped.append(work.failed[-1])
 
 
-def _subset_of(entry: Entry) -> str:
-    for part in reversed(entry.parts[:-1]):
-        match = REPEATS.fullmatch(part)
-        if match and 1 <= int(match[1]) <= MOST_REPEATS:
-            return _clean(part)
-    return ""
-
-
-def _file_name(entry: Entry, taken: set[str]) -> str:
-    name = Path(_clean(entry.parts[-1]))
-    stem = name.stem.encode("utf-8")[:LONGEST_STEM].decode("utf-8", errors="ignore").rstrip(" .")
-    return captions.free_stem(stem or "picture", taken) + name.suffix
-
-
-def _clean(name: str) -> str:
-    """`name` in a form that Linux, macOS, Windows and Drive all accept."""
-    readable = name.encode("utf-8", errors="replace").decode("utf-8")
-    name = UNSAFE.sub("_", unicodedata.normalize("NFC", readable)).strip()
-    return f"_{name}" if RESERVED.fullmatch(name) else name
-
-
 class _Known:
     """The pictures that were in the dataset or set aside before this import, found again by their bytes."""
 
     def __init__(self, dataset: Path) -> None:
         self.by_size: dict[int, list[Path]] = {}
-        self.digests: dict[Path, bytes] = {}
+        self.digests: dict[Path, str] = {}
         for folder in (dataset, folders_of_dataset(dataset).set_aside):
             for path in sorted(folder.rglob("*")):
                 if path.suffix.lower() in IMAGE_EXTENSIONS and path.is_file():
                     self.by_size.setdefault(path.stat().st_size, []).append(path)
 
-    def find(self, image: Path) -> Path | None:
+    def find(self, picture: _Picture) -> Path | None:
         """The first known picture with the same bytes."""
-        same_size = self.by_size.get(image.stat().st_size, [])
-        return next((path for path in same_size if self._digest(path) == self._digest(image)), None)
+        same_size = self.by_size.get(picture.image.stat().st_size, [])
+        return next((path for path in same_size if self._digest(path) == picture.digest), None)
 
-    def _digest(self, path: Path) -> bytes:
+    def _digest(self, path: Path) -> str:
         if path not in self.digests:
-            with path.open("rb") as file:
-                self.digests[path] = hashlib.file_digest(file, "sha256").digest()
+            self.digests[path] = record.digest_of(path)
         return self.digests[path]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from lora_nb.config.dataset import ImportConfig
 from lora_nb.dataset.captions import TagReport
+from lora_nb.dataset.history import Undone
 from lora_nb.dataset.importer import ImportReport
 from lora_nb.events import Finished
 
@@ -79,6 +80,15 @@ def of_captions(word: str, report: TagReport, folder: str) -> Finished:
         raise no_pictures(folder)
     words = f"All {report.skipped} pictures have a caption already"
     return Finished(NOTHING, f"{words}: choose existing = append or overwrite to write them anew.")
+
+
+def of_undo(undone: Undone) -> str:
+    """What is as it was before the step that was undone."""
+    captions = undone.restored - undone.pictures
+    what = [f"{undone.pictures} pictures"] * bool(undone.pictures)
+    what += [f"{captions} captions"] * bool(captions or not what)
+    left = f"; {len(undone.left)} are left as they are now" if undone.left else ""
+    return f"{' and '.join(what)} are as they were before `{undone.verb}`{left}."
 
 
 def no_pictures(folder: str) -> ValueError:

@@ -13,6 +13,7 @@ from lora_nb.forms.follow import sentence
 from lora_nb.forms.form import Form
 from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.step import Step
+from lora_nb.forms.undo import UndoStep
 from lora_nb.forms.uploads import NOT_ARRIVED, Upload
 from lora_nb.project import Folders
 
@@ -28,6 +29,7 @@ class ImportStep(Step):
         self.upload = Upload()
         parts = [self.form.widget, self.upload.widget]
         super().__init__("Import the pictures", self._import, parts, project.presses, icon="download")
+        self.undo = self.followed_by(UndoStep(project, self._show_pictures))
 
     def preset(self) -> None:
         """Name the example pictures in the project that is called after them, while it is empty."""
@@ -82,6 +84,7 @@ class CleanStep(Step):
         super().__init__(
             "Find and set aside", self._clean, [self.form.widget], project.presses, icon="search"
         )
+        self.undo = self.followed_by(UndoStep(project, self._redraw))
 
     def preset(self) -> None:
         """Show what an earlier search set aside."""
@@ -152,6 +155,7 @@ class CaptionStep(Step):
         self.kind.observe(lambda _: project.presses.carry_out(self._swap), "value")
         parts = [self.kind, self.place]
         super().__init__("Write the captions", self._caption, parts, project.presses, icon="tags")
+        self.undo = self.followed_by(UndoStep(project, self._show_captions))
 
     def preset(self) -> None:
         """Choose the small built-in tagger for the shipped example."""
@@ -174,8 +178,11 @@ class CaptionStep(Step):
         wanted = self.forms[kind].read(train_data_dir=str(folders.dataset))
         end = await self.run({TAGS: "tag", SENTENCES: "caption"}[kind], wanted, folders)
         review.remember(folders, name, self.panel.take, caption_kind=kind)
-        self.result.children = [W.HTML(review.captions(folders, most=12))]
+        self._show_captions(folders)
         return end.text
+
+    def _show_captions(self, folders: Folders) -> None:
+        self.result.children = [W.HTML(review.captions(folders, most=12))]
 
 
 class TriggerStep(Step):
@@ -192,6 +199,7 @@ class TriggerStep(Step):
         self.present = W.HTML()
         parts = [self.present, self.form.widget, self.suggest]
         super().__init__("Put it first", self._apply, parts, project.presses, icon="magic")
+        self.undo = self.followed_by(UndoStep(project, self._show_captions))
 
     def preset(self) -> None:
         """Offer the word used before, or the project's name."""
@@ -221,10 +229,13 @@ class TriggerStep(Step):
         review.need_pictures(folders)
         wanted = self.form.read(train_data_dir=str(folders.dataset))
         end = await self.run("trigger", wanted, folders)
-        known = review.remember(folders, name, self.panel.take)
-        self._name_present(known.trigger_word)
-        self.result.children = [W.HTML(review.captions(folders, most=6))]
+        review.remember(folders, name, self.panel.take)
+        self._show_captions(folders)
         return end.text
+
+    def _show_captions(self, folders: Folders) -> None:
+        self._name_present(review.handover(folders).trigger_word)
+        self.result.children = [W.HTML(review.captions(folders, most=6))]
 
 
 _REPLACES = 'The captions begin with "{}" now: another word takes its place.'

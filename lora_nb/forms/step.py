@@ -49,6 +49,13 @@ class Step:
         self.shown = self.due = self.done = self.stopped = self.outdated = self.idle = False
         self.job: jobs.Job | None = None
         self.task: asyncio.Task | None = None
+        self.companions: tuple[Step, ...] = ()
+
+    def followed_by(self, other: "Step") -> "Step":
+        """`other`, shown under this step: what it does belongs to the same cell, and a person alone presses it."""
+        self.widget.children += (other.widget,)
+        self.companions += (other,)
+        return other
 
     def preset(self) -> None:
         """Fill in what the project's folders already tell. Raises ValueError when there is no project yet."""
@@ -98,6 +105,8 @@ class Step:
 
     def forget(self) -> None:
         """Be as new: the project is another one. Work that is under way goes on, and is told when it ends."""
+        for other in self.companions:
+            other.forget()
         self.due = False
         self.outdated = self.works()
         if not self.outdated:

@@ -19,8 +19,7 @@ from lora_nb.config.dataset import (
 )
 from lora_nb.config.drawing import DrawSettings, GridConfig, SampleConfig
 from lora_nb.config.training import TrainConfig
-from lora_nb.dataset import captions, handover, history, outcomes
-from lora_nb.dataset.history import Changes
+from lora_nb.dataset import captions, gate, handover, history, outcomes
 from lora_nb.dataset.images import Scan, list_images, scan
 from lora_nb.dataset.images import unreadable as unreadable_among
 from lora_nb.events import Finished, Notice, OnEvent
@@ -131,13 +130,12 @@ def put_trigger(config: TriggerConfig, tell: OnEvent, poll: Poll) -> Finished:
         raise ValueError(
             'trigger_word is empty: give the word that shall call the LoRA, e.g. --trigger_word "ohwx cat"'
         )
-    found = scan(_dataset(config), verify=False, on_event=tell, caption_encoding=config.caption_encoding)
-    _with_pictures(found, config)
-    folders = project.folders_of_dataset(Path(config.train_data_dir))
+    folders = project.folders_of_dataset(_dataset(config))
     earlier = handover.read(folders, tell).trigger_word
-    changes = Changes(folders.dataset, "trigger", {"trigger_word": earlier})
-    images = [item.path for item in found.items]
-    changed = captions.apply_trigger(images, config, earlier, changes.write)
+    with gate.step(_dataset(config), "trigger", {"trigger_word": earlier}) as changes:
+        found = scan(_dataset(config), verify=False, on_event=tell, caption_encoding=config.caption_encoding)
+        images = [item.path for item in _with_pictures(found, config).items]
+        changed = captions.apply_trigger(images, config, earlier, changes.write)
     if len(found.unsure) == len(images):
         raise ValueError(f"no caption was changed: of none of the {len(images)} it is sure what it says")
     if config.trigger_word.strip():
@@ -149,12 +147,10 @@ def put_trigger(config: TriggerConfig, tell: OnEvent, poll: Poll) -> Finished:
 
 def recode_captions(config: RecodeConfig, tell: OnEvent, poll: Poll) -> Finished:
     """Write captions of another encoding anew in UTF-8."""
-    found = scan(_dataset(config), verify=False, on_event=tell, caption_encoding=config.caption_encoding)
-    _with_pictures(found, config)
-    changes = Changes(Path(config.train_data_dir), "recode")
-    changed = captions.rewrite(
-        [item.path for item in found.items], str, config.caption_encoding, changes.write
-    )
+    with gate.step(_dataset(config), "recode") as changes:
+        found = scan(_dataset(config), verify=False, on_event=tell, caption_encoding=config.caption_encoding)
+        images = [item.path for item in _with_pictures(found, config).items]
+        changed = captions.rewrite(images, str, config.caption_encoding, changes.write)
     if changed:
         return Finished(
             "done", f"{changed} captions are in UTF-8 now; {len(found.unsure)} are left as they were."
@@ -168,18 +164,17 @@ def recode_captions(config: RecodeConfig, tell: OnEvent, poll: Poll) -> Finished
 
 
 def undo_step(config: DatasetConfig, tell: OnEvent, poll: Poll) -> Finished:
-    """Take back what the last step changed in the captions."""
+    """Take back the last step: captions written, pictures imported, set aside or brought back."""
     folders = project.folders_of_dataset(_folder(config))
-    undone = history.undo(folders.dataset)
+    undone = history.undo(_dataset(config))
     if undone is None:
         return Finished(
-            "nothing", f"There is nothing to undo: no step changed captions in {folders.dataset}."
+            "nothing", f"There is nothing to undo: no step that changed {config.train_data_dir} is left."
         )
     _name_some(tell, "Left as it is", undone.left)
     if isinstance(undone.note.get("trigger_word"), str):
         handover.remember(folders, tell, trigger_word=undone.note["trigger_word"])
-    left = f"; {len(undone.left)} are left as they are now" if undone.left else ""
-    return Finished("done", f"{undone.restored} captions are as they were before `{undone.verb}`{left}.")
+    return Finished("done", outcomes.of_undo(undone))
 
 
 def list_tags(config: TopTagsConfig, tell: OnEvent, poll: Poll) -> Finished:

@@ -168,3 +168,23 @@ def test_a_report_that_is_not_ours_shows_nothing(folders, report):
     folders.report.mkdir()
     (folders.report / "curate.json").write_text(json.dumps(report), encoding="utf-8")
     assert aside.read_report(folders) == {"broken": [], "clusters": []}
+
+
+@pytest.mark.parametrize("before", ["here", "/content/dataset/Loras/cat/", "C:\\Users\\set_aside\\cat\\", ""])
+def test_a_report_is_read_though_the_project_was_moved_and_paths_were_absolute_once(folders, before):
+    before = f"{folders.base}/" if before == "here" else before
+
+    def path(name):
+        return before + (name.replace("/", "\\") if "\\" in before else name)
+
+    broken = {"path": path("dataset/x.png"), "reason": "cut", "set_aside": path("set_aside/5_x/x.png")}
+    copy = {"path": path("dataset/c.png"), "distance": 3, "set_aside": path("set_aside/c.png")}
+    clusters = [{"kept": path("dataset/5_x/a.png"), "reason": "the largest", "copies": [copy]}]
+    stranger = {"kept": "/elsewhere/a.png", "reason": "the largest", "copies": []}
+    aside.write_report(folders, {"broken": [broken], "clusters": [*clusters, stranger]})
+    report = aside.read_report(folders)
+    (found,), (cluster,) = report["broken"], report["clusters"]
+    assert found["path"] == str(folders.dataset / "x.png")
+    assert found["set_aside"] == str(folders.set_aside / "5_x" / "x.png")
+    assert cluster["kept"] == str(folders.dataset / "5_x" / "a.png")
+    assert cluster["copies"][0]["set_aside"] == str(folders.set_aside / "c.png")

@@ -107,6 +107,7 @@ def test_curating_sets_aside_and_bringing_back_restores(dataset):
     written = aside.read_report(folders)
     assert written["clusters"][0]["copies"][0]["set_aside"] == str(folders.set_aside / "small.png")
     assert written["broken"][0]["path"] == str(dataset / "cut.jpg")
+    assert str(folders.base) not in (folders.report / "curate.json").read_text(encoding="utf-8")
     assert aside.bring_back(folders) == 2
     assert captions.read_caption(dataset / "small.png") == "a caption of the copy"
     assert captions.read_caption(dataset / "cut.jpg") == "of the broken one"

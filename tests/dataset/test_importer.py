@@ -74,7 +74,8 @@ def test_nested_folders_are_flattened_and_n_name_folders_kept(tmp_path, dataset)
     assert sorted(report.added) == ["5_cat/three.webp", "four.png", "one.JPG", "two.png"]
     assert (report.captions, report.skipped, report.renamed) == (2, (), ())
     assert (dataset / "one.txt").read_bytes() == b"a cat"
-    assert os.listdir(dataset.parent) == ["dataset"]
+    assert sorted(os.listdir(dataset.parent)) == ["dataset", "versions"]
+    assert [path.name for path in dataset.parent.glob("versions/*/*")] == ["changes.jsonl"]
 
 
 def test_macos_and_windows_junk_is_ignored_and_strangers_are_named(tmp_path, dataset):
@@ -204,7 +205,8 @@ def test_a_zip_bomb_that_lies_about_its_size_writes_no_more_than_it_declares(tmp
     report = run(source, dataset, max_gigabytes=0.001)
     assert tree(dataset) == ["good.png"]
     assert report.skipped[0][0] == "bomb.png" and "damaged in the source" in report.skipped[0][1]
-    assert os.listdir(dataset.parent) == ["dataset"]
+    assert sorted(os.listdir(dataset.parent)) == ["dataset", "versions"]
+    assert [path.name for path in dataset.parent.glob("versions/*/*")] == ["changes.jsonl"]
 
 
 def test_a_folder_that_grows_while_it_is_read_stops_at_the_limit(tmp_path, dataset):
@@ -441,7 +443,7 @@ def test_what_cannot_be_read_in_a_folder_is_named(tmp_path, dataset):
     (source / "shut").chmod(0)
     tmp_path.chmod(0o777)
     code = (
-        "import os, sys; sys.path.insert(0, sys.argv[3])\n"
+        "import os, sys, filelock; sys.path.insert(0, sys.argv[3])  # filelock while it can still be read\n"
         "from lora_nb.dataset.importer import import_dataset; from lora_nb.config.dataset import ImportConfig\n"
         "os.geteuid() or os.setuid(65534)  # nothing is shut to root\n"
         "report = import_dataset(ImportConfig(sys.argv[1], sys.argv[2]))\n"

@@ -136,6 +136,28 @@ def test_duplicates_are_shown_with_score_and_reason_and_come_back(maker, photos)
     assert buttons(maker.cleaning.result) == []
 
 
+def test_the_undo_button_takes_back_step_by_step(maker, photos):
+    async def person():
+        await press(maker.project)
+        await maker.import_pictures()
+        maker.importing.form.write(source=str(photos))
+        await press(maker.importing)
+        await maker.clean()
+        before = names(maker.project.folders().dataset)
+        await press(maker.cleaning)
+        assert names(maker.project.folders().dataset) != before and buttons(maker.cleaning.result)
+        undo = maker.cleaning.undo
+        assert "2 pictures are as they were before `curate`" in await press(undo)
+        assert names(maker.project.folders().dataset) == before and not buttons(maker.cleaning.result)
+        assert "5 pictures are as they were before `import`" in await press(maker.importing.undo)
+        assert names(maker.project.folders().dataset) == []
+        assert "There is nothing to undo" in await press(undo)
+
+    asyncio.run(person())
+    maker.project.form.write(project="dog")
+    assert words(maker.cleaning.undo.panel.state) == "", "the words were about another project"
+
+
 @pytest.mark.slow
 def test_steps_whose_buttons_nobody_presses_are_done_as_they_stand(maker, tmp_path):
     """Run all, on the example that ships: nothing is filled in but the tagger, which is the test's."""
