@@ -11,6 +11,7 @@ from pathlib import Path
 from lora_nb import files
 from lora_nb.wording import readable
 
+LORAS = "Loras"  # the folder that holds the projects
 # What a file may not be called, here or on Windows, to which it may be carried.
 NO_FILE_SIGNS = frozenset('/\\:*?"<>|')
 CONTROL = ("Cc", "Cs")  # control characters, and bytes that are no UTF-8
@@ -128,7 +129,19 @@ def check_utf8(folder: Path) -> None:
 
 def project_folders(root: Path, name: str) -> Folders:
     """The folders of project `name` under `root`, in the layout `root/Loras/<project>`. Nothing is created."""
-    return Folders(Path(root) / "Loras" / check_project_name(name))
+    return Folders(Path(root) / LORAS / check_project_name(name))
+
+
+def name_of(folders: Folders) -> str:
+    """What a project is called: its path below Loras/, or its folder's name elsewhere."""
+    parts = folders.base.absolute().parts
+    below = parts[len(parts) - parts[::-1].index(LORAS) :] if LORAS in parts else ()
+    return "/".join(below) or folders.base.name
+
+
+def is_project(folders: Folders) -> bool:
+    """Whether these are the folders of a project below Loras/, and not somebody's own."""
+    return LORAS in folders.base.absolute().parts[:-1]
 
 
 def existing(root: Path) -> list[str]:

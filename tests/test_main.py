@@ -12,11 +12,13 @@ import pytest
 from PIL import Image
 
 from lora_nb.__main__ import explain, main
+from lora_nb.config.project import Handover
 from lora_nb.config.training import TrainConfig
+from lora_nb.dataset import handover
 from lora_nb.dataset.captions import read_caption, write_caption
 from lora_nb.declare import settings_of
 from lora_nb.events import Drawn, EpochLog, Finished, Notice, Progress, Saved, StepLog
-from lora_nb.project import lora_files
+from lora_nb.project import lora_files, project_folders
 from lora_nb.shell import jobs
 from lora_nb.shell.flags import build_parser, read_arguments
 from lora_nb.shell.interrupts import raised_on_ctrl_c, stop_on_signals
@@ -535,3 +537,19 @@ class TestReporter:
     @pytest.mark.parametrize(("seconds", "words"), [(0, "0:00"), (65.4, "1:05"), (3723, "1:02:03"), (float("inf"), "?"), (float("nan"), "?")])  # fmt: skip
     def test_minutes(self, seconds, words):
         assert in_minutes(seconds) == words
+
+
+def test_steps_on_the_command_line_leave_project_toml_as_true_as_the_buttons_do(make_pictures, tmp_path):
+    folders = project_folders(tmp_path, "cat")
+    make_pictures(folders.dataset, 3, captions=False)
+    place = ["--train_data_dir", str(folders.dataset)]
+    assert main(["tag", "--tagger", "demo", *place]) == 0
+    assert handover.read(folders) == Handover("cat", "", "tags", 3, 3)
+    assert main(["trigger", "--trigger_word", "ohwx", *place]) == 0
+    assert handover.read(folders) == Handover("cat", "ohwx", "tags", 3, 3)
+    (folders.dataset / "bad.png").write_bytes(b"no picture")
+    (folders.dataset / next(path.name for path in folders.dataset.glob("*.png"))).with_suffix(".txt").unlink()
+    assert main(["curate", *place]) == 0
+    assert handover.read(folders).captioned == 2
+    assert main(["undo", *place]) == main(["undo", *place]) == 0
+    assert handover.read(folders).trigger_word == ""

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lora_nb.config.dataset import CaptionConfig, TagConfig
 from lora_nb.dataset import captions, gate, images
-from lora_nb.dataset.captions import TagReport
+from lora_nb.dataset.captions import CaptionReport
 from lora_nb.dataset.gate import Changes
 from lora_nb.dataset.images import ImageItem
 from lora_nb.events import Notice, OnEvent
@@ -25,7 +25,7 @@ def annotate(
     words: Words,
     append: Callable[[str, str], str],
     tell: OnEvent,
-) -> TagReport:
+) -> CaptionReport:
     """Write what `words` says of every picture into its caption; an unreadable picture is named and the others go on.
 
     With `existing` = "append" the old caption and the new words are joined by `append`; one that is not sure is left
@@ -41,7 +41,7 @@ def _annotate(
     append: Callable[[str, str], str],
     tell: OnEvent,
     changes: Changes,
-) -> TagReport:
+) -> CaptionReport:
     folder = Path(config.train_data_dir)
     found = images.scan(
         folder, verify=False, on_event=partial(_notices, tell), caption_encoding=config.caption_encoding
@@ -65,7 +65,7 @@ def _annotate(
         captions.write_caption(item.path, joined, write=changes.write)
         written += 1
     left = len(found.items) - len(todo) - (len(unsure) if config.existing == "append" else 0)
-    return TagReport(written, left, tuple(failed))
+    return CaptionReport(written, left, tuple(failed))
 
 
 def _notices(tell: OnEvent, event: object) -> None:

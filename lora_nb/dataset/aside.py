@@ -1,10 +1,9 @@
 """Pictures moved out of the dataset, and back."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from lora_nb import files
 from lora_nb.dataset import gate
@@ -14,7 +13,6 @@ from lora_nb.dataset.places import Places
 from lora_nb.project import Folders
 
 REASONS = "reasons.jsonl"
-REPORT = "curate.json"
 
 
 @dataclass(frozen=True)
@@ -124,62 +122,6 @@ def _bring_back(folders: Folders, names: Sequence[str] | None, changes: Changes)
         lines = "".join(map(_to_line, list_aside(folders)))
         changes.write(folders.set_aside / REASONS, lines.encode())
     return len(wanted)
-
-
-def read_report(folders: Folders) -> dict[str, Any]:
-    """What the last curation found, without what does not lie in this project; empty when there was none.
-
-    In the file the paths are relative to the project; absolute ones of an earlier version are read where they lead
-    into a project's dataset or set_aside, whatever it was called then. Here they are absolute again.
-
-    `{"broken": [{"path", "reason", "set_aside"}], "clusters": [{"kept", "reason", "copies": [{"path",
-    "distance", "set_aside"}]}]}` with absolute paths: `path` before, `set_aside` after the move.
-    """
-    try:
-        report = files.from_json((folders.report / REPORT).read_bytes())
-    except (FileNotFoundError, ValueError):
-        report = {}
-    clusters = [
-        {**cluster, "kept": kept, "copies": _entries(folders, cluster, "copies", "distance")}
-        for cluster in _dicts(report, "clusters")
-        if isinstance(cluster.get("reason"), str) and (kept := _place(folders.dataset, cluster.get("kept")))
-    ]
-    return {"broken": _entries(folders, report, "broken", "reason"), "clusters": clusters}
-
-
-def _entries(folders: Folders, holder: Any, key: str, needed: str) -> list[dict[str, Any]]:
-    """The entries of a report whose pictures lie where they say and may be shown."""
-    return [
-        {**entry, "path": _place(folders.dataset, entry["path"]) or entry["path"], "set_aside": place}
-        for entry in _dicts(holder, key)
-        if isinstance(entry.get("path"), str)
-        and needed in entry
-        and (place := _place(folders.set_aside, entry.get("set_aside")))
-    ]
-
-
-def _dicts(holder: Any, key: str) -> list[dict[str, Any]]:
-    found = holder.get(key) if isinstance(holder, dict) else None
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
-
-
-def _place(folder: Path, path: Any) -> str:
-    """A picture in `folder`, by its path in a report; "" for one that lies elsewhere."""
-    if not isinstance(path, str):
-        return ""
-    parts = path.removeprefix(f"{folder.parent}/").replace("\\", "/").split("/")
-    at = [number for number, part in enumerate(parts[:-1]) if part == folder.name]
-    if not at:
-        return ""
-    inner = parts[1:] if at[0] == 0 else parts[at[-1] + 1 :]  # the latter was absolute, in another place
-    return str(files.within(folder, "/".join(inner)) or "")
-
-
-def write_report(
-    folders: Folders, report: dict[str, Any], write: Callable[[Path, bytes], None] = files.write_bytes
-) -> None:
-    """Keep what a curation found, for `read_report`."""
-    write(folders.report / REPORT, json.dumps(report, indent=1).encode())
 
 
 def _read_reasons(folders: Folders) -> list[Aside]:

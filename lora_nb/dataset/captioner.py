@@ -9,13 +9,13 @@ from transformers import AutoConfig, BlipForConditionalGeneration, BlipProcessor
 from lora_nb.config.dataset import CaptionConfig
 from lora_nb.dataset import captions
 from lora_nb.dataset.annotate import annotate, open_or_error
-from lora_nb.dataset.captions import TagReport
+from lora_nb.dataset.captions import CaptionReport
 from lora_nb.dataset.images import ImageItem
 from lora_nb.events import OnEvent, Progress, silent
 from lora_nb.wording import first_line
 
 
-def caption_images(config: CaptionConfig, on_event: OnEvent = silent) -> TagReport:
+def caption_images(config: CaptionConfig, on_event: OnEvent = silent) -> CaptionReport:
     """Write a sentence about every picture into its caption; an unreadable picture is named and the others go on."""
     return annotate(config, "caption", lambda todo: _sentences(config, todo, on_event), _append, on_event)
 

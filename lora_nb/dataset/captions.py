@@ -21,7 +21,7 @@ UNSURE = (
 
 
 @dataclass(frozen=True)
-class TagReport:
+class CaptionReport:
     """What a tagger or a captioner did: captions written, pictures left alone, failures as (name, reason)."""
 
     tagged: int
@@ -264,3 +264,17 @@ def _captions_in(folder: Path, extension: str) -> Iterable[str]:
             if path.suffix == extension and path.stem in stems:
                 with suppress(UnsureError):
                     yield read_caption(path, extension) or ""
+
+
+def constant_tags(texts: Sequence[str], trigger: str = "") -> tuple[str, ...]:
+    """The tags that every caption has, without the trigger words: mostly the subject itself."""
+    own = split_tags(trigger)
+    return tuple(tag for tag, count in count_tags(texts).items() if count == len(texts) and tag not in own)
+
+
+def kind_of(texts: Sequence[str]) -> str:
+    """ "tags" or "sentences", which have few commas and many words; "" where there is no text."""
+    parts = [part for text in texts for part in split_tags(text)]
+    if not parts:
+        return ""
+    return "sentences" if sum(len(part.split()) for part in parts) > 4 * len(parts) else "tags"

@@ -1,51 +1,25 @@
 """Broken and duplicate pictures of a dataset: found, and set aside."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from imagededup.methods import AHash, DHash, PHash, WHash
 from PIL import Image
 
 from lora_nb.config.dataset import CurateConfig
-from lora_nb.dataset import aside, captions, gate, images
+from lora_nb.dataset import aside, captions, findings, gate, images
 from lora_nb.dataset.aside import Leaving
+from lora_nb.dataset.findings import Cluster, Copy, Findings, Unread
 from lora_nb.dataset.gate import Changes
 from lora_nb.dataset.images import Broken
 from lora_nb.events import OnEvent, silent
-from lora_nb.project import Folders, folders_of_dataset
+from lora_nb.project import folders_of_dataset
 
 METHODS = {"phash": PHash, "dhash": DHash, "ahash": AHash, "whash": WHash}
 SHARPNESS_SIDE = 512
 BLOCK = 1 << 22  # pairs compared at a time
-
-
-@dataclass(frozen=True)
-class Copy:
-    """A picture that shows the same as the kept one; `distance` bits of 64 lie between their hashes."""
-
-    path: Path
-    distance: int
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Pictures that show the same: the best one, why it is the best, and the others."""
-
-    kept: Path
-    copies: tuple[Copy, ...]
-    reason: str
-
-
-@dataclass(frozen=True)
-class CurateReport:
-    """What a curation found, and how many pictures it set aside."""
-
-    broken: tuple[Broken, ...]
-    clusters: tuple[Cluster, ...]
-    moved: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +40,7 @@ class Looked:
         return (self.width * self.height, self.sharpness, self.size, self.captioned)
 
 
-def curate(config: CurateConfig, on_event: OnEvent = silent) -> CurateReport:
+def curate(config: CurateConfig, on_event: OnEvent = silent) -> Findings:
     """Set aside what cannot be read and all but the best of each cluster, each with its caption.
 
     A kept picture without a caption gets the text of its best copy that has one; the copy keeps its own.
@@ -78,11 +52,12 @@ def curate(config: CurateConfig, on_event: OnEvent = silent) -> CurateReport:
         unwanted = [(one.path, one.reason) for one in broken]
         unwanted += [reason for cluster in clusters for reason in _reasons(cluster)]
         leaving = aside.plan_aside(folders, unwanted, changes)
-        aside.write_report(folders, _findings(folders, leaving, broken, clusters), changes.write)
+        found = _findings(leaving, broken, clusters)
+        findings.write(folders, found, changes.write)
         for cluster in clusters:
             _pass_caption_on(cluster, changes)
         aside.move_aside(folders, leaving, changes)
-    return CurateReport(tuple(broken), clusters, len(leaving))
+    return found
 
 
 def find_duplicates(config: CurateConfig, on_event: OnEvent = silent) -> tuple[Cluster, ...]:
@@ -186,30 +161,15 @@ def _reasons(cluster: Cluster) -> list[tuple[Path, str]]:
     ]
 
 
-def _findings(
-    folders: Folders, leaving: Sequence[Leaving], broken: Sequence[Broken], clusters: Sequence[Cluster]
-) -> dict[str, Any]:
-    """The report: where each picture lay and will lie, relative to the project."""
-    places = {one.path: _named(folders, one.target) for one in leaving}
-
-    def entry(path: Path, **more: Any) -> dict[str, Any]:
-        return {"path": _named(folders, path), **more, "set_aside": places[path]}
-
-    return {
-        "broken": [entry(one.path, reason=one.reason) for one in broken],
-        "clusters": [
-            {
-                "kept": _named(folders, cluster.kept),
-                "reason": cluster.reason,
-                "copies": [entry(copy.path, distance=copy.distance) for copy in cluster.copies],
-            }
-            for cluster in clusters
-        ],
-    }
-
-
-def _named(folders: Folders, path: Path) -> str:
-    return path.relative_to(folders.base).as_posix()
+def _findings(leaving: Sequence[Leaving], broken: Sequence[Broken], clusters: Sequence[Cluster]) -> Findings:
+    """What was found, with where each picture will lie."""
+    places = {one.path: one.target for one in leaving}
+    unread = tuple(Unread(one.path, one.reason, places[one.path]) for one in broken)
+    moved = [
+        replace(cluster, copies=tuple(replace(copy, set_aside=places[copy.path]) for copy in cluster.copies))
+        for cluster in clusters
+    ]
+    return Findings(unread, tuple(moved))
 
 
 def _pass_caption_on(cluster: Cluster, changes: Changes) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -10,9 +10,11 @@ from typing import Any
 
 import tomli_w
 
-from lora_nb import files, settings, typed
+from lora_nb import files, project, settings, typed
 from lora_nb.config.project import Handover
+from lora_nb.config.training import Captions
 from lora_nb.dataset import images
+from lora_nb.dataset.captions import kind_of, split_tags
 from lora_nb.dataset.turn import TakenError, turn
 from lora_nb.declare import settings_of
 from lora_nb.events import Notice, OnEvent, silent
@@ -33,25 +35,46 @@ def read(folders: Folders, tell: OnEvent = silent) -> Handover:
 
 
 def remember(folders: Folders, tell: OnEvent = silent, **learnt: Any) -> Handover:
-    """Write what was learnt, with fresh counts, into project.toml; every other key stays as it is.
+    """Write what was learnt into project.toml, with the project's name, fresh counts and the kind of its captions.
 
-    A file that is no TOML is set aside under another name, and the person is told.
+    Every other key stays as it is. A file that is no TOML is set aside under another name, and the person is told.
     """
-    found = images.scan(folders.dataset, verify=False).items if folders.dataset.is_dir() else ()
-    counts = {"images": len(found), "captioned": sum(bool(item.caption) for item in found)}
     try:
         table = _table(folders)
     except _Damaged as error:
         table = {}
         kept = _set_aside(folders)
         tell(Notice(f"{folders.handover} could not be read ({error}) and is kept as {kept}", "warning"))
-    learnt = {**counts, **learnt}
+    learnt = {**_seen(folders, table), **learnt}
     known = replace(_known(folders, table, tell), **learnt)
     fresh = settings.to_dict(known)
     written = {**fresh, **table, **{name: fresh[name] for name in learnt}}
     with _unswept(folders):
         files.write_text(folders.handover, tomli_w.dumps(written))
     return known
+
+
+def refresh(folders: Folders, tell: OnEvent = silent, **learnt: Any) -> None:
+    """As `remember`, where the pictures lie in a project; somebody's own folder gets no project.toml from this."""
+    if folders.dataset.is_dir() and (folders.handover.exists() or project.is_project(folders)):
+        remember(folders, tell, **learnt)
+
+
+def _seen(folders: Folders, table: Mapping[str, Any]) -> dict[str, Any]:
+    """What the folder itself tells; the kind of captions only where nobody has said it."""
+    found = images.scan(folders.dataset, verify=False).items if folders.dataset.is_dir() else ()
+    texts = [item.caption for item in found if item.caption]
+    kind = {} if table.get("caption_kind") else {"caption_kind": kind_of(texts)}
+    name = {"project": project.name_of(folders)} if isinstance(table.get("project", ""), str) else {}
+    return {**name, "images": len(found), "captioned": len(texts), **kind}
+
+
+def for_training(known: Handover, captions: Captions) -> Captions:
+    """The settings of captions that suit what is known of the dataset: sentences keep the order of their words."""
+    triggers = len(split_tags(known.trigger_word))
+    if known.caption_kind == "sentences":
+        return replace(captions, trigger_word=known.trigger_word, shuffle_caption=False, keep_tokens=0)
+    return replace(captions, trigger_word=known.trigger_word, keep_tokens=triggers or captions.keep_tokens)
 
 
 @contextmanager

@@ -218,3 +218,8 @@ def _reason(error: Exception, file: BytesIO) -> str:
             return "a HEIC photo under another ending: convert it to JPEG"
         return "not a picture in a known format"
     return f"damaged: {error}"
+
+
+def no_pictures(folder: str) -> ValueError:
+    """The error for a dataset folder without pictures."""
+    return ValueError(f"{folder} holds no picture: import some first")

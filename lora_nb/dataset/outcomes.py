@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from lora_nb.config.dataset import ImportConfig
-from lora_nb.dataset.captions import TagReport
+from lora_nb.dataset.captions import CaptionReport
 from lora_nb.dataset.history import Undone
+from lora_nb.dataset.images import no_pictures
 from lora_nb.dataset.importer import ImportReport
 from lora_nb.events import Finished
 
@@ -67,7 +68,7 @@ def _compared(report: ImportReport, replaced: bool) -> str:
     return f"{words} and stay as they are here: choose existing = replace to take those of the source."
 
 
-def of_captions(word: str, report: TagReport, folder: str) -> Finished:
+def of_captions(word: str, report: CaptionReport, folder: str) -> Finished:
     """Raises ValueError when no picture could be captioned, or there is none."""
     if report.tagged:
         counts = f"{report.skipped} left as they were, {len(report.failed)} failed"
@@ -89,8 +90,3 @@ def of_undo(undone: Undone) -> str:
     what += [f"{captions} captions"] * bool(captions or not what)
     left = f"; {len(undone.left)} are left as they are now" if undone.left else ""
     return f"{' and '.join(what)} are as they were before `{undone.verb}`{left}."
-
-
-def no_pictures(folder: str) -> ValueError:
-    """The error for a dataset folder without pictures."""
-    return ValueError(f"{folder} holds no picture: import some first")

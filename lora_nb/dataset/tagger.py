@@ -15,7 +15,7 @@ from lora_nb import hub
 from lora_nb.config.dataset import TagConfig
 from lora_nb.dataset import captions
 from lora_nb.dataset.annotate import annotate, open_or_error
-from lora_nb.dataset.captions import TagReport
+from lora_nb.dataset.captions import CaptionReport
 from lora_nb.dataset.images import ImageItem
 from lora_nb.events import OnEvent, Progress, silent
 from lora_nb.wording import first_line
@@ -57,7 +57,7 @@ class Tagger:
         return next(output for output in outputs if output.shape[-1] == len(self.tags))[:count]
 
 
-def tag_images(config: TagConfig, on_event: OnEvent = silent) -> TagReport:
+def tag_images(config: TagConfig, on_event: OnEvent = silent) -> CaptionReport:
     """Write the tags of every picture into its caption; an unreadable picture is named and the others go on.
 
     Tags stand in the model's order, general ones before names of characters (as sd-scripts writes them).

@@ -61,7 +61,7 @@ class DatasetMaker:
     async def hand_over(self) -> None:
         """Write project.toml, from which LoRA Trainer presets its forms, and say what the dataset is."""
         await self._finish(self.steps)
-        self.end.show(_made(lambda: review.hand_over(self.project.folders(), self.project.name())))
+        self.end.show(_made(lambda: review.hand_over(self.project.folders())))
 
     async def _show(self, step: Step) -> None:
         await self._finish(self.steps[: self.steps.index(step)])

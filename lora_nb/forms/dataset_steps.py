@@ -1,13 +1,13 @@
 """The steps of Dataset Maker that change the dataset."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import ipywidgets as W
 
 from lora_nb import events
 from lora_nb.config.dataset import CaptionConfig, CurateConfig, ImportConfig, TagConfig, TriggerConfig
-from lora_nb.dataset import aside, example, images
+from lora_nb.dataset import aside, example, findings, handover, images
+from lora_nb.dataset.findings import Cluster
 from lora_nb.forms import gallery, review
 from lora_nb.forms.follow import sentence
 from lora_nb.forms.form import Form
@@ -114,9 +114,9 @@ class CleanStep(Step):
 
     def _redraw(self, folders: Folders) -> None:
         """Show what the last search set aside and nobody brought back."""
-        report = aside.read_report(folders)
-        families = [family for cluster in report["clusters"] if (family := _family(cluster, folders))]
-        broken = [entry for entry in report["broken"] if Path(entry["set_aside"]).exists()]
+        found = findings.read(folders)
+        families = [family for cluster in found.clusters if (family := _family(cluster, folders))]
+        broken = [one for one in found.broken if one.set_aside.exists()]
         shown: list[W.Widget] = []
         if broken:
             shown.append(W.HTML(review.broken(broken)))
@@ -127,18 +127,15 @@ class CleanStep(Step):
         self.result.children = shown
 
 
-def _family(cluster: dict, folders: Folders) -> gallery.Family | None:
-    left = [copy for copy in cluster["copies"] if Path(copy["set_aside"]).exists()]
+def _family(cluster: Cluster, folders: Folders) -> gallery.Family | None:
+    left = [(copy, copy.set_aside) for copy in cluster.copies if copy.set_aside and copy.set_aside.exists()]
     if not left:
         return None
     copies = tuple(
-        gallery.Thumb(
-            Path(copy["set_aside"]), f"{Path(copy['path']).name}: {copy['distance']} of 64 bits differ"
-        )
-        for copy in left
+        gallery.Thumb(place, f"{copy.path.name}: {copy.distance} of 64 bits differ") for copy, place in left
     )
-    names = tuple(Path(copy["set_aside"]).relative_to(folders.set_aside).as_posix() for copy in left)
-    return gallery.Family(Path(cluster["kept"]), cluster["reason"], copies, names)
+    names = tuple(place.relative_to(folders.set_aside).as_posix() for _, place in left)
+    return gallery.Family(cluster.kept, cluster.reason, copies, names)
 
 
 class CaptionStep(Step):
@@ -172,12 +169,11 @@ class CaptionStep(Step):
         self.place.children = [self.forms[self.kind.value].widget]
 
     async def _caption(self) -> str:
-        folders, name = self.project.folders(), self.project.name()
+        folders = self.project.folders()
         review.need_pictures(folders)
         kind = self.kind.value
         wanted = self.forms[kind].read(train_data_dir=str(folders.dataset))
         end = await self.run({TAGS: "tag", SENTENCES: "caption"}[kind], wanted, folders)
-        review.remember(folders, name, self.panel.take, caption_kind=kind)
         self._show_captions(folders)
         return end.text
 
@@ -204,7 +200,7 @@ class TriggerStep(Step):
     def preset(self) -> None:
         """Offer the word used before, or the project's name."""
         folders = self.project.folders()
-        before = review.handover(folders, self.panel.take).trigger_word
+        before = handover.read(folders, self.panel.take).trigger_word
         fresh = example.TRIGGER if review.is_example(folders) else folders.base.name
         self.form.write(trigger_word=before or fresh)
         self._name_present(before)
@@ -225,16 +221,15 @@ class TriggerStep(Step):
             self.panel.say(str(error), "bad")
 
     async def _apply(self) -> str:
-        folders, name = self.project.folders(), self.project.name()
+        folders = self.project.folders()
         review.need_pictures(folders)
         wanted = self.form.read(train_data_dir=str(folders.dataset))
         end = await self.run("trigger", wanted, folders)
-        review.remember(folders, name, self.panel.take)
         self._show_captions(folders)
         return end.text
 
     def _show_captions(self, folders: Folders) -> None:
-        self._name_present(review.handover(folders).trigger_word)
+        self._name_present(handover.read(folders).trigger_word)
         self.result.children = [W.HTML(review.captions(folders, most=6))]
 
 

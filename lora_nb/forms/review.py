@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from lora_nb.config.project import Handover
 from lora_nb.dataset import captions as caption_files
-from lora_nb.dataset import example, images
-from lora_nb.dataset import handover as project_file
-from lora_nb.dataset.images import ImageItem
-from lora_nb.events import Notice, OnEvent, silent
+from lora_nb.dataset import example, handover, images
+from lora_nb.dataset.findings import Unread
+from lora_nb.dataset.images import ImageItem, no_pictures
+from lora_nb.events import Notice
 from lora_nb.forms import gallery
 from lora_nb.forms.follow import sentence
 from lora_nb.project import Folders
@@ -33,24 +32,12 @@ def is_example(folders: Folders) -> bool:
 def need_pictures(folders: Folders) -> None:
     """Raise ValueError for an empty dataset."""
     if not pictures(folders):
-        raise ValueError(f"{folders.dataset} holds no pictures: import some in step 2")
+        raise no_pictures(str(folders.dataset))
 
 
-def handover(folders: Folders, tell: OnEvent = silent) -> Handover:
-    """What project.toml says; `tell` hears what in it is not usable."""
-    return project_file.read(folders, tell)
-
-
-def remember(folders: Folders, name: str, tell: OnEvent = silent, **learnt: Any) -> Handover:
-    """Write what was learnt about the project, with fresh counts, into project.toml."""
-    return project_file.remember(folders, tell, project=name, **learnt)
-
-
-def broken(entries: Sequence[dict[str, str]]) -> str:
+def broken(found: Sequence[Unread]) -> str:
     """HTML of the files that could not be read, with the reasons."""
-    lines = "".join(
-        f"<li><b>{escape(Path(entry['path']).name)}</b>: {escape(entry['reason'])}</li>" for entry in entries
-    )
+    lines = "".join(f"<li><b>{escape(one.path.name)}</b>: {escape(one.reason)}</li>" for one in found)
     return f'<b>Cannot be read</b><ul style="margin:0;line-height:1.4">{lines}</ul>'
 
 
@@ -60,19 +47,13 @@ def tags(folders: Folders) -> str:
     found = pictures(folders)
     counts = caption_files.count_tags(item.caption or "" for item in found).most_common(MOST_TAGS)
     if not counts:
-        raise ValueError(f"no picture in {folders.dataset} has a caption yet: write them in step 4")
+        raise ValueError(f"no picture in {folders.dataset} has a caption yet: write tags or sentences first")
     return gallery.tag_table(counts, len(found))
 
 
 def constant_tags(folders: Folders, trigger: str = "") -> tuple[str, ...]:
     """The tags that every picture has, without the trigger words."""
-    found = [item.caption or "" for item in pictures(folders)]
-    own = caption_files.split_tags(trigger)
-    return tuple(
-        tag
-        for tag, count in caption_files.count_tags(found).items()
-        if count == len(found) and tag not in own
-    )
+    return caption_files.constant_tags([item.caption or "" for item in pictures(folders)], trigger)
 
 
 def captions(folders: Folders, most: int = gallery.MOST, lines: int = 4) -> str:
@@ -81,18 +62,20 @@ def captions(folders: Folders, most: int = gallery.MOST, lines: int = 4) -> str:
     return gallery.thumbnails(thumbs, side=150, most=most, lines=lines)
 
 
-def hand_over(folders: Folders, name: str) -> str:
+def hand_over(folders: Folders) -> str:
     """HTML that sums the dataset up, after writing project.toml. Raises ValueError for an empty dataset."""
     need_pictures(folders)
     told: list[Notice] = []
-    known = remember(folders, name, told.append, **_kind(folders))
+    known = handover.remember(folders, told.append)
     lines = [sentence(f"{known.images} pictures are ready in {folders.dataset}", "good")]
     lines += [sentence(notice.text, notice.level) for notice in told]
     if known.captioned < known.images:
         lines.append(sentence(f"{known.images - known.captioned} of them have no caption", "warning"))
     if not known.trigger_word:
-        lines.append(sentence("There is no trigger word: see step 5", "warning"))
-    lines.append(sentence(f'Next: open LoRA Trainer and choose the project "{name}". {summary(known)}'))
+        lines.append(sentence("There is no trigger word: nothing would call the LoRA by its name", "warning"))
+    lines.append(
+        sentence(f'Next: open LoRA Trainer and choose the project "{known.project}". {summary(known)}')
+    )
     return "".join(lines)
 
 
@@ -101,15 +84,3 @@ def summary(known: Handover) -> str:
     kind = {"tags": "tags", "sentences": "sentences", "": "captions"}[known.caption_kind]
     trigger = f'the trigger word "{known.trigger_word}"' if known.trigger_word else "no trigger word"
     return f"It has {known.images} pictures, {known.captioned} of them with {kind}, and {trigger}."
-
-
-def _kind(folders: Folders) -> dict[str, str]:
-    """The kind of captions that were brought along: sentences have few commas and many words."""
-    if handover(folders).caption_kind:
-        return {}
-    texts = [item.caption for item in pictures(folders) if item.caption]
-    if not texts:
-        return {}
-    parts = [part for text in texts for part in caption_files.split_tags(text)]
-    words = sum(len(part.split()) for part in parts) / len(parts)
-    return {"caption_kind": "sentences" if words > 4 else "tags"}

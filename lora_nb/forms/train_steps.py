@@ -1,5 +1,6 @@
 """The forms of LoRA Trainer: the run, the grid, a try."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import ipywidgets as W
@@ -9,7 +10,7 @@ from lora_nb.bases import lookup, suggested
 from lora_nb.config.drawing import GridConfig, SampleConfig
 from lora_nb.config.project import Handover
 from lora_nb.config.training import TrainConfig
-from lora_nb.dataset import captions
+from lora_nb.dataset import handover
 from lora_nb.events import Finished
 from lora_nb.forms import gallery, review
 from lora_nb.forms.follow import sentence
@@ -47,7 +48,7 @@ class SettingsStep(Step):
     def preset(self) -> None:
         """Take over the last run of this project, or else what Dataset Maker learnt."""
         folders = self.project.folders()
-        known = review.handover(folders, self.panel.take)
+        known = handover.read(folders, self.panel.take)
         self.panel.redraw()
         self.own_pictures = not review.is_example(folders)
         self.form.config = _start(folders, known)
@@ -88,10 +89,10 @@ class SettingsStep(Step):
 def _start(folders: Folders, known: Handover) -> TrainConfig:
     """The last run, or the defaults, with what Dataset Maker learnt since."""
     if not folders.run.is_file():
-        return _with_dataset(_first_run(folders), known)
+        return _suited(_first_run(folders), known)
     run = settings.load(TrainConfig, folders.run)
     learnt = folders.handover.is_file() and folders.handover.stat().st_mtime > folders.run.stat().st_mtime
-    return _with_dataset(run, known) if learnt else run
+    return _suited(run, known) if learnt else run
 
 
 def _first_run(folders: Folders) -> TrainConfig:
@@ -103,14 +104,9 @@ def _first_run(folders: Folders) -> TrainConfig:
     )
 
 
-def _with_dataset(run: TrainConfig, known: Handover) -> TrainConfig:
-    """The run with the trigger word of the dataset, and with the order of its captions kept if they are sentences."""
-    triggers = len(captions.split_tags(known.trigger_word))
-    if known.caption_kind == "sentences":
-        return settings.replace(run, trigger_word=known.trigger_word, shuffle_caption=False, keep_tokens=0)
-    return settings.replace(
-        run, trigger_word=known.trigger_word, keep_tokens=triggers or run.captions.keep_tokens
-    )
+def _suited(run: TrainConfig, known: Handover) -> TrainConfig:
+    """The run with what suits its dataset."""
+    return replace(run, captions=handover.for_training(known, run.captions))
 
 
 def _as_in_the_run(run: TrainConfig) -> dict[str, str | int | float]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from lora_nb.config.dataset import DatasetConfig
-from lora_nb.forms import review
 from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.step import Step
 from lora_nb.project import Folders
@@ -28,9 +27,7 @@ class UndoStep(Step):
         """Have no form to empty."""
 
     async def _undo(self) -> str:
-        folders, name = self.project.folders(), self.project.name()
+        folders = self.project.folders()
         end = await self.run("undo", DatasetConfig(str(folders.dataset)), folders)
-        if folders.handover.exists():
-            review.remember(folders, name, self.panel.take)
         self.redraw(folders)
         return end.text

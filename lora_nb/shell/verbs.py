@@ -20,9 +20,10 @@ from lora_nb.config.dataset import (
 from lora_nb.config.drawing import DrawSettings, GridConfig, SampleConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import captions, gate, handover, history, outcomes
-from lora_nb.dataset.images import Scan, list_images, scan
+from lora_nb.dataset.images import Scan, list_images, no_pictures, scan
 from lora_nb.dataset.images import unreadable as unreadable_among
 from lora_nb.events import Finished, Notice, OnEvent
+from lora_nb.project import Folders
 from lora_nb.shell.interrupts import stop_on_signals
 from lora_nb.training import plan
 
@@ -52,6 +53,7 @@ def import_pictures(config: ImportConfig, tell: OnEvent, poll: Poll) -> Finished
     _name_some(tell, "Renamed", report.renamed)
     _name_some(tell, "Unreadable", unreadable)
     _name_some(tell, "Differs", outcomes.differences(report))
+    handover.refresh(_folders(config), tell)
     return outcomes.of_import(report, config, unreadable)
 
 
@@ -79,7 +81,8 @@ def curate_pictures(config: CurateConfig, tell: OnEvent, poll: Poll) -> Finished
         reason = f"a copy of {cluster.kept.name}, which is {cluster.reason}"
         copies = [(copy.path.name, reason) for copy in cluster.copies]
         _name_some(tell, "Set aside", copies)
-    folders = project.folders_of_dataset(Path(config.train_data_dir))
+    folders = _folders(config)
+    handover.refresh(folders, tell)
     if not report.moved:
         return Finished(
             "done", "Every picture can be read, and none is a copy of another: none is set aside."
@@ -93,10 +96,11 @@ def restore_pictures(config: RestoreConfig, tell: OnEvent, poll: Poll) -> Finish
     """Bring back what was set aside."""
     from lora_nb.dataset.aside import bring_back
 
-    folders = project.folders_of_dataset(_dataset(config))
+    folders = _folders(config)
     if not folders.dataset.is_dir() and not folders.set_aside.is_dir():
         raise ValueError(f"{config.train_data_dir} is not a folder: give the dataset folder")
     number = bring_back(folders, list(config.names) or None)
+    handover.refresh(folders, tell)
     if not number:
         return Finished(
             "nothing", f"Nothing is set aside in {folders.set_aside}: there is nothing to bring back."
@@ -111,6 +115,7 @@ def tag_pictures(config: TagConfig, tell: OnEvent, poll: Poll) -> Finished:
 
     report = tag_images(config, tell)
     _name_some(tell, "Failed", report.failed)
+    handover.refresh(_folders(config), tell, caption_kind="tags")
     return outcomes.of_captions("tagged", report, config.train_data_dir)
 
 
@@ -121,6 +126,7 @@ def caption_pictures(config: CaptionConfig, tell: OnEvent, poll: Poll) -> Finish
 
     report = caption_images(config, tell)
     _name_some(tell, "Failed", report.failed)
+    handover.refresh(_folders(config), tell, caption_kind="sentences")
     return outcomes.of_captions("captioned", report, config.train_data_dir)
 
 
@@ -130,7 +136,7 @@ def put_trigger(config: TriggerConfig, tell: OnEvent, poll: Poll) -> Finished:
         raise ValueError(
             'trigger_word is empty: give the word that shall call the LoRA, e.g. --trigger_word "ohwx cat"'
         )
-    folders = project.folders_of_dataset(_dataset(config))
+    folders = _folders(config)
     earlier = handover.read(folders, tell).trigger_word
     with gate.step(_dataset(config), "trigger", {"trigger_word": earlier}) as changes:
         found = scan(_dataset(config), verify=False, on_event=tell, caption_encoding=config.caption_encoding)
@@ -140,6 +146,8 @@ def put_trigger(config: TriggerConfig, tell: OnEvent, poll: Poll) -> Finished:
         raise ValueError(f"no caption was changed: of none of the {len(images)} it is sure what it says")
     if config.trigger_word.strip():
         handover.remember(folders, tell, trigger_word=config.trigger_word)
+    else:
+        handover.refresh(folders, tell)
     if not changed:
         return Finished("nothing", f"0 of {len(images)} captions changed: they are as asked already.")
     return Finished("done", f"{changed} of {len(images)} captions changed.")
@@ -172,8 +180,8 @@ def undo_step(config: DatasetConfig, tell: OnEvent, poll: Poll) -> Finished:
             "nothing", f"There is nothing to undo: no step that changed {config.train_data_dir} is left."
         )
     _name_some(tell, "Left as it is", undone.left)
-    if isinstance(undone.note.get("trigger_word"), str):
-        handover.remember(folders, tell, trigger_word=undone.note["trigger_word"])
+    earlier = undone.note.get("trigger_word")
+    handover.refresh(folders, tell, **({"trigger_word": earlier} if isinstance(earlier, str) else {}))
     return Finished("done", outcomes.of_undo(undone))
 
 
@@ -250,6 +258,10 @@ def _dataset(config: Any) -> Path:
     return Path(config.train_data_dir)
 
 
+def _folders(config: Any) -> Folders:
+    return project.folders_of_dataset(_dataset(config))
+
+
 def _folder(config: Any) -> Path:
     if not _dataset(config).is_dir():
         raise ValueError(
@@ -262,12 +274,12 @@ def _filled(config: Any) -> None:
     """Say at once, before a model is loaded, that there is no picture."""
     places = (_folder(config), *_dataset(config).glob("*/"))
     if not any(list_images(place) for place in places):
-        raise outcomes.no_pictures(config.train_data_dir)
+        raise no_pictures(config.train_data_dir)
 
 
 def _with_pictures(found: Scan, config: Any) -> Scan:
     if not found.items and not found.broken:
-        raise outcomes.no_pictures(config.train_data_dir)
+        raise no_pictures(config.train_data_dir)
     return found
 
 

@@ -103,22 +103,6 @@ def test_a_picture_of_elsewhere_is_refused(folders, tmp_path):
         aside.set_aside(folders, [(tmp_path / "x.png", "why")])
 
 
-@pytest.mark.parametrize("text", ["", "7", "[]", "{}", '{"broken": 1, "clusters": 2}', "[" * 100_000])
-def test_a_damaged_report_counts_as_none(folders, text):
-    aside.write_report(folders, {})
-    (folders.report / "curate.json").write_text(text)
-    assert aside.read_report(folders) == {"broken": [], "clusters": []}
-
-
-def test_a_report_is_read_back_and_a_missing_one_is_empty(folders):
-    assert aside.read_report(folders) == {"broken": [], "clusters": []}
-    entry = {"path": "猫.png", "reason": "x", "set_aside": str(folders.set_aside / "猫.png")}
-    report = {"broken": [entry], "clusters": []}
-    aside.write_report(folders, report)
-    assert aside.read_report(folders) == report
-    assert json.loads((folders.report / "curate.json").read_text(encoding="utf-8")) == report
-
-
 NOT_OURS = (
     "../../../x.png", "/x.png", "C:/x.png", "C:\\x.png", "..\\..\\x.png", "a/../../x.png", "link/x.png", "", ".", "x.txt",
     "a\0.png", 5, None, ["a.png"], {"a": 1},
@@ -151,40 +135,3 @@ def test_a_name_in_the_records_that_leads_out_moves_nothing(folders, tmp_path, n
     assert aside.bring_back(folders) == 1
     assert (tmp_path / "x.png").read_bytes() == (folders.base / "x.png").read_bytes() == b"mine"
     assert not (folders.dataset / "new.png").exists() and (folders.dataset / "a.png").exists()
-
-
-@pytest.mark.parametrize(
-    "report",
-    [
-        [],
-        5,
-        {"broken": 1, "clusters": {}},
-        {"broken": [{"path": "a.png", "reason": "x", "set_aside": "/etc/passwd"}], "clusters": [7]},
-        {"clusters": [{"kept": "/etc/passwd", "reason": "x", "copies": []}]},
-        {"broken": [{"path": "a.png", "reason": "x", "set_aside": 5}, {"set_aside": "x"}]},
-    ],
-)
-def test_a_report_that_is_not_ours_shows_nothing(folders, report):
-    folders.report.mkdir()
-    (folders.report / "curate.json").write_text(json.dumps(report), encoding="utf-8")
-    assert aside.read_report(folders) == {"broken": [], "clusters": []}
-
-
-@pytest.mark.parametrize("before", ["here", "/content/dataset/Loras/cat/", "C:\\Users\\set_aside\\cat\\", ""])
-def test_a_report_is_read_though_the_project_was_moved_and_paths_were_absolute_once(folders, before):
-    before = f"{folders.base}/" if before == "here" else before
-
-    def path(name):
-        return before + (name.replace("/", "\\") if "\\" in before else name)
-
-    broken = {"path": path("dataset/x.png"), "reason": "cut", "set_aside": path("set_aside/5_x/x.png")}
-    copy = {"path": path("dataset/c.png"), "distance": 3, "set_aside": path("set_aside/c.png")}
-    clusters = [{"kept": path("dataset/5_x/a.png"), "reason": "the largest", "copies": [copy]}]
-    stranger = {"kept": "/elsewhere/a.png", "reason": "the largest", "copies": []}
-    aside.write_report(folders, {"broken": [broken], "clusters": [*clusters, stranger]})
-    report = aside.read_report(folders)
-    (found,), (cluster,) = report["broken"], report["clusters"]
-    assert found["path"] == str(folders.dataset / "x.png")
-    assert found["set_aside"] == str(folders.set_aside / "5_x" / "x.png")
-    assert cluster["kept"] == str(folders.dataset / "5_x" / "a.png")
-    assert cluster["copies"][0]["set_aside"] == str(folders.set_aside / "c.png")

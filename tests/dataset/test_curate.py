@@ -9,7 +9,7 @@ from imagededup.methods import PHash
 from PIL import Image, ImageFilter, features
 
 from lora_nb.config.dataset import CurateConfig
-from lora_nb.dataset import aside, captions, curate
+from lora_nb.dataset import aside, captions, curate, findings
 from lora_nb.dataset.images import ORIENTATION
 from lora_nb.project import folders_of_dataset
 
@@ -104,9 +104,10 @@ def test_curating_sets_aside_and_bringing_back_restores(dataset):
     reasons = {item.name: item.reason for item in aside.list_aside(folders)}
     assert reasons["small.png"].startswith("a copy of 1.png (")
     assert reasons["small.png"].endswith("which is the largest, 256x256")
-    written = aside.read_report(folders)
-    assert written["clusters"][0]["copies"][0]["set_aside"] == str(folders.set_aside / "small.png")
-    assert written["broken"][0]["path"] == str(dataset / "cut.jpg")
+    written = findings.read(folders)
+    assert written == report
+    assert written.clusters[0].copies[0].set_aside == folders.set_aside / "small.png"
+    assert written.broken[0].path == dataset / "cut.jpg"
     assert str(folders.base) not in (folders.report / "curate.json").read_text(encoding="utf-8")
     assert aside.bring_back(folders) == 2
     assert captions.read_caption(dataset / "small.png") == "a caption of the copy"
@@ -124,7 +125,7 @@ def test_a_caption_of_the_kept_one_is_never_replaced(dataset):
 
 def test_an_empty_dataset_has_nothing_to_curate(tmp_path):
     (tmp_path / "dataset").mkdir()
-    assert curate.curate(config(tmp_path / "dataset")) == curate.CurateReport((), (), 0)
+    assert curate.curate(config(tmp_path / "dataset")) == findings.Findings()
 
 
 def test_the_hash_is_imagededups_own(dataset):

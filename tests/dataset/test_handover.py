@@ -6,7 +6,9 @@ import pytest
 from PIL import Image
 
 from lora_nb.config.project import Handover
+from lora_nb.config.training import Captions
 from lora_nb.dataset import handover
+from lora_nb.dataset.captions import kind_of
 from lora_nb.project import Folders
 
 
@@ -27,7 +29,7 @@ def written(folders):
 def test_what_was_learnt_is_read_back(folders):
     assert handover.read(folders) == Handover()
     known = handover.remember(folders, project="cat", trigger_word="ohwx")
-    assert known == handover.read(folders) == Handover("cat", "ohwx", "", 1, 1)
+    assert known == handover.read(folders) == Handover("cat", "ohwx", "tags", 1, 1)
 
 
 def test_unknown_keys_and_tables_stay_and_hide_nothing(folders):
@@ -72,3 +74,36 @@ def test_a_damaged_file_is_set_aside_and_told(folders, content):
     folders.handover.write_bytes(content)
     handover.remember(folders)
     assert len([*folders.base.glob("project.toml.damaged-*")]) == 2
+
+
+def test_somebodys_own_folder_gets_no_project_file_from_a_step(tmp_path):
+    own, project = Folders(tmp_path / "pictures"), Folders(tmp_path / "Loras" / "zoo" / "cat")
+    for folders in (own, project):
+        folders.dataset.mkdir(parents=True)
+        handover.refresh(folders)
+    assert not own.handover.exists() and handover.read(project).project == "zoo/cat"
+    handover.remember(own, trigger_word="ohwx")
+    handover.refresh(own, caption_kind="tags")
+    assert handover.read(own) == Handover("pictures", "ohwx", "tags", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (["1girl, red hair", "solo, smile"], "tags"),
+        (["a photo of a cat that sleeps on a red sofa"], "sentences"),
+        (["", " "], ""),
+        ([], ""),
+    ],
+)
+def test_the_kind_of_captions_is_told_by_their_words_and_commas(texts, kind):
+    assert kind_of(texts) == kind
+
+
+def test_sentences_keep_their_order_and_tags_their_trigger_words_in_front():
+    start = Captions(keep_tokens=3)
+    tags = handover.for_training(Handover(trigger_word="ohwx, cat", caption_kind="tags"), start)
+    assert (tags.trigger_word, tags.shuffle_caption, tags.keep_tokens) == ("ohwx, cat", True, 2)
+    words = handover.for_training(Handover(trigger_word="ohwx", caption_kind="sentences"), start)
+    assert (words.shuffle_caption, words.keep_tokens) == (False, 0)
+    assert handover.for_training(Handover(), start).keep_tokens == 3

@@ -18,8 +18,8 @@ from lora_nb import settings
 from lora_nb.config.dataset import ImportConfig
 from lora_nb.config.project import Handover
 from lora_nb.dataset import example
+from lora_nb.dataset.handover import read as handover
 from lora_nb.forms import DatasetMaker
-from lora_nb.forms.review import handover
 from lora_nb.forms.step import Step
 from lora_nb.forms.uploads import Upload, uploaded
 from lora_nb.shell import jobs
@@ -300,7 +300,7 @@ def test_nothing_to_do_is_no_green_tick_and_a_key_of_ones_own_stays(maker):
 
     asyncio.run(person())
     assert 'mine = "kept"' in folders.handover.read_text()
-    assert handover(folders) == Handover("cat", "rexxy", "", 1, 1)
+    assert handover(folders) == Handover("cat", "rexxy", "tags", 1, 1)
 
 
 def test_run_all_on_a_fresh_project_says_what_is_missing_and_brings_nothing_of_ours(maker, capsys):
@@ -320,7 +320,7 @@ def test_run_all_on_a_fresh_project_says_what_is_missing_and_brings_nothing_of_o
     assert "No pictures have arrived. A file above 10 MB" in words(maker.importing.panel.state)
     for shown in (maker.cleaning.panel, maker.captioning.panel, maker.trigger.panel, maker.tags, maker.end):
         said = words(getattr(shown, "place", getattr(shown, "state", None)))
-        assert said.endswith("holds no pictures: import some in step 2") and "✅" not in said
+        assert said.endswith("holds no picture: import some first") and "✅" not in said
 
 
 def test_the_example_comes_with_its_own_project_only(maker):

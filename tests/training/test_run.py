@@ -127,7 +127,7 @@ def test_a_base_of_noise_prediction_at_zero_snr_is_refused(config, tiny_base, tm
     ):
         train(zero)
     path.write_text(json.dumps(scheduler | {"prediction_type": "v_prediction"}))
-    assert train(replace(zero, max_train_epochs=1)).status == "done"
+    assert train(settings.replace(zero, max_train_epochs=1)).status == "done"
 
 
 def refuse_each_write_once(monkeypatch):
