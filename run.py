@@ -271,9 +271,10 @@ def wait_for(line):
 def results(project):
     """Where a person finds what the demo made. Raises Trouble if it is not there."""
     from lora_nb import project as names  # of the standard library alone too
+    from lora_nb import runs
 
     loras = names.lora_files(project / "output", project.name)
-    grid = names.newest_grid(project / "samples", loras)
+    grid = runs.newest_grid(runs.run_folder(project / "output", project.name).base, loras)
     report = project / "report"
     if not loras or grid is None:
         raise Trouble(

@@ -3,12 +3,11 @@
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from lora_nb import files
 from lora_nb.wording import readable
 
 LORAS = "Loras"  # the folder that holds the projects
@@ -19,7 +18,6 @@ RESERVED = re.compile(r"CON|PRN|AUX|NUL|(COM|LPT)[0-9]")
 # Of 255 bytes, what remains beside "-step1000000.safetensors" and the temporary file's dot, number and ".tmp".
 LONGEST_NAME = 255 - 24 - 14
 FORBIDDEN = re.compile(r"[\s.()\"'\\:*?<>|]")
-LORA_NAME = re.compile(r"<lora:([^:>]+)")
 BESIDE = ("safetensors", "json", "png")  # endings of a LoRA file, its sidecar and its preview
 
 
@@ -46,41 +44,56 @@ class Folders:
         return self.base / "output"
 
     @property
-    def samples(self) -> Path:
-        return self.base / "samples"
-
-    @property
-    def logs(self) -> Path:
-        return self.base / "logs"
+    def runs(self) -> Path:
+        return self.base / "runs"
 
     @property
     def report(self) -> Path:
         return self.base / "report"
 
     @property
-    def state(self) -> Path:
-        return self.base / "state"
-
-    @property
     def jobs(self) -> Path:
-        return self.logs / "jobs"
-
-    @property
-    def metrics(self) -> Path:
-        return self.logs / "metrics.jsonl"
+        return self.base / "jobs"
 
     @property
     def handover(self) -> Path:
         return self.base / "project.toml"
 
-    @property
-    def run(self) -> Path:
-        return self.base / "run.toml"
-
     def create(self) -> None:
         """Make the folders a newcomer looks for."""
         for folder in (self.dataset, self.output):
             folder.mkdir(parents=True, exist_ok=True)
+
+
+@dataclass(frozen=True)
+class Before:
+    """Where versions without `runs/` kept what belongs to runs: one place for all runs of a project."""
+
+    base: Path
+
+    @property
+    def samples(self) -> Path:
+        return self.base / "samples"
+
+    @property
+    def state(self) -> Path:
+        return self.base / "state"
+
+    @property
+    def run(self) -> Path:
+        return self.base / "run.toml"
+
+    @property
+    def metrics(self) -> Path:
+        return self.base / "logs" / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.base / "logs" / "tensorboard"
+
+    @property
+    def jobs(self) -> Path:
+        return self.base / "logs" / "jobs"
 
 
 def check_project_name(name: str) -> str:
@@ -169,11 +182,12 @@ def _is_usable(name: str) -> bool:
 
 def _last_work(base: Path) -> float:
     """When something in a project changed last: a picture, a caption, a setting, a job, a result."""
-    folders = Folders(base)
+    folders, before = Folders(base), Before(base)
     places = [
-        folders.handover, folders.run, folders.dataset, folders.set_aside, folders.output, folders.samples,
-        folders.report, folders.state, folders.jobs, folders.metrics,
+        folders.handover, folders.dataset, folders.set_aside, folders.output, folders.report, folders.jobs,
+        before.run, before.samples, before.state, before.jobs, before.metrics,
         *(path for path in folders.dataset.iterdir() if path.is_dir()),
+        *folders.runs.glob("*"), *folders.runs.glob("*/samples"), *folders.runs.glob("*/metrics.jsonl"),
     ]  # fmt: skip
     return max(path.stat().st_mtime for path in places if path.exists())
 
@@ -206,12 +220,12 @@ def state_file_name(output_name: str) -> str:
 
 def lora_files(output_dir: Path, output_name: str) -> list[Path]:
     """The numbered LoRA files of `output_name`, in the order of their epochs."""
-    return _numbered(output_dir, partial(lora_file_name, output_name))
+    return numbered(output_dir, partial(lora_file_name, output_name))
 
 
 def run_files(output_dir: Path, output_name: str) -> list[Path]:
     """Every LoRA file of `output_name`: numbered epochs, then those saved by hand at a step."""
-    return lora_files(output_dir, output_name) + _numbered(output_dir, partial(step_file_name, output_name))
+    return lora_files(output_dir, output_name) + numbered(output_dir, partial(step_file_name, output_name))
 
 
 def is_of_run(file_name: str, output_name: str) -> bool:
@@ -223,7 +237,7 @@ def is_of_run(file_name: str, output_name: str) -> bool:
     return ending in BESIDE and any(_number(f"{stem}.safetensors", name) is not None for name in names)
 
 
-def _numbered(folder: Path, name: Callable[[int], str]) -> list[Path]:
+def numbered(folder: Path, name: Callable[[int], str]) -> list[Path]:
     """The files in `folder` that are called exactly `name(n)`, in the order of n."""
     found = {path: _number(path.name, name) for path in folder.iterdir()} if folder.is_dir() else {}
     return sorted((path for path in found if found[path] is not None), key=found.__getitem__)
@@ -233,32 +247,3 @@ def _number(file_name: str, name: Callable[[int], str]) -> int | None:
     """The n of `name(n)` that is exactly `file_name`; the first may go without a number."""
     numbers = (*map(int, re.findall(r"\d+", file_name)[-1:]), 1)
     return next((number for number in numbers if name(number) == file_name), None)
-
-
-def grid_file_name(number: int) -> str:
-    """`grid.png`, `grid-2.png`, ...; beside each lie its legend (.json) and the folder of its pictures."""
-    return "grid.png" if number == 1 else f"grid-{number}.png"
-
-
-def newest_grid(samples: Path, loras: Sequence[Path]) -> Path | None:
-    """The newest grid that compares any of `loras`, if it is newer than they are.
-
-    The runs of a project share their samples folder: which of them a grid compares is told by its legend.
-    """
-    newest = max((path.stat().st_mtime for path in loras), default=float("inf"))
-    calls = {path.stem for path in loras}
-    own = [
-        path
-        for path in _numbered(samples, grid_file_name)
-        if path.stat().st_mtime >= newest and calls & _compared(path.with_suffix(".json"))
-    ]
-    return max(own, key=lambda path: path.stat().st_mtime, default=None)
-
-
-def _compared(legend: Path) -> set[str]:
-    """The names of the LoRA files that a grid calls; none without a readable legend."""
-    try:
-        pictures = files.from_json(legend.read_bytes())["pictures"]
-        return {name for picture in pictures for name in LORA_NAME.findall(picture["prompt"])}
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()

@@ -110,19 +110,49 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 def load(cls: type[Config], path: Path) -> Config:
     """The config in a TOML file. Raises ValueError naming the file for bad TOML, an unknown key or a bad value."""
+    table = _table(path)
     try:
-        return from_dict(cls, tomllib.loads(Path(path).read_text(encoding="utf-8")))
+        return from_dict(cls, table)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def load_known(cls: type[Config], path: Path) -> tuple[Config, list[str]]:
+    """The config in a TOML file of any version, and a sentence for each key that is not known or not usable here.
+
+    Raises ValueError naming the file for bad TOML.
+    """
+    known, kept, said = {setting.name: setting for setting in settings_of(cls)}, {}, []
+    for name, value in _table(path).items():
+        try:
+            if name not in known:
+                raise ValueError(f'unknown setting "{name}", perhaps of a newer version of lora_nb')
+            kept[name] = _read(known[name], value)
+        except ValueError as error:
+            said.append(f"{path}: {error}; it is passed over")
+    try:
+        return make(cls, **kept), said
+    except ValueError as error:
+        return cls(), [*said, f"{path}: {error}; it is passed over, and the defaults are taken"]
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except RecursionError:
         raise ValueError(f"{path}: nested too deep") from None
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist: give the path of a .toml file with settings") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValueError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def save(config: Any, path: Path) -> None:
-    """Write the config as TOML, whole or not at all. Raises ValueError for one that holds a token or a password."""
+def save(config: Any, path: Path, heading: str = "") -> None:
+    """Write the config as TOML, whole or not at all, after a comment as `heading`.
+
+    Raises ValueError for one that holds a token or a password.
+    """
     values = to_dict(config)
     for name, value in values.items():
         refuse_secret(name, str(value))
-    files.write_text(path, tomli_w.dumps(values))
+    files.write_text(path, (f"{heading}\n" if heading else "") + tomli_w.dumps(values))

@@ -3,7 +3,9 @@
 import json
 import os
 import random
+import zipfile
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,24 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_pictures() -> Callable[..., list[Path]]:
     """`make_pictures(folder, n, captions=True)` draws n small PNGs and returns their paths."""
     return draw_pictures
+
+
+@pytest.fixture
+def old_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that 27f487a left, now the current one, which its relative paths lead from.
+
+    In `Loras/cat`: a dataset with a copy set aside, a finished run "dark" with its grid, and a run "cat" whose job was
+    killed at step 9 of 18, with a state of step 8. `base` is the base, `expected` what "cat" would have ended in;
+    recipe.py made it.
+    """
+    folder = tmp_path / "old"
+    with zipfile.ZipFile(Path(__file__).parent / "data" / "made_by_27f487a.zip") as archive:
+        archive.extractall(folder)
+        for each in archive.infolist():
+            at = datetime(*each.date_time).timestamp()
+            os.utime(folder / each.filename, (at, at))
+    monkeypatch.chdir(folder)
+    return folder
 
 
 def draw_pictures(

@@ -438,12 +438,12 @@ class TestTraining:
             "cat-02.safetensors",
         ]
         assert (
-            str(folders / "samples" / "grid.png") in said.stdout
-            and (folders / "samples" / "grid.png").exists()
+            str(folders / "runs" / "cat" / "grid.png") in said.stdout
+            and (folders / "runs" / "cat" / "grid.png").exists()
         )
         again = subprocess.run(line, capture_output=True, text=True, encoding="utf-8")
         assert again.returncode == 0 and "already finished" in again.stdout
-        assert [path.name for path in (folders / "samples").glob("grid*.png")] == ["grid.png"]
+        assert [path.name for path in (folders / "runs" / "cat").glob("grid*.png")] == ["grid.png"]
 
 
 def wait_for(holds, seconds: float = 90) -> None:

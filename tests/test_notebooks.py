@@ -172,7 +172,7 @@ def test_both_run_whole_from_the_example_to_the_grid(tmp_path, tiny_base, monkey
     assert sorted(path.name for path in (folders / "output").glob("*.safetensors")) == [
         "example-01.safetensors", "example-02.safetensors",
     ]  # fmt: skip
-    assert list((folders / "samples").glob("grid*.png"))
+    assert list((folders / "runs" / "example").glob("grid*.png"))
     assert settings.load(Handover, folders / "project.toml").captioned == 20
 
 
@@ -268,7 +268,7 @@ def test_interrupting_the_kernel_stops_the_training_cleanly(kernel, tmp_path, ti
         pretrained_model_name_or_path=str(tiny_base), max_train_epochs=500, sample_every_n_epochs=0,
         save_every_n_epochs=500, rank=2, grid=False,
     )  # fmt: skip
-    settings.save(run, folders.run)
+    settings.save(run, folders.runs / "cat" / "run.toml")
     start = "from lora_nb.forms import LoraTrainer; trainer = LoraTrainer(); trainer.choose_project()"
     printed(client, client.execute(start))
     training = client.execute("await trainer.train()")

@@ -1,4 +1,3 @@
-import json
 import os
 from pathlib import Path
 
@@ -10,11 +9,9 @@ from lora_nb.project import (
     existing,
     folders_of_dataset,
     folders_of_output,
-    grid_file_name,
     is_of_run,
     lora_file_name,
     lora_files,
-    newest_grid,
     project_folders,
     run_files,
     step_file_name,
@@ -125,37 +122,6 @@ def test_a_file_that_a_person_numbered_is_not_the_runs(tmp_path: Path):
     assert [path.stem for path in run_files(tmp_path, "cat")] == ["cat-01"]
 
 
-def test_a_grid_is_of_the_run_whose_files_it_compares(tmp_path: Path):
-    """`grid*.png` is shared by the runs of a project; which run is compared stands in the legend beside it."""
-    output, samples = tmp_path / "output", tmp_path / "samples"
-    for folder in (output, samples):
-        folder.mkdir()
-    loras = [output / lora_file_name("cat", n) for n in (1, 2)]
-    dark = output / lora_file_name("cat-dark", 1)
-    for number, call in enumerate(("cat-01", "cat-dark-01", "cat-02"), start=1):
-        write_grid(samples / grid_file_name(number), call, 1e9)
-    for path in (*loras, dark):
-        path.touch()
-        os.utime(path, (2e9, 2e9))
-    assert newest_grid(samples, loras) is None, "older than the files"
-    for number, call in ((4, "cat-02"), (5, "cat-dark-01"), (6, "")):
-        write_grid(samples / grid_file_name(number), call, 2e9 + number)
-    (samples / "grid-my own.png").touch()
-    (samples / "grid-7.png").touch()
-    (samples / "grid-8.png").touch()
-    (samples / "grid-8.json").write_text("{")
-    assert newest_grid(samples, loras) == samples / "grid-4.png"
-    assert newest_grid(samples, [dark]) == samples / "grid-5.png"
-    assert newest_grid(tmp_path / "nowhere", loras) is None and newest_grid(samples, []) is None
-
-
-def write_grid(path: Path, call: str, when: float) -> None:
-    path.touch()
-    os.utime(path, (when, when))
-    pictures = [{"x": "01", "prompt": f"ohwx <lora:{call}:0.5>" if call else "ohwx"}]
-    path.with_suffix(".json").write_text(json.dumps({"prompt": "ohwx", "pictures": pictures}))
-
-
 def made(root: Path, name: str, at: int) -> Folders:
     """A project last touched at `at`."""
     folders = project_folders(root, name)
@@ -183,6 +149,11 @@ def test_the_projects_are_listed_with_the_last_one_worked_on_first(tmp_path: Pat
         "run.toml",
         "dataset/10_cat/a.txt",
         "output/x.safetensors",
+        "runs/cat/run.toml",
+        "runs/cat/grid.png",
+        "runs/cat/samples/cat_e01_s000006_00.png",
+        "runs/cat/metrics.jsonl",
+        "jobs/1-tag/job.toml",
         "samples/grid.png",
         "logs/jobs/1-tag/job.toml",
         "logs/metrics.jsonl",

@@ -185,13 +185,13 @@ def test_the_demo_says_where_everything_is(run):
         "output/demo-01.safetensors",
         "output/demo-02.safetensors",
         "output/demo-dark-01.safetensors",
-        "samples/grid.png",
+        "runs/demo/grid.png",
         "report/curate.json",
     ):
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).touch()
     legend = {"pictures": [{"prompt": "ohwx <lora:demo-01:1>"}]}
-    (project / "samples" / "grid.json").write_text(json.dumps(legend))
+    (project / "runs" / "demo" / "grid.json").write_text(json.dumps(legend))
     said = "\n".join(run.results(project))
     assert (
         "demo-02.safetensors (and 1 more" in said and "grid.png" in said and str(project / "report") in said

@@ -12,7 +12,7 @@ from lora_nb.config.dataset import ImportConfig, TagConfig
 from lora_nb.config.drawing import GridConfig, SampleConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.declare import again, needs, part, setting, settings_of, unless
-from lora_nb.settings import from_dict, load, save, to_dict
+from lora_nb.settings import from_dict, load, load_known, save, to_dict
 from lora_nb.typed import check, parse, show
 
 
@@ -328,3 +328,23 @@ def test_what_is_said_of_a_slice_counts_for_its_settings_and_a_label_for_people(
     assert train["text_encoder_lr"].label == "text encoder learning rate"
     assert train["keep_tokens"].label == "keep tokens"
     assert train["guidance"].said.same_run and train["guidance"].default == 7.0
+
+
+def test_what_another_version_wrote_is_taken_as_far_as_it_is_known(tmp_path: Path):
+    path = tmp_path / "run.toml"
+    path.write_text('rank = 4\nnot_yet = 1\noptimizer = "Later"\nmin_snr_gamma = "none"\n')
+    made, said = load_known(TrainConfig, path)
+    assert (made.network.rank, made.learning.optimizer, made.loss.min_snr_gamma) == (4, "AdamW", None)
+    assert len(said) == 2 and "run.toml: unknown setting" in said[0] and "Later" in said[1]
+    path.write_text("learning_rate = 0.0\ntext_encoder_lr = 0.0\nrank = 4\n")
+    made, said = load_known(TrainConfig, path)
+    assert made == TrainConfig() and len(said) == 1 and "nothing would be trained" in said[0]
+    path.write_text("rank = ")
+    with pytest.raises(ValueError, match="run.toml: "):
+        load_known(TrainConfig, path)
+
+
+def test_a_heading_is_a_comment(tmp_path: Path):
+    save(Cake(layers=5), tmp_path / "cake.toml", "# of 1.0")
+    assert (tmp_path / "cake.toml").read_text().startswith("# of 1.0\n")
+    assert load(Cake, tmp_path / "cake.toml") == Cake(layers=5)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from lora_nb import files, project, seeds, settings
+from lora_nb import files, project, runs, seeds, settings
 from lora_nb.config.drawing import GridConfig
 from lora_nb.drawing import sheet
 from lora_nb.drawing.sample import (
@@ -235,10 +235,10 @@ def grid(
 def _free_grid(folder: Path) -> Path:
     number = 1
     while any(
-        (folder / project.grid_file_name(number)).with_suffix(end).exists() for end in ("", ".png", ".json")
+        (folder / runs.grid_file_name(number)).with_suffix(end).exists() for end in ("", ".png", ".json")
     ):
         number += 1
-    return folder / project.grid_file_name(number)
+    return folder / runs.grid_file_name(number)
 
 
 def _file_name(cell: Cell) -> str:

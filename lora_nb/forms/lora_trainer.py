@@ -8,7 +8,7 @@ from pathlib import Path
 import ipywidgets as W
 from IPython.display import display
 
-from lora_nb import project, settings
+from lora_nb import project
 from lora_nb.events import Finished
 from lora_nb.forms import gallery, review
 from lora_nb.forms.follow import TICK, Stopped, follow, pause, sentence
@@ -19,6 +19,7 @@ from lora_nb.forms.step import Step, hub_token
 from lora_nb.forms.train_panel import TrainPanel
 from lora_nb.forms.train_steps import GridStep, SettingsStep, TryStep
 from lora_nb.shell import colab, jobs
+from lora_nb.training import kept_settings
 
 SECONDS_TO_STOP = 60
 
@@ -57,7 +58,7 @@ class LoraTrainer:
             if not self.settings.shown:
                 self.settings.preset()
             job = await self._job()
-            self.panel.begin(job, self.project.folders().metrics)
+            self.panel.begin(job, self.settings.run_folder().metrics)
         except (ValueError, OSError) as error:
             self.panel.panel.say(str(error), "bad")
             return
@@ -86,7 +87,7 @@ class LoraTrainer:
         if not review.pictures(folders):
             raise ValueError(f"{folders.dataset} holds no pictures: bring some in with Dataset Maker first")
         self.settings.form.write(on_existing="resume")
-        settings.save(settings.replace(config, on_existing="resume"), folders.run)
+        kept_settings.keep_early(config)
         return jobs.start("train", config, folders, max(1, jobs.gpu_count()), hub_token())
 
     def _show_end(self, job: jobs.Job, end: Finished | None) -> None:
@@ -114,7 +115,7 @@ class LoraTrainer:
     def _was_stopped(self) -> bool:
         """Whether the last training was this project's, and was stopped."""
         job = self.panel.job
-        return self.panel.stopping and job is not None and job.folder.parent == self.project.folders().jobs
+        return self.panel.stopping and job is not None and jobs.is_of(job, self.project.folders())
 
     async def try_it(self) -> None:
         """Show the form that draws pictures with the LoRA."""

@@ -5,19 +5,20 @@ from pathlib import Path
 
 import ipywidgets as W
 
-from lora_nb import project, settings
+from lora_nb import project, runs, settings, upgrade
 from lora_nb.bases import lookup, suggested
 from lora_nb.config.drawing import GridConfig, SampleConfig
 from lora_nb.config.project import Handover
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import handover
-from lora_nb.events import Finished
+from lora_nb.events import Finished, Notice, OnEvent
 from lora_nb.forms import gallery, review
 from lora_nb.forms.follow import sentence
 from lora_nb.forms.form import Form
 from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.step import Step
 from lora_nb.project import Folders
+from lora_nb.runs import RunFolder
 from lora_nb.shell import jobs
 from lora_nb.training import plan
 
@@ -48,14 +49,15 @@ class SettingsStep(Step):
     def preset(self) -> None:
         """Take over the last run of this project, or else what Dataset Maker learnt."""
         folders = self.project.folders()
+        upgrade.take_over(folders, self.panel.take)
         known = handover.read(folders, self.panel.take)
-        self.panel.redraw()
         self.own_pictures = not review.is_example(folders)
-        self.form.config = _start(folders, known)
+        self.form.config = _start(folders, known, self.panel.take)
+        self.panel.redraw()
         self.form.write_all()
         self._ask_for_a_yes()
         lines = [sentence(review.summary(known))] if known.project else []
-        if self.own_pictures and not folders.run.is_file():
+        if self.own_pictures and runs.newest(folders) is None:
             base = self.form.config.base.pretrained_model_name_or_path
             lines.append(sentence(suggested.WITH_GPU) if base else sentence(WITHOUT_GPU, "warning"))
         self.result.children = [W.HTML("".join(lines))] if lines else []
@@ -80,18 +82,26 @@ class SettingsStep(Step):
         wanted = self.form.read(train_data_dir=str(folders.dataset), output_dir=str(folders.output))
         return settings.replace(wanted, output_name=wanted.place.output_name.strip() or folders.base.name)
 
+    def run_folder(self) -> RunFolder:
+        """The folder of this run. Raises ValueError for a bad setting."""
+        wanted = self.config()
+        return runs.run_folder(Path(wanted.place.output_dir), wanted.place.output_name)
+
     def lora_files(self) -> list[Path]:
         """The numbered files of this run, the newest last. Raises ValueError for a bad setting."""
         wanted = self.config()
         return project.lora_files(Path(wanted.place.output_dir), wanted.place.output_name)
 
 
-def _start(folders: Folders, known: Handover) -> TrainConfig:
+def _start(folders: Folders, known: Handover, tell: OnEvent) -> TrainConfig:
     """The last run, or the defaults, with what Dataset Maker learnt since."""
-    if not folders.run.is_file():
+    last = runs.newest(folders)
+    if last is None:
         return _suited(_first_run(folders), known)
-    run = settings.load(TrainConfig, folders.run)
-    learnt = folders.handover.is_file() and folders.handover.stat().st_mtime > folders.run.stat().st_mtime
+    run, said = settings.load_known(TrainConfig, last.settings)
+    for text in said:
+        tell(Notice(text, "warning"))
+    learnt = folders.handover.is_file() and folders.handover.stat().st_mtime > last.settings.stat().st_mtime
     return _suited(run, known) if learnt else run
 
 
@@ -128,9 +138,9 @@ class GridStep(Step):
 
     def preset(self) -> None:
         """Take over the run's base, and show the grid that was drawn after the training."""
-        run = self.run_settings.config()
-        self.form.write(**_as_in_the_run(run))
-        drawn = project.newest_grid(self.project.folders().samples, self.run_settings.lora_files())
+        upgrade.take_over(self.project.folders(), self.panel.take)
+        self.form.write(**_as_in_the_run(self.run_settings.config()))
+        drawn = runs.newest_grid(self.run_settings.run_folder().base, self.run_settings.lora_files())
         if drawn:
             self.done = True
             self._show_grid(drawn)
@@ -139,7 +149,7 @@ class GridStep(Step):
         folders, run = self.project.folders(), self.run_settings.config()
         wanted = self.form.read(
             lora_dir=run.place.output_dir, output_name=run.place.output_name, trigger_word=run.captions.trigger_word,
-            output_dir=str(folders.samples),
+            output_dir=str(self.run_settings.run_folder().base),
         )  # fmt: skip
         if not any(Path(run.place.output_dir).glob("*.safetensors")):
             raise ValueError(f"{run.place.output_dir} holds no LoRA file: train first")
@@ -171,7 +181,7 @@ class TryStep(Step):
 
     async def _draw(self) -> str:
         folders = self.project.folders()
-        wanted = self.form.read(output_dir=str(folders.samples))
+        wanted = self.form.read(output_dir=str(self.run_settings.run_folder().samples))
         if not wanted.base.pretrained_model_name_or_path.strip():
             raise ValueError("pretrained_model_name_or_path is empty: choose the base to draw with")
         end = await self.run("sample", wanted, folders)

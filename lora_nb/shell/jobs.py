@@ -1,6 +1,6 @@
 """One child process per piece of heavy work: start it, follow it, ask it to stop.
 
-A job is a folder `logs/jobs/<stamp>-<verb>/` that outlives the notebook's kernel: job.toml (what to do),
+A job is a folder `jobs/<stamp>-<verb>/` that outlives the notebook's kernel: job.toml (what to do),
 job.json (who does it), memory.json (what was left of it), output.log, events.jsonl, error.txt (the one sentence of a
 failure) and requests/.
 """
@@ -22,7 +22,8 @@ import psutil
 
 from lora_nb import events as ev
 from lora_nb import files, settings
-from lora_nb.project import Folders
+from lora_nb.processes import creation_time, is_alive
+from lora_nb.project import Before, Folders
 from lora_nb.redact import redact
 from lora_nb.shell import memory
 
@@ -55,8 +56,10 @@ def start(
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             env=_environment(environment or {}), start_new_session=True,
         )  # fmt: skip
-    job = Job(folder, verb, process.pid, _creation_time(process.pid), process)
-    files.write_text(folder / "job.json", json.dumps({"verb": verb, "pid": job.pid, "started": job.started}))
+    job = Job(folder, verb, process.pid, creation_time(process.pid), process)
+    files.write_text(
+        folder / "job.json", json.dumps({"version": 1, "verb": verb, "pid": job.pid, "started": job.started})
+    )
     return job
 
 
@@ -83,13 +86,6 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **own, **extra}
 
 
-def _creation_time(pid: int) -> float:
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        return 0.0
-
-
 def gpu_count() -> int:
     """How many NVIDIA GPUs this machine shows, asked of nvidia-smi."""
     if not shutil.which("nvidia-smi"):
@@ -99,8 +95,9 @@ def gpu_count() -> int:
 
 
 def latest(folders: Folders, verb: str) -> Job | None:
-    """The newest job of `verb`, running or not, as another kernel may have started it."""
-    for folder in sorted(folders.jobs.glob(f"*-{verb}*"), reverse=True):
+    """The newest job of `verb`, running or not, as another kernel, or an older version, may have started it."""
+    found = [folder for place in _places(folders) for folder in place.glob(f"*-{verb}*")]
+    for folder in sorted(found, key=lambda folder: folder.name, reverse=True):
         with suppress(OSError, ValueError, KeyError, TypeError):
             record = files.from_json((folder / "job.json").read_bytes())
             if record["verb"] == verb:
@@ -108,15 +105,20 @@ def latest(folders: Folders, verb: str) -> Job | None:
     return None
 
 
+def _places(folders: Folders) -> tuple[Path, Path]:
+    return folders.jobs, Before(folders.base).jobs
+
+
+def is_of(job: Job, folders: Folders) -> bool:
+    """Whether this is a job of that project."""
+    return job.folder.parent in _places(folders)
+
+
 def is_running(job: Job) -> bool:
     """Whether the process of this job still works."""
     if job.process is not None:
         return job.process.poll() is None
-    try:
-        process = psutil.Process(job.pid)
-        return abs(process.create_time() - job.started) < 0.1 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    return is_alive(job.pid, job.started)
 
 
 def events(job: Job, offset: int = 0) -> tuple[list[ev.Event], int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lora_nb import project
+from lora_nb import project, runs
 from lora_nb.config.dataset import (
     CaptionConfig,
     CurateConfig,
@@ -217,8 +217,8 @@ def silent_process(event: Any) -> None:
 
 
 def _with_grid(config: TrainConfig, finished: Finished, tell: OnEvent, poll: Poll) -> Finished:
-    folders = project.folders_of_output(Path(config.place.output_dir))
-    drawn = project.newest_grid(folders.samples, [Path(file) for file in finished.files])
+    own = runs.run_folder(Path(config.place.output_dir), config.place.output_name)
+    drawn = runs.newest_grid(own.base, [Path(file) for file in finished.files])
     if drawn:
         return Finished("done", finished.text, (*finished.files, str(drawn)))
     grid = GridConfig(
@@ -226,7 +226,7 @@ def _with_grid(config: TrainConfig, finished: Finished, tell: OnEvent, poll: Pol
         lora_dir=config.place.output_dir,
         output_name=config.place.output_name,
         trigger_word=config.captions.trigger_word,
-        output_dir=str(folders.samples),
+        output_dir=str(own.base),
         draw=DrawSettings(guidance=config.samples.guidance, clip_skip=config.captions.clip_skip),
     )
     try:

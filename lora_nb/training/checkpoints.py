@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from lora_nb import files, project
+from lora_nb import files, project, runs
 from lora_nb.lora.lora_file import LoraFile, read_lora, write_lora
 from lora_nb.training.plan import RunPlan
 
@@ -78,14 +78,14 @@ def _parts(path: Path) -> list[Path]:
     return [path.with_suffix(f".{ending}") for ending in project.BESIDE]
 
 
-def set_earlier_aside(plan: RunPlan, state_file: Path) -> Path | None:
-    """Move an earlier run's files of the same name into `output/earlier/<time>`; None when there are none."""
+def set_earlier_aside(plan: RunPlan) -> Path | None:
+    """Move all of an earlier run of the same name into `output/earlier/<time>`; None when there is nothing."""
     config = plan.config
     output = Path(config.place.output_dir)
     old = [part for path in project.run_files(output, config.place.output_name) for part in _parts(path)]
-    metrics = project.folders_of_output(output).metrics
-    present = [path for path in (*old, state_file, metrics) if path.exists()]
-    if not present:
+    own = runs.run_folder(output, config.place.output_name)
+    present = [path for path in (*old, *own.contents()) if path.exists()]
+    if not set(present) - {own.settings}:
         return None
     place = files.free_name(output / EARLIER / time.strftime("%Y%m%d-%H%M%S"))
     place.mkdir(parents=True)

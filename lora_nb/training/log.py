@@ -1,4 +1,4 @@
-"""The figures of a running training: events, logs/metrics.jsonl and TensorBoard."""
+"""The figures of a running training: events, its metrics.jsonl and TensorBoard."""
 
 import time
 from collections import deque
@@ -8,7 +8,7 @@ from typing import Self
 
 from torch.utils.tensorboard import SummaryWriter
 
-from lora_nb import events, files, project
+from lora_nb import events, files, runs
 from lora_nb.training.plan import RunPlan
 
 ESTIMATE_AFTER = 10
@@ -25,13 +25,11 @@ class TrainingLog:
         self.times: deque[float] = deque([time.monotonic()], maxlen=WINDOW + 1)
         if not writes:
             return
-        folders = project.folders_of_output(Path(plan.config.place.output_dir))
-        _forget_after(folders.metrics, step)
-        folders.metrics.parent.mkdir(parents=True, exist_ok=True)
-        self.file = open(folders.metrics, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed by __exit__
-        self.writer = SummaryWriter(
-            str(folders.logs / "tensorboard" / plan.config.place.output_name), purge_step=step + 1
-        )
+        own = runs.run_folder(Path(plan.config.place.output_dir), plan.config.place.output_name)
+        _forget_after(own.metrics, step)
+        own.base.mkdir(parents=True, exist_ok=True)
+        self.file = open(own.metrics, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed by __exit__
+        self.writer = SummaryWriter(str(own.tensorboard), purge_step=step + 1)
 
     def step(
         self,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from lora_nb import events, files, project, seeds
+from lora_nb import events, files, runs, seeds
 from lora_nb.bases.base import Base
 from lora_nb.bases.weights import placed
 from lora_nb.drawing.sample import Prompt, parse_prompt, sample_images
@@ -16,7 +16,7 @@ from lora_nb.training.plan import RunPlan
 def draw_previews(
     plan: RunPlan, base: Base, epoch: int, step: int, tell: events.OnEvent
 ) -> list[Image.Image]:
-    """Draw the run's sample prompts with the models as they stand; the PNGs go to the project's samples folder.
+    """Draw the run's sample prompts with the models as they stand; the PNGs go to the run's samples folder.
 
     A picture that cannot be drawn is a warning and no reason to end the training: the list is then empty.
     """
@@ -29,7 +29,7 @@ def draw_previews(
         return []
     finally:
         base.vae.to(home)
-    folder = project.folders_of_output(Path(plan.config.place.output_dir)).samples
+    folder = runs.run_folder(Path(plan.config.place.output_dir), plan.config.place.output_name).samples
     paths = []
     for number, picture in enumerate(pictures):
         path = folder / f"{plan.config.place.output_name}_e{epoch:02d}_s{step:06d}_{number:02d}.png"

@@ -9,13 +9,13 @@ import json
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
 
-from lora_nb import files, project, settings
+from lora_nb import files, runs, settings
 from lora_nb.config.training import Place, TrainConfig
 from lora_nb.declare import settings_of
 from lora_nb.training.plan import RunPlan
@@ -102,9 +102,7 @@ def differences(old: Identity, new: Identity) -> list[str]:
 
 def state_path(place: Place) -> Path:
     """Where the state of a run lies whose names are filled in."""
-    return project.folders_of_output(Path(place.output_dir)).state / project.state_file_name(
-        place.output_name
-    )
+    return runs.run_folder(Path(place.output_dir), place.output_name).state
 
 
 class _Summed:
@@ -141,9 +139,15 @@ def load_state(path: Path) -> RunState | None:
         head = file.read(HEAD_LENGTH)
         values = _read_before_sums(path) if head[:2] == b"PK" else _read(path, head, file)
     try:
-        return RunState(**{**values, "identity": Identity(**values["identity"])})
+        return _known(RunState, {**values, "identity": _known(Identity, values["identity"])})
     except (KeyError, TypeError):
         raise _damaged(path) from None
+
+
+def _known(cls: type, values: Mapping[str, Any]) -> Any:
+    """An instance of the values that this version knows; a newer one may have written more."""
+    names = {each.name for each in fields(cls)}
+    return cls(**{name: value for name, value in values.items() if name in names})
 
 
 def _read(path: Path, head: bytes, file: BinaryIO) -> dict[str, Any]:

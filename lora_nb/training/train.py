@@ -1,5 +1,8 @@
 """From a TrainConfig to LoRA files that are proven to work."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -7,12 +10,12 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
 
-from lora_nb import events, files, project, seeds, settings
+from lora_nb import events, files, project, runs, seeds, settings, upgrade
 from lora_nb.bases.base import Base
 from lora_nb.bases.models import load_base
-from lora_nb.config.training import TrainConfig
+from lora_nb.config.training import Place, TrainConfig
 from lora_nb.lora.lora_file import DTYPES
-from lora_nb.training import checkpoints, state
+from lora_nb.training import checkpoints, claim, kept_settings, state
 from lora_nb.training.plan import RunPlan, plan_run, resolve
 from lora_nb.training.preview import check_prompts
 from lora_nb.training.run import Poll, Run
@@ -39,8 +42,35 @@ def train(
         mixed_precision=choose_precision(config.precision.mixed_precision), cpu=not torch.cuda.is_available()
     )
     tell = on_event if accelerator.is_main_process else events.silent
-    seeded = settle_seed(config, accelerator, tell)
-    plan = plan_run(seeded, accelerator.num_processes, tell)
+    asked = resolve(config)
+    plan = plan_run(asked, accelerator.num_processes, tell)
+    with alone(asked.place, accelerator, tell):
+        return _train(asked, plan, accelerator, tell, poll)
+
+
+@contextmanager
+def alone(place: Place, accelerator: Accelerator, tell: events.OnEvent) -> Iterator[None]:
+    """Hold the run's folder, in the main process; where another training has it, each process says so (ValueError)."""
+    output = Path(place.output_dir)
+    with ExitStack() as held:
+        refused = [""]
+        if accelerator.is_main_process:
+            try:
+                held.enter_context(claim.claimed(runs.run_folder(output, place.output_name), tell))
+                upgrade.take_over_runs(project.folders_of_output(output), tell)
+            except ValueError as error:
+                refused = [str(error)]
+        if accelerator.num_processes > 1:
+            broadcast_object_list(refused)
+        if refused[0]:
+            raise ValueError(refused[0])
+        yield
+
+
+def _train(
+    asked: TrainConfig, plan: RunPlan, accelerator: Accelerator, tell: events.OnEvent, poll: Poll
+) -> events.Finished:
+    plan = replace(plan, config=settle_seed(plan.config, accelerator, tell))
     check_prompts(plan, tell)  # a mistyped prompt is to be told now, not after the first epoch
     check_folders(plan)
     for text in plan.lines:
@@ -51,10 +81,12 @@ def train(
     base.process.check(base.name)
     base.check_text_layer(plan.config.captions.clip_skip)
     kept = find_state(plan, base, accelerator, tell)
+    if accelerator.is_main_process:
+        kept_settings.keep(asked)
     if kept is not None and kept.finished:
         return _already_done(plan)
     run = Run.begin(plan, base, accelerator, kept, tell)
-    run.state.seed_drawn |= seeds.is_open(config.seed)
+    run.state.seed_drawn |= seeds.is_open(asked.seed)
     status = run.go_on(poll)
     if status == "stopped":
         return events.Finished(
@@ -78,7 +110,6 @@ def settle_seed(config: TrainConfig, accelerator: Accelerator, tell: events.OnEv
     """The config with a seed: its own; where that is open, the one drawn for the run to go on with, or a new one."""
     if not seeds.is_open(config.seed):
         return config
-    config = resolve(config)
     kept = (
         None if config.resuming.on_existing == "restart" else state.load_state(state.state_path(config.place))
     )
@@ -94,15 +125,12 @@ def settle_seed(config: TrainConfig, accelerator: Accelerator, tell: events.OnEv
 
 def check_folders(plan: RunPlan) -> None:
     """Raises ValueError when a folder that the run will write to does not take its files."""
-    config, folders = plan.config, project.folders_of_output(Path(plan.config.place.output_dir))
+    config = plan.config
+    own = runs.run_folder(Path(config.place.output_dir), config.place.output_name)
     longest = project.step_file_name(config.place.output_name, plan.total_steps)
-    places = [
-        Path(config.place.output_dir),
-        folders.state,
-        folders.logs / "tensorboard" / config.place.output_name,
-    ]
+    places = [Path(config.place.output_dir), own.base, own.tensorboard]
     if config.samples.sample_every_n_epochs or config.samples.grid:
-        places.append(folders.samples)
+        places.append(own.samples)
     for place in places:
         files.check_writable(place, longest)
 
@@ -127,10 +155,12 @@ def find_state(
     config, place = plan.config, plan.config.place
     path = state.state_path(place)
     if accelerator.is_main_process:
-        for folder in (path.parent, Path(config.place.output_dir)):
-            files.sweep(folder, lambda name: project.is_of_run(name, config.place.output_name))
+        files.sweep(path.parent, lambda name: True)
+        files.sweep(
+            Path(config.place.output_dir), lambda name: project.is_of_run(name, config.place.output_name)
+        )
     if config.resuming.on_existing == "restart":
-        if accelerator.is_main_process and (place := checkpoints.set_earlier_aside(plan, path)):
+        if accelerator.is_main_process and (place := checkpoints.set_earlier_aside(plan)):
             tell(events.Notice(f"The earlier run's files now lie in {place}."))
         accelerator.wait_for_everyone()
         return None

@@ -20,8 +20,11 @@ from lora_nb.forms.curve import Losses
 from lora_nb.forms.follow import Stopped
 from lora_nb.forms.train_panel import TrainPanel, in_numbers, in_words
 from lora_nb.forms.train_steps import DEMO_RUN
+from lora_nb.project import Folders
+from lora_nb.runs import RunFolder
 from lora_nb.settings import make
 from lora_nb.shell import jobs
+from lora_nb.training.claim import claimed
 
 SHORT = {
     "num_repeats": 1, "train_batch_size": 2, "max_train_epochs": 2, "rank": 2, "alpha": 1.0,
@@ -51,6 +54,11 @@ def trainer(tmp_path: Path, monkeypatch, make_pictures) -> LoraTrainer:
 async def begin(trainer: LoraTrainer, base: Path, **changes) -> None:
     await trainer.choose_settings()
     trainer.settings.form.write(pretrained_model_name_or_path=str(base), **changes)
+
+
+def last(folders: Folders) -> Path:
+    """The settings of the project's only run."""
+    return folders.runs / "cat" / "run.toml"
 
 
 async def first_step(trainer: LoraTrainer) -> None:
@@ -99,7 +107,7 @@ def test_sentences_are_not_shuffled(trainer):
 
 def test_the_last_run_is_preset_before_anything_else(trainer):
     folders = trainer.project.folders()
-    settings.save(make(TrainConfig, rank=7, min_snr_gamma=None, trigger_word="kitty"), folders.run)
+    settings.save(make(TrainConfig, rank=7, min_snr_gamma=None, trigger_word="kitty"), last(folders))
     asyncio.run(trainer.choose_settings())
     run = trainer.settings.config()
     assert (run.network.rank, run.loss.min_snr_gamma, run.captions.trigger_word) == (7, None, "kitty")
@@ -107,11 +115,66 @@ def test_the_last_run_is_preset_before_anything_else(trainer):
 
 def test_what_dataset_maker_learnt_since_the_last_run_wins(trainer):
     folders = trainer.project.folders()
-    settings.save(make(TrainConfig, rank=7, trigger_word="kitty"), folders.run)
-    os.utime(folders.run, (1, 1))
+    settings.save(make(TrainConfig, rank=7, trigger_word="kitty"), last(folders))
+    os.utime(last(folders), (1, 1))
     asyncio.run(trainer.choose_settings())
     run = trainer.settings.config()
     assert (run.network.rank, run.captions.trigger_word, run.captions.keep_tokens) == (7, "ohwx, cat", 2)
+
+
+def test_a_run_of_a_newer_version_is_preset_as_far_as_it_is_known(trainer):
+    path = last(trainer.project.folders())
+    settings.save(make(TrainConfig, rank=7), path)
+    path.write_text(path.read_text() + 'nor_this = "lokr"\n' + "not_yet = 3\n")
+    asyncio.run(trainer.choose_settings())
+    assert trainer.settings.config().network.rank == 7
+    said = words(trainer.settings.panel.widget)
+    assert 'unknown setting "not_yet"' in said and "nor_this" in said and "passed over" in said
+    with pytest.raises(ValueError, match="unknown setting"):
+        settings.load(TrainConfig, path)
+
+
+def test_a_project_of_27f487a_is_opened_with_its_last_run_and_the_grid_of_the_other(old_project, monkeypatch):
+    trainer = LoraTrainer()
+    trainer.choose_project()
+
+    async def person():
+        await press(trainer.project)
+        await trainer.choose_settings()
+        trainer.grid.show()
+
+    asyncio.run(person())
+    folders = trainer.project.folders()
+    assert trainer.project.name() == "cat" and (folders.runs / "cat" / "cat.state").is_file()
+    run = trainer.settings.config()
+    assert (run.place.output_name, run.network.rank, run.pictures.resolution) == ("cat", 2, 32)
+    job = jobs.latest(folders, "train")
+    assert job.folder.parent == folders.jobs and not jobs.is_running(job)
+    assert "what was saved before is whole" in jobs.last_error(job) or "without finishing" in jobs.last_error(
+        job
+    )
+    trainer.settings.form.write(output_name="dark")
+    trainer.grid.preset()
+    assert trainer.grid.done and "runs/dark/grid.png" in words(trainer.grid.result)
+
+
+def test_a_run_at_work_keeps_its_settings_when_it_is_started_again(trainer, tiny_base):
+    """The form's own settings are kept at the press, but not over those of a training that is at work."""
+
+    async def start():
+        await begin(trainer, tiny_base, **{**LONG, "rank": 5})
+        job = await trainer._job()
+        jobs.stop(job)
+        while jobs.is_running(job):
+            await asyncio.sleep(0.05)
+
+    run = RunFolder(last(trainer.project.folders()).parent)
+    settings.save(make(TrainConfig, rank=7), run.settings)
+    with claimed(run, print):
+        asyncio.run(start())
+    assert settings.load(TrainConfig, run.settings).network.rank == 7
+    asyncio.run(start())
+    assert settings.load(TrainConfig, run.settings).network.rank == 5
 
 
 def test_another_project_makes_the_forms_forget(trainer, make_pictures):
@@ -134,7 +197,7 @@ def test_another_project_makes_the_forms_forget(trainer, make_pictures):
 def test_another_project_leaves_nothing_of_the_training_before(trainer, make_pictures):
     make_pictures(Path("Loras/dog/dataset"), 2)
     panel, folders = trainer.panel, trainer.project.folders()
-    panel.begin(jobs.Job(folders.jobs / "1-train", "train", 0, 0.0), folders.metrics)
+    panel.begin(jobs.Job(folders.jobs / "1-train", "train", 0, 0.0), folders.runs / "cat" / "metrics.jsonl")
     panel.take(events.Notice("of the cat"))
     panel.redraw()
     panel.stopping = True
@@ -258,13 +321,13 @@ def test_run_all_trains_draws_and_offers_the_files(trainer, tiny_base):
     assert "<svg" in trainer.panel.curve.value and trainer.panel.samples.value.count("<img") >= 2
     assert "<img" in trainer.panel.files.value, "the grid stands in the training cell"
     assert all(button.disabled for button in trainer.panel.buttons.children)
-    assert len(list(folders.samples.glob("grid*.png"))) == 2
+    assert len(list((folders.runs / "cat").glob("grid*.png"))) == 2
     assert trainer.trying.form.fields["lora"].control.value.endswith("cat-02.safetensors")
     assert "✅" in words(trainer.trying.panel.state)
-    said = [Image.open(path).text.get("parameters", "") for path in folders.samples.rglob("*.png")]
+    said = [Image.open(path).text.get("parameters", "") for path in (folders.runs / "cat").rglob("*.png")]
     drawn = [text for text in said if text]
     assert len(drawn) == 2 * 4 + 2 + 1 and all("CFG scale: 3," in text for text in drawn)
-    assert settings.load(TrainConfig, folders.run).network.rank == 2
+    assert settings.load(TrainConfig, last(folders)).network.rank == 2
 
 
 def test_only_the_files_of_the_run_are_offered(trainer):
@@ -342,7 +405,7 @@ def test_a_restart_is_asked_for_once(trainer, tiny_base):
 
     assert asyncio.run(person()).resuming.on_existing == "restart"
     assert trainer.settings.config().resuming.on_existing == "resume"
-    assert settings.load(TrainConfig, trainer.project.folders().run).resuming.on_existing == "resume"
+    assert settings.load(TrainConfig, last(trainer.project.folders())).resuming.on_existing == "resume"
 
 
 @pytest.mark.slow

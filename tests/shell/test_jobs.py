@@ -13,6 +13,7 @@ import pytest
 from lora_nb import events
 from lora_nb.config.dataset import DatasetConfig, ImportConfig
 from lora_nb.config.training import TrainConfig
+from lora_nb.processes import creation_time
 from lora_nb.project import Folders
 from lora_nb.settings import make
 from lora_nb.shell import jobs, memory
@@ -37,7 +38,7 @@ def sleeper(folders: Folders) -> jobs.Job:
     folder = folders.jobs / "20260101-000000-000-train"
     folder.mkdir(parents=True)
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
-    job = jobs.Job(folder, "train", process.pid, jobs._creation_time(process.pid), process)
+    job = jobs.Job(folder, "train", process.pid, creation_time(process.pid), process)
     (folder / "job.json").write_text(json.dumps({"verb": "train", "pid": job.pid, "started": job.started}))
     return job
 

@@ -53,7 +53,7 @@ def bytes_under(config, *folders):
 
 
 def lines_of(config, kind):
-    return (project_of(config) / "logs" / "metrics.jsonl").read_text().count(f'"{kind}"')
+    return (project_of(config) / "runs" / "cat" / "metrics.jsonl").read_text().count(f'"{kind}"')
 
 
 def test_a_loss_that_is_no_number_ends_the_run_at_that_step(config):
@@ -64,7 +64,7 @@ def test_a_loss_that_is_no_number_ends_the_run_at_that_step(config):
     said = str(caught.value)
     assert "the loss is" in said and " at step 2 of 6, " in said and "\n" not in said
     assert "learning_rate = 1e+15, text_encoder_lr = 0.0001: try a tenth" in said and "output_name" in said
-    assert state.load_state(project_of(config) / "state" / "cat.state").step == 1
+    assert state.load_state(project_of(config) / "runs" / "cat" / "cat.state").step == 1
     assert not bytes_under(config, "output") and lines_of(config, "StepLog") == 1
     with pytest.raises(ValueError, match=r"learning_rate 1000000000000000.0 -> 0.0005.*restart"):
         train(config)
@@ -87,7 +87,7 @@ def test_weights_that_are_no_numbers_end_the_run_though_the_loss_is_one(config):
     finally:
         hook.remove()
     assert sorted(bytes_under(config, "output")) == ["cat-01.json", "cat-01.safetensors"]
-    assert state.load_state(project_of(config) / "state" / "cat.state").step == 3
+    assert state.load_state(project_of(config) / "runs" / "cat" / "cat.state").step == 3
     whole = elsewhere(config, "whole")
     assert train(config).status == train(whole).status == "done"
     assert bytes_under(config, "output") == bytes_under(whole, "output")
@@ -113,7 +113,7 @@ def test_a_base_that_answers_with_none_is_named_at_once(config, tiny_base, tmp_p
     base = broken_copy(tiny_base, tmp_path / "base", part)
     with pytest.raises(ValueError, match=words):
         train(settings.replace(config, pretrained_model_name_or_path=base))
-    assert not bytes_under(config, "output", "state")
+    assert not bytes_under(config, "output") and not list(project_of(config).rglob("*.state"))
 
 
 def test_a_base_of_noise_prediction_at_zero_snr_is_refused(config, tiny_base, tmp_path):
@@ -171,8 +171,10 @@ def test_a_failing_write_loses_nothing_whichever_it_is(config, monkeypatch):
         "metrics.jsonl",
         *(f"cat-0{n}.{end}" for n in (1, 2) for end in ("safetensors", "json", "png")),
     } < set(names)
-    assert names[0] == "cat.state" and names.count("cat.state") == 3 and len(names) == 12
-    assert bytes_under(config, "output", "samples") == bytes_under(whole, "output", "samples")
+    assert names[:2] == ["run.toml", "cat.state"] and names.count("cat.state") == 3 and len(names) == 13
+    assert bytes_under(config, "output", "runs/cat/samples") == bytes_under(
+        whole, "output", "runs/cat/samples"
+    )
     assert lines_of(config, "StepLog") == 6 and lines_of(config, "EpochLog") == 2
 
 
@@ -189,7 +191,7 @@ def test_a_state_of_the_version_before_goes_on_exactly(config):
     whole = elsewhere(config, "whole")
     train(whole)
     train(config, poll=StopAt(stop=4))
-    path = project_of(config) / "state" / "cat.state"
+    path = project_of(config) / "runs" / "cat" / "cat.state"
     write_as_before(path, state.load_state(path))
     told = []
     train(config, told.append)
@@ -217,7 +219,7 @@ def test_the_plain_loss_is_told_beside_what_is_minimised(config):
     assert any(step.plain > step.loss for step in steps["weighted"])
     assert steps["weighted"][0].plain == steps["plain"][0].loss == steps["kept"][0].plain
     assert all(step.plain < step.loss for step in steps["kept"][2:])
-    board = EventAccumulator(str(project_of(elsewhere(config, "weighted")) / "logs" / "tensorboard" / "cat"))
+    board = EventAccumulator(str(project_of(elsewhere(config, "weighted")) / "runs" / "cat" / "tensorboard"))
     board.Reload()
     assert [round(value.value, 5) for value in board.Scalars("loss/plain_current")] == [
         round(step.plain, 5) for step in steps["weighted"]
@@ -254,8 +256,9 @@ def test_an_open_seed_does_not_take_up_one_that_was_chosen(config):
         train(settings.replace(config, seed=0))
 
 
-@pytest.mark.parametrize("place", ["output", "state", "samples", "logs"])
+@pytest.mark.parametrize("place", ["output", "runs", "runs/cat", "runs/cat/samples", "runs/cat/tensorboard"])
 def test_a_folder_that_cannot_be_written_is_told_before_anything_starts(config, tmp_path, place):
+    (tmp_path / "cat" / place).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "cat" / place).write_text("mine")
     told = []
     with pytest.raises(ValueError, match=rf"cannot be written: .*{place} is a file where a folder is needed"):

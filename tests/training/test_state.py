@@ -106,6 +106,15 @@ def test_a_state_of_a_newer_version_says_so(tmp_path):
         load_state(path)
 
 
+def test_a_state_that_a_newer_version_of_the_same_format_wrote_is_read(tmp_path):
+    """It may hold more: what is not known is passed over."""
+    path, state = tmp_path / "cat.state", make_state()
+    state.more = torch.ones(2)
+    save_state(path, state)
+    back = load_state(path)
+    assert back.step == 3 and not hasattr(back, "more") and back.identity == state.identity
+
+
 def test_a_state_with_numbers_that_are_none_is_not_written(tmp_path):
     path = tmp_path / "cat.state"
     save_state(path, make_state(3))

@@ -99,12 +99,11 @@ def test_a_run_leaves_numbered_files_that_say_what_they_are(config):
     folder = output(config)
     assert json.loads((folder / "cat-03.json").read_text())["activation text"] == "ohwx"
     assert (folder / "cat-03.png").read_bytes()[:4] == b"\x89PNG"
-    assert len(list((folder.parent / "samples").glob("*.png"))) == 6
-    lines = [
-        events.from_line(line) for line in (folder.parent / "logs" / "metrics.jsonl").read_text().splitlines()
-    ]
+    run = folder.parent / "runs" / "cat"
+    assert len(list((run / "samples").glob("*.png"))) == 6
+    lines = [events.from_line(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line for line in lines if isinstance(line, events.StepLog)] == steps
-    assert list((folder.parent / "logs" / "tensorboard" / "cat").iterdir())
+    assert list((run / "tensorboard").iterdir())
 
 
 def test_a_run_that_is_told_the_prediction_type_says_so(config):
@@ -164,7 +163,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(config, seed):
     for number in (1, 2, 3):
         name = f"cat-0{number}.safetensors"
         assert (output(config) / name).read_bytes() == (output(whole) / name).read_bytes()
-    metrics = (output(config).parent / "logs" / "metrics.jsonl").read_text()
+    metrics = (output(config).parent / "runs" / "cat" / "metrics.jsonl").read_text()
     assert metrics.count("StepLog") == 24 and metrics.count("EpochLog") == 3
 
 
@@ -177,7 +176,7 @@ def launch(config, folder):
 
 
 def steps_done(config):
-    path = output(config).parent / "logs" / "metrics.jsonl"
+    path = output(config).parent / "runs" / "cat" / "metrics.jsonl"
     return path.read_text().count("StepLog") if path.exists() else 0
 
 
@@ -205,14 +204,14 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(config, tmp_path):
     process = launch(config, tmp_path / "job")
     assert process.wait() == 0, (tmp_path / "job" / "run.log").read_text()[-2000:]
     assert last_file(config) == last_file(whole)
-    assert not list((output(config).parent / "state").glob(".*.tmp")) and not list(
+    assert not list((output(config).parent / "runs" / "cat").glob(".*.tmp")) and not list(
         output(config).glob(".*.tmp")
     )
 
 
 def kill_in_the_middle_of_a_save(config, tmp_path):
     """A temporary file left behind is the proof that the save was not finished."""
-    folder = output(config).parent / "state"
+    folder = output(config).parent / "runs" / "cat"
     for _ in range(8):
         process = launch(config, tmp_path / "job")
         done = steps_done(config)
@@ -235,7 +234,7 @@ def test_ctrl_c_loses_nothing(config, tmp_path):
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 130
     done = steps_done(config)
-    assert state.load_state(output(config).parent / "state" / "cat.state").step == done >= 17
+    assert state.load_state(output(config).parent / "runs" / "cat" / "cat.state").step == done >= 17
     assert launch(config, tmp_path / "job").wait() == 0
     assert last_file(config) == last_file(whole)
     assert steps_done(config) == 90
