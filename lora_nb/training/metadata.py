@@ -3,15 +3,19 @@
 A1111, Forge, Civitai and the inspectors read these; all values are strings.
 """
 
+import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any
+
+from accelerate import Accelerator
 
 from lora_nb import __version__, settings
 from lora_nb.bases import lookup
-from lora_nb.bases.base import Facts
+from lora_nb.bases.base import Base, Facts
 from lora_nb.config.training import About, TrainConfig
 from lora_nb.dataset.captions import split_tags
 from lora_nb.declare import settings_of
@@ -78,6 +82,24 @@ class RunFacts:
     base_short_hash: str
     base_sha256: str
     base: Facts
+
+
+def facts_of(
+    plan: RunPlan, base: Base, identity: Any, started_at: float, accelerator: Accelerator
+) -> RunFacts:
+    """The facts of a run of this `identity` (a dataclass), which makes its session's number."""
+    session = json.dumps([asdict(identity), started_at], sort_keys=True)
+    number = int.from_bytes(hashlib.sha256(session.encode()).digest()[:4], "little")
+    return RunFacts(
+        started_at=started_at,
+        session_id=str(number),
+        mixed_precision=accelerator.mixed_precision,
+        processes=accelerator.num_processes,
+        base_name=plan.config.base.pretrained_model_name_or_path,
+        base_short_hash=base.short_hash,
+        base_sha256=base.sha256,
+        base=base.facts,
+    )
 
 
 def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:

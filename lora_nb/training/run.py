@@ -1,11 +1,9 @@
 """A run in progress: the step, the epochs, what is saved on the way."""
 
 import gc
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,24 +77,11 @@ class Run:
             ),
             {},
         )
-        run.about = metadata.of_run(plan, run._facts())
+        facts = metadata.facts_of(plan, base, run.state.identity, run.state.started_at, accelerator)
+        run.about = metadata.of_run(plan, facts)
         if kept:
             run._take_up(kept)
         return run
-
-    def _facts(self) -> metadata.RunFacts:
-        session = json.dumps([asdict(self.state.identity), self.state.started_at], sort_keys=True)
-        number = int.from_bytes(hashlib.sha256(session.encode()).digest()[:4], "little")
-        return metadata.RunFacts(
-            started_at=self.state.started_at,
-            session_id=str(number),
-            mixed_precision=self.accelerator.mixed_precision,
-            processes=self.accelerator.num_processes,
-            base_name=self.plan.config.base.pretrained_model_name_or_path,
-            base_short_hash=self.base.short_hash,
-            base_sha256=self.base.sha256,
-            base=self.base.facts,
-        )
 
     def _take_up(self, kept: state.RunState) -> None:
         for parameter, values in zip(self.parameters, kept.parameters, strict=True):

@@ -1,0 +1,69 @@
+"""The subcommands that train and draw: a config in, the work done, what came of it out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lora_nb import runs
+from lora_nb.config.drawing import DrawSettings, GridConfig, SampleConfig
+from lora_nb.config.training import TrainConfig
+from lora_nb.events import Finished, Notice, OnEvent
+from lora_nb.shell.interrupts import stop_on_signals
+from lora_nb.training import plan
+
+Poll = Callable[[], frozenset[str]]
+
+
+def train_lora(config: TrainConfig, tell: OnEvent, poll: Poll) -> Finished:
+    """Train, then draw the grid of checkpoints and strengths.
+
+    The first Ctrl-C lets the training save its state; KeyboardInterrupt follows.
+    """
+    from lora_nb.training.train import train
+
+    with stop_on_signals() as interrupted:
+        finished = train(config, tell, lambda: poll() | ({"stop"} if interrupted() else frozenset()))
+    if finished.status == "stopped" and interrupted():
+        tell(finished)
+        raise KeyboardInterrupt
+    if finished.status != "done" or not config.samples.grid or tell is silent_process:
+        return finished
+    return _with_grid(plan.resolve(config), finished, tell, poll)
+
+
+def silent_process(event: Any) -> None:
+    """The listener of every process but the first: one grid is enough."""
+
+
+def _with_grid(config: TrainConfig, finished: Finished, tell: OnEvent, poll: Poll) -> Finished:
+    own = runs.run_folder(Path(config.place.output_dir), config.place.output_name)
+    drawn = runs.newest_grid(own.base, [Path(file) for file in finished.files])
+    if drawn:
+        return Finished("done", finished.text, (*finished.files, str(drawn)))
+    grid = GridConfig(
+        base=config.base,
+        lora_dir=config.place.output_dir,
+        output_name=config.place.output_name,
+        trigger_word=config.captions.trigger_word,
+        output_dir=str(own.base),
+        draw=DrawSettings(guidance=config.samples.guidance, clip_skip=config.captions.clip_skip),
+    )
+    try:
+        return Finished("done", finished.text, (*finished.files, *draw_grid(grid, tell, poll).files[:1]))
+    except ValueError as error:
+        tell(Notice(f"The grid was not drawn: {error}", "warning"))
+        return finished
+
+
+def draw_samples(config: SampleConfig, tell: OnEvent, poll: Poll) -> Finished:
+    """Draw pictures with a base and perhaps a LoRA file."""
+    from lora_nb.drawing.sample import sample
+
+    return sample(config, tell)
+
+
+def draw_grid(config: GridConfig, tell: OnEvent, poll: Poll) -> Finished:
+    """Draw an X/Y grid of LoRA files."""
+    from lora_nb.drawing.grid import grid
+
+    return grid(config, tell, poll)
