@@ -101,9 +101,12 @@ class Finished:
 
 
 Event = Progress | Notice | StepLog | EpochLog | Saved | Drawn | Finished
-OnEvent = Callable[[Event], None]
+Tell = Callable[[Event], None]
 
 KINDS = {kind.__name__: kind for kind in (Progress, Notice, StepLog, EpochLog, Saved, Drawn, Finished)}
+
+
+Poll = Callable[[], frozenset[str]]  # what was asked for since the last call: "stop", "save", "sample"
 
 
 def silent(event: Event) -> None:

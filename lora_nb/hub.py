@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lora_nb.events import OnEvent, Progress, silent
+from lora_nb.events import Progress, Tell, silent
 from lora_nb.wording import first_line
 
 # huggingface_hub is imported where it is used: the forms load this module, and need it only for a base of the Hub.
@@ -165,7 +165,7 @@ def find_base(repo: str, layout: Layout, seconds: float = SECONDS_TO_ANSWER) -> 
         return _cached_base(repo, layout, away)
 
 
-def download_base(repo: str, layout: Layout, on_event: OnEvent = silent) -> Path:
+def download_base(repo: str, layout: Layout, tell: Tell = silent) -> Path:
     """The folder of a diffusers repository, one weight file per model; offline, what is cached of it."""
     try:
         with legible(repo):
@@ -173,10 +173,10 @@ def download_base(repo: str, layout: Layout, on_event: OnEvent = silent) -> Path
     except Away as away:
         return _cached_base(repo, layout, away)
     wanted = {name: sizes[name] for name in (*layout.described(sizes), *layout.chosen(list(sizes)))}
-    return _download(repo, wanted, on_event)[layout.index].parent
+    return _download(repo, wanted, tell)[layout.index].parent
 
 
-def download_file(repo: str, name: str, on_event: OnEvent = silent) -> Path:
+def download_file(repo: str, name: str, tell: Tell = silent) -> Path:
     """The local path of one file of a repository; offline, the cached one."""
     try:
         with legible(repo):
@@ -186,12 +186,12 @@ def download_file(repo: str, name: str, on_event: OnEvent = silent) -> Path:
         if cached is None:
             raise away
         return cached
-    return _download(repo, {name: sizes.get(name, 0)}, on_event)[name]
+    return _download(repo, {name: sizes.get(name, 0)}, tell)[name]
 
 
-def _download(repo: str, sizes: Mapping[str, int], on_event: OnEvent) -> dict[str, Path]:
-    """Where the files of `sizes` now lie; `on_event` is told the bytes that are there of all of them."""
-    tally = _Tally(f"Downloading {repo}", sum(sizes.values()), on_event)
+def _download(repo: str, sizes: Mapping[str, int], tell: Tell) -> dict[str, Path]:
+    """Where the files of `sizes` now lie; `tell` is told the bytes that are there of all of them."""
+    tally = _Tally(f"Downloading {repo}", sum(sizes.values()), tell)
     paths, whole = {}, 0
     for name, size in sizes.items():
         with legible(repo):
@@ -207,7 +207,7 @@ class _Tally:
 
     stage: str
     total: int
-    on_event: OnEvent
+    tell: Tell
     there: int = 0
     told: int = 0
 
@@ -216,7 +216,7 @@ class _Tally:
         step = self.total / TIMES_TOLD
         if self.total and (self.there - self.told >= step or self.told < self.there == self.total):
             self.told = self.there
-            self.on_event(Progress(self.stage, self.there, self.total, "B"))
+            self.tell(Progress(self.stage, self.there, self.total, "B"))
 
 
 def _fetch(repo: str, name: str, seconds: float, tally: _Tally | None = None) -> str:

@@ -3,7 +3,7 @@
 import random
 import secrets
 
-from lora_nb.events import Notice, OnEvent
+from lora_nb.events import Notice, Tell
 
 MOST = 2**32 - 1
 
@@ -13,7 +13,7 @@ def is_open(seed: int) -> bool:
     return seed <= 0
 
 
-def draw(what: str, tell: OnEvent) -> int:
+def draw(what: str, tell: Tell) -> int:
     """A seed by chance, from 1 up; `tell` learns which and what for."""
     seed = 1 + secrets.randbelow(MOST)
     tell(Notice(f"🎲 {what} = {seed} was drawn; give this number to get the same again."))

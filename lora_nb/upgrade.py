@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lora_nb import files, processes, project, runs
-from lora_nb.events import Notice, OnEvent, silent
+from lora_nb.events import Notice, Tell, silent
 from lora_nb.project import Before, Folders
 from lora_nb.runs import RunFolder
 from lora_nb.wording import some
@@ -22,7 +22,7 @@ MOST_NAMED = 3
 Move = tuple[Path, Path]
 
 
-def take_over(folders: Folders, tell: OnEvent = silent) -> None:
+def take_over(folders: Folders, tell: Tell = silent) -> None:
     """Move what an older version left to where it lies now; what belongs to no known run stays.
 
     A move that was cut short is finished by the next call. A taken name is not overwritten, and told. While a job
@@ -32,7 +32,7 @@ def take_over(folders: Folders, tell: OnEvent = silent) -> None:
         _move_all(folders, [*_of_runs(folders), *_of_jobs(folders)], tell)
 
 
-def take_over_runs(folders: Folders, tell: OnEvent = silent) -> None:
+def take_over_runs(folders: Folders, tell: Tell = silent) -> None:
     """`take_over` without the jobs, of which one may have started this very process.
 
     Raises ValueError while a job of the older version works, which writes where it always did.
@@ -54,7 +54,7 @@ def at_work(folders: Folders) -> str:
     return ""
 
 
-def _move_all(folders: Folders, groups: list[list[Move]], tell: OnEvent) -> None:
+def _move_all(folders: Folders, groups: list[list[Move]], tell: Tell) -> None:
     """Move each group whole, or not at all where one of its names is taken."""
     moved, taken = 0, []
     for group in groups:

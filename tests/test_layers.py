@@ -114,7 +114,6 @@ def test_a_module_says_its_purpose_and_has_a_name_that_says_something(path: Path
     first = text.partition("\n")[0]
     assert first.startswith('"""') and first.rstrip('"').rstrip().endswith((".", "?")), first
     assert not {"utils", "util", "helpers", "helper", "common", "misc", "manager"} & set(path.stem.split("_"))
-    assert text.count("\n") <= 400
 
 
 OF_A_FAMILY = re.compile(
@@ -157,7 +156,7 @@ def test_functions_and_files_are_as_short_as_they_were():
     lengths = []
     for path in MODULES:
         text = path.read_text(encoding="utf-8")
-        assert text.count("\n") <= 302, path
+        assert text.count("\n") <= 300, path
         nodes = ast.walk(ast.parse(text))
         lengths += [
             n.end_lineno - n.lineno + 1

@@ -8,13 +8,13 @@ from lora_nb import hub
 from lora_nb.bases import lookup
 from lora_nb.bases.base import Base
 from lora_nb.bases.weights import quiet
-from lora_nb.events import OnEvent, Progress, silent
+from lora_nb.events import Progress, Tell, silent
 
 
 def load_base(
     name: str,
     dtype: torch.dtype = torch.float32,
-    on_event: OnEvent = silent,
+    tell: Tell = silent,
     prediction_type: str = "auto",
     zero_terminal_snr: str = "auto",
 ) -> Base:
@@ -24,12 +24,12 @@ def load_base(
     ValueError with one sentence when it is absent, damaged, or of no family that can be trained.
     """
     found, family = lookup.resolve_base(name), lookup.family_of(name)
-    on_event(Progress("Loading the base", 0, 1))
+    tell(Progress("Loading the base", 0, 1))
     with quiet():
         if isinstance(found, str):
             # before gigabytes of another family are downloaded
             family = lookup.family_of_download(hub.find_base(found, family.layout), found)
-            place = family.check(hub.download_base(found, family.layout, on_event))
+            place = family.check(hub.download_base(found, family.layout, tell))
         else:
             place = found
         shown = name if place != found or name == lookup.DEMO else place.name

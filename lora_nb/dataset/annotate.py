@@ -12,7 +12,7 @@ from lora_nb.dataset import captions, gate, images
 from lora_nb.dataset.captions import CaptionReport
 from lora_nb.dataset.gate import Changes
 from lora_nb.dataset.images import ImageItem
-from lora_nb.events import Notice, OnEvent
+from lora_nb.events import Notice, Tell
 
 Prepared = TypeVar("Prepared")
 # What a model says of each picture it is given, or why that one could not be read.
@@ -24,7 +24,7 @@ def annotate(
     verb: str,
     words: Words,
     append: Callable[[str, str], str],
-    tell: OnEvent,
+    tell: Tell,
 ) -> CaptionReport:
     """Write what `words` says of every picture into its caption; an unreadable picture is named and the others go on.
 
@@ -39,12 +39,12 @@ def _annotate(
     config: TagConfig | CaptionConfig,
     words: Words,
     append: Callable[[str, str], str],
-    tell: OnEvent,
+    tell: Tell,
     changes: Changes,
 ) -> CaptionReport:
     folder = Path(config.train_data_dir)
     found = images.scan(
-        folder, verify=False, on_event=partial(_notices, tell), caption_encoding=config.caption_encoding
+        folder, verify=False, tell=partial(_notices, tell), caption_encoding=config.caption_encoding
     )
     unsure = set(found.unsure) if config.existing != "overwrite" else set()
     todo = [
@@ -68,7 +68,7 @@ def _annotate(
     return CaptionReport(written, left, tuple(failed))
 
 
-def _notices(tell: OnEvent, event: object) -> None:
+def _notices(tell: Tell, event: object) -> None:
     if isinstance(event, Notice):
         tell(event)
 

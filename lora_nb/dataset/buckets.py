@@ -32,7 +32,7 @@ class Sample:
     repeat: int
 
 
-Batch = tuple[Sample, ...]
+Draw = tuple[Sample, ...]  # what comes together in one batch
 
 
 def fit(config: Pictures, resolution: int, unit: int) -> Pictures:
@@ -167,7 +167,7 @@ def _down(side: float, step: int) -> int:
 
 def epoch_batches(
     buckets: Sequence[Size], repeats: Sequence[int], batch_size: int, seed: int, epoch: int
-) -> tuple[Batch, ...]:
+) -> tuple[Draw, ...]:
     """The batches of one epoch: image i appears exactly repeats[i] times, each batch within one bucket.
 
     A pure function of its arguments; `epoch` counts from 1.

@@ -11,13 +11,13 @@ from lora_nb.dataset import captions
 from lora_nb.dataset.annotate import annotate, open_or_error
 from lora_nb.dataset.captions import CaptionReport
 from lora_nb.dataset.images import ImageItem
-from lora_nb.events import OnEvent, Progress, silent
+from lora_nb.events import Progress, Tell, silent
 from lora_nb.wording import first_line
 
 
-def caption_images(config: CaptionConfig, on_event: OnEvent = silent) -> CaptionReport:
+def caption_images(config: CaptionConfig, tell: Tell = silent) -> CaptionReport:
     """Write a sentence about every picture into its caption; an unreadable picture is named and the others go on."""
-    return annotate(config, "caption", lambda todo: _sentences(config, todo, on_event), _append, on_event)
+    return annotate(config, "caption", lambda todo: _sentences(config, todo, tell), _append, tell)
 
 
 def _append(old: str, sentence: str) -> str:
@@ -25,7 +25,7 @@ def _append(old: str, sentence: str) -> str:
 
 
 def _sentences(
-    config: CaptionConfig, todo: Sequence[ImageItem], on_event: OnEvent
+    config: CaptionConfig, todo: Sequence[ImageItem], tell: Tell
 ) -> Iterator[tuple[ImageItem, str | ValueError]]:
     processor, model = load_captioner(config.captioner)
     for start in range(0, len(todo), config.batch_size):
@@ -35,7 +35,7 @@ def _sentences(
         sentences = iter(describe(processor, model, readable, config) if readable else ())
         for item, picture in zip(batch, opened, strict=True):
             yield item, next(sentences) if isinstance(picture, Image.Image) else picture
-        on_event(Progress("Captioning", start + len(batch), len(todo)))
+        tell(Progress("Captioning", start + len(batch), len(todo)))
 
 
 def load_captioner(name: str) -> tuple[BlipProcessor, BlipForConditionalGeneration]:

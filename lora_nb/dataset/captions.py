@@ -10,7 +10,7 @@ from pathlib import Path
 from lora_nb import files
 from lora_nb.config.dataset import TriggerConfig
 from lora_nb.dataset import encodings
-from lora_nb.events import Notice, OnEvent
+from lora_nb.events import Notice, Tell
 from lora_nb.wording import some
 
 CAPTION_EXTENSION = ".txt"
@@ -106,15 +106,13 @@ class Reader:
             self.others.setdefault(found.encoding, []).append(caption_path(image, self.extension).name)
         return found.text if found else None
 
-    def tell(self, on_event: OnEvent) -> None:
+    def report(self, tell: Tell) -> None:
         """Say which captions were read in which encoding, and which could not be."""
         for encoding, names in self.others.items():
-            on_event(
-                Notice(f"{len(names)} captions are not in UTF-8 and are read as {encoding}: {some(names)}.")
-            )
+            tell(Notice(f"{len(names)} captions are not in UTF-8 and are read as {encoding}: {some(names)}."))
         if self.unsure:
             names = some([caption_path(image, self.extension).name for image in self.unsure])
-            on_event(
+            tell(
                 Notice(f"{len(self.unsure)} captions are left alone ({names}). Of each: {UNSURE}.", "warning")
             )
 

@@ -14,7 +14,7 @@ from lora_nb.dataset.aside import Leaving
 from lora_nb.dataset.findings import Cluster, Copy, Findings, Unread
 from lora_nb.dataset.gate import Changes
 from lora_nb.dataset.images import Broken
-from lora_nb.events import OnEvent, silent
+from lora_nb.events import Tell, silent
 from lora_nb.project import folders_of_dataset
 
 METHODS = {"phash": PHash, "dhash": DHash, "ahash": AHash, "whash": WHash}
@@ -40,14 +40,14 @@ class Looked:
         return (self.width * self.height, self.sharpness, self.size, self.captioned)
 
 
-def curate(config: CurateConfig, on_event: OnEvent = silent) -> Findings:
+def curate(config: CurateConfig, tell: Tell = silent) -> Findings:
     """Set aside what cannot be read and all but the best of each cluster, each with its caption.
 
     A kept picture without a caption gets the text of its best copy that has one; the copy keeps its own.
     """
     folders = folders_of_dataset(Path(config.train_data_dir))
     with gate.step(Path(config.train_data_dir), "curate") as changes:
-        looked, broken = _look_at_all(config, on_event)
+        looked, broken = _look_at_all(config, tell)
         clusters = _clusters(looked, config.max_distance_threshold)
         unwanted = [(one.path, one.reason) for one in broken]
         unwanted += [reason for cluster in clusters for reason in _reasons(cluster)]
@@ -60,14 +60,14 @@ def curate(config: CurateConfig, on_event: OnEvent = silent) -> Findings:
     return found
 
 
-def find_duplicates(config: CurateConfig, on_event: OnEvent = silent) -> tuple[Cluster, ...]:
+def find_duplicates(config: CurateConfig, tell: Tell = silent) -> tuple[Cluster, ...]:
     """The clusters of pictures that show the same; unreadable ones are in none. Nothing is moved."""
-    looked, _ = _look_at_all(config, on_event)
+    looked, _ = _look_at_all(config, tell)
     return _clusters(looked, config.max_distance_threshold)
 
 
-def _look_at_all(config: CurateConfig, on_event: OnEvent) -> tuple[list[Looked], list[Broken]]:
-    found = images.scan(Path(config.train_data_dir).absolute(), verify=False, on_event=on_event)
+def _look_at_all(config: CurateConfig, tell: Tell) -> tuple[list[Looked], list[Broken]]:
+    found = images.scan(Path(config.train_data_dir).absolute(), verify=False, tell=tell)
     hasher = METHODS[config.method](verbose=False)
     paths = sorted([*(item.path for item in found.items), *(broken.path for broken in found.broken)])
     captioned = {item.path for item in found.items if item.caption} | set(found.unsure)
@@ -81,7 +81,7 @@ def _look_at_all(config: CurateConfig, on_event: OnEvent) -> tuple[list[Looked],
         size = path.stat().st_size
         return Looked(path, code, *picture.size, measure_sharpness(picture), size, path in captioned)
 
-    looked = [one for _, one in images.each(look, paths, "Looking at pictures", on_event)]
+    looked = [one for _, one in images.each(look, paths, "Looking at pictures", tell)]
     return [one for one in looked if isinstance(one, Looked)], [
         one for one in looked if isinstance(one, Broken)
     ]

@@ -17,11 +17,11 @@ from lora_nb.dataset import images
 from lora_nb.dataset.captions import kind_of, split_tags
 from lora_nb.dataset.turn import TakenError, turn
 from lora_nb.declare import settings_of
-from lora_nb.events import Notice, OnEvent, silent
+from lora_nb.events import Notice, Tell, silent
 from lora_nb.project import Folders
 
 
-def read(folders: Folders, tell: OnEvent = silent) -> Handover:
+def read(folders: Folders, tell: Tell = silent) -> Handover:
     """What project.toml says. A key that is not known, or whose value is not usable, counts as absent."""
     try:
         return _known(folders, _table(folders), tell)
@@ -34,7 +34,7 @@ def read(folders: Folders, tell: OnEvent = silent) -> Handover:
         return Handover()
 
 
-def remember(folders: Folders, tell: OnEvent = silent, **learnt: Any) -> Handover:
+def remember(folders: Folders, tell: Tell = silent, **learnt: Any) -> Handover:
     """Write what was learnt into project.toml, with the project's name, fresh counts and the kind of its captions.
 
     Every other key stays as it is. A file that is no TOML is set aside under another name, and the person is told.
@@ -54,7 +54,7 @@ def remember(folders: Folders, tell: OnEvent = silent, **learnt: Any) -> Handove
     return known
 
 
-def refresh(folders: Folders, tell: OnEvent = silent, **learnt: Any) -> None:
+def refresh(folders: Folders, tell: Tell = silent, **learnt: Any) -> None:
     """As `remember`, where the pictures lie in a project; somebody's own folder gets no project.toml from this."""
     if folders.dataset.is_dir() and (folders.handover.exists() or project.is_project(folders)):
         remember(folders, tell, **learnt)
@@ -100,7 +100,7 @@ def _table(folders: Folders) -> dict[str, Any]:
         raise _Damaged(str(error)) from error
 
 
-def _known(folders: Folders, table: dict[str, Any], tell: OnEvent) -> Handover:
+def _known(folders: Folders, table: dict[str, Any], tell: Tell) -> Handover:
     known = {}
     for setting in settings_of(Handover):
         if setting.name in table:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from PIL import Image, UnidentifiedImageError
 
 from lora_nb.dataset import captions, encodings, gate
-from lora_nb.events import Notice, OnEvent, Progress, silent
+from lora_nb.events import Notice, Progress, Tell, silent
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ def scan(
     num_repeats: int = 1,
     caption_extension: str = captions.CAPTION_EXTENSION,
     verify: bool = True,
-    on_event: OnEvent = silent,
+    tell: Tell = silent,
     caption_encoding: str = encodings.AUTO,
 ) -> Scan:
     """The pictures in `folder` and its direct sub-folders, always in the same order.
@@ -77,28 +77,28 @@ def scan(
     none, OSError when a file cannot be read. What a killed step left between is made whole first.
     """
     gate.mend(Path(folder))
-    places = _places(Path(folder), num_repeats, on_event)
+    places = _places(Path(folder), num_repeats, tell)
     found = {path: repeats for place, repeats in places for path in list_images(place)}
     measure = _measure_whole if verify else _measure_header
     items, broken, texts = [], [], captions.Reader(caption_extension, caption_encoding)
-    for path, size in each(measure, list(found), "Reading images", on_event):
+    for path, size in each(measure, list(found), "Reading images", tell):
         if isinstance(size, str):
             broken.append(Broken(path, size))
         else:
             items.append(ImageItem(path, *size, texts.read(path), found[path], path.parent.name))
-    texts.tell(on_event)
+    texts.report(tell)
     return Scan(tuple(items), tuple(broken), tuple(texts.unsure))
 
 
 def each(
-    read: Callable[[Path], T], paths: Sequence[Path], stage: str, on_event: OnEvent = silent
+    read: Callable[[Path], T], paths: Sequence[Path], stage: str, tell: Tell = silent
 ) -> Iterator[tuple[Path, T]]:
     """Every path with what `read` returns for it, in order; a few threads read ahead."""
     with warnings.catch_warnings(), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         warnings.simplefilter("ignore")  # of Pillow, about pictures that are nevertheless read
         for done, result in enumerate(zip(paths, pool.map(read, paths), strict=True), start=1):
             yield result
-            on_event(Progress(stage, done, len(paths)))
+            tell(Progress(stage, done, len(paths)))
 
 
 def unreadable(folder: Path, names: Sequence[str]) -> list[tuple[str, str]]:
@@ -113,7 +113,7 @@ def list_images(folder: Path) -> list[Path]:
     return sorted(path for path in names if not path.name.startswith(".") and path.is_file())
 
 
-def _places(folder: Path, num_repeats: int, on_event: OnEvent) -> Iterator[tuple[Path, int]]:
+def _places(folder: Path, num_repeats: int, tell: Tell) -> Iterator[tuple[Path, int]]:
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder: give the dataset folder, the one with the pictures")
     yield folder, num_repeats
@@ -124,7 +124,7 @@ def _places(folder: Path, num_repeats: int, on_event: OnEvent) -> Iterator[tuple
             if repeats > 0:
                 yield place, repeats
             else:
-                on_event(Notice(f"{place.name} is left out: its name asks for 0 repeats", "warning"))
+                tell(Notice(f"{place.name} is left out: its name asks for 0 repeats", "warning"))
 
 
 def _measure_whole(path: Path) -> tuple[int, int] | str:

@@ -17,8 +17,8 @@ from lora_nb.dataset.archive import Entry
 from lora_nb.dataset.gate import Changes, Move
 from lora_nb.dataset.given_captions import Given, Named
 from lora_nb.dataset.images import IMAGE_EXTENSIONS
-from lora_nb.events import OnEvent, Progress, silent
-from lora_nb.project import folders_of_dataset
+from lora_nb.dataset.known import Known
+from lora_nb.events import Progress, Tell, silent
 
 ENDINGS = ", ".join(sorted(extension[1:] for extension in IMAGE_EXTENSIONS))
 CHUNK = 1 << 20
@@ -60,7 +60,7 @@ class _Import:
     source: Path
     dataset: Path
     config: ImportConfig
-    on_event: OnEvent
+    tell: Tell
     changes: Changes
     given: Given
     added: list[str] = field(default_factory=list)
@@ -70,7 +70,7 @@ class _Import:
     failed: list[tuple[str, str]] = field(default_factory=list)
 
 
-def import_dataset(config: ImportConfig, on_event: OnEvent = silent) -> ImportReport:
+def import_dataset(config: ImportConfig, tell: Tell = silent) -> ImportReport:
     """Copy the pictures of `config.source` and their captions into the dataset; no picture there is overwritten.
 
     Folders of the source are flattened, except those called `N_name`. Captions alone go to the pictures called like
@@ -79,12 +79,12 @@ def import_dataset(config: ImportConfig, on_event: OnEvent = silent) -> ImportRe
     """
     _check(config)
     with gate.step(Path(config.train_data_dir), "import") as changes:
-        return _import(config, on_event, changes)
+        return _import(config, tell, changes)
 
 
-def _import(config: ImportConfig, on_event: OnEvent, changes: Changes) -> ImportReport:
+def _import(config: ImportConfig, tell: Tell, changes: Changes) -> ImportReport:
     source, dataset = _places(config)
-    work = _Import(source, dataset, config, on_event, changes, Given(config, dataset, changes))
+    work = _Import(source, dataset, config, tell, changes, Given(config, dataset, changes))
     with archive.contents(work.source, leave_out=work.dataset) as contents:
         work.skipped += contents.skipped
         _check_size(contents.entries, work)
@@ -174,7 +174,7 @@ def _unpack(pictures: list[_Picture], staging: Path, work: _Import) -> list[_Pic
         if image.exists():
             text = caption if caption.exists() else None
             unpacked.append(_Picture(picture.entry, picture.text, image, text, digest.hexdigest()))
-        work.on_event(Progress("Unpacking", number, len(pictures)))
+        work.tell(Progress("Unpacking", number, len(pictures)))
     return unpacked
 
 
@@ -212,15 +212,15 @@ def _chunks(entry: Entry) -> Iterator[bytes]:
 
 def _place(pictures: list[_Picture], work: _Import) -> None:
     """Bring the new pictures into the dataset, and give the captions of known ones to those."""
-    known, progress = _Known(work.dataset), itertools.count(1)
+    known, progress = Known(work.dataset), itertools.count(1)
     taken: dict[Path, set[str]] = {}
     new = []
 
     def tell() -> None:
-        work.on_event(Progress("Importing", next(progress), len(pictures)))
+        work.tell(Progress("Importing", next(progress), len(pictures)))
 
     for picture in pictures:
-        there = known.find(picture)
+        there = known.find(picture.image, picture.digest)
         if there is None:
             new.append(_add(picture, taken, work))
             continue
@@ -271,32 +271,10 @@ def _place_captions(entries: Sequence[Entry], staging: Path, work: _Import) -> N
         left -= _copy(entry, copied, left, work)
         if copied.exists():
             _give(entry, copied, image, work)
-        work.on_event(Progress("Importing", number, len(pairs)))
+        work.tell(Progress("Importing", number, len(pairs)))
 
 
 def _give(entry: Entry, caption: Path, image: Path, work: _Import) -> None:
     if reason := work.given.to(caption.read_bytes(), image):
         work.failed.append((entry.name, reason))
         work.skipped.append(work.failed[-1])
-
-
-class _Known:
-    """The pictures that were in the dataset or set aside before this import, found again by their bytes."""
-
-    def __init__(self, dataset: Path) -> None:
-        self.by_size: dict[int, list[Path]] = {}
-        self.digests: dict[Path, str] = {}
-        for folder in (dataset, folders_of_dataset(dataset).set_aside):
-            for path in sorted(folder.rglob("*")):
-                if path.suffix.lower() in IMAGE_EXTENSIONS and path.is_file():
-                    self.by_size.setdefault(path.stat().st_size, []).append(path)
-
-    def find(self, picture: _Picture) -> Path | None:
-        """The first known picture with the same bytes."""
-        same_size = self.by_size.get(picture.image.stat().st_size, [])
-        return next((path for path in same_size if self._digest(path) == picture.digest), None)
-
-    def _digest(self, path: Path) -> str:
-        if path not in self.digests:
-            self.digests[path] = record.digest_of(path)
-        return self.digests[path]

@@ -17,7 +17,7 @@ from lora_nb.dataset import captions
 from lora_nb.dataset.annotate import annotate, open_or_error
 from lora_nb.dataset.captions import CaptionReport
 from lora_nb.dataset.images import ImageItem
-from lora_nb.events import OnEvent, Progress, silent
+from lora_nb.events import Progress, Tell, silent
 from lora_nb.wording import first_line
 
 MODEL, TAGS = "model.onnx", "selected_tags.csv"
@@ -57,18 +57,18 @@ class Tagger:
         return next(output for output in outputs if output.shape[-1] == len(self.tags))[:count]
 
 
-def tag_images(config: TagConfig, on_event: OnEvent = silent) -> CaptionReport:
+def tag_images(config: TagConfig, tell: Tell = silent) -> CaptionReport:
     """Write the tags of every picture into its caption; an unreadable picture is named and the others go on.
 
     Tags stand in the model's order, general ones before names of characters (as sd-scripts writes them).
     """
-    return annotate(config, "tag", lambda todo: _tags(config, todo, on_event), captions.merge_tags, on_event)
+    return annotate(config, "tag", lambda todo: _tags(config, todo, tell), captions.merge_tags, tell)
 
 
 def _tags(
-    config: TagConfig, todo: Sequence[ImageItem], on_event: OnEvent
+    config: TagConfig, todo: Sequence[ImageItem], tell: Tell
 ) -> Iterator[tuple[ImageItem, str | ValueError]]:
-    tagger = load_tagger(find_tagger(config.tagger, on_event))
+    tagger = load_tagger(find_tagger(config.tagger, tell))
     size = tagger.batch or config.batch_size
     with ThreadPoolExecutor(4) as pool:
         for start in range(0, len(todo), size):
@@ -83,7 +83,7 @@ def _tags(
                     item,
                     captions.join_tags(choose_tags(tagger.tags, next(rows), config)) if fine else pixels,
                 )
-            on_event(Progress("Tagging", start + len(batch), len(todo)))
+            tell(Progress("Tagging", start + len(batch), len(todo)))
 
 
 def prepare(picture: Image.Image, side: int = SIDE) -> np.ndarray:
@@ -118,7 +118,7 @@ def spaced(name: str) -> str:
     return name if name in KAOMOJI else name.replace("_", " ")
 
 
-def find_tagger(name: str, on_event: OnEvent = silent) -> Path:
+def find_tagger(name: str, tell: Tell = silent) -> Path:
     """The folder of a tagger: the built-in "demo", a local folder, or a Hugging Face id, downloaded if need be."""
     folder = DEMO_FOLDER if name == "demo" else Path(name).expanduser()
     if folder.is_dir():
@@ -126,8 +126,8 @@ def find_tagger(name: str, on_event: OnEvent = silent) -> Path:
         if missing:
             raise ValueError(f"tagger {folder} lacks {missing[0]}: give a folder with {MODEL} and {TAGS}")
         return folder
-    hub.download_file(name, TAGS, on_event)
-    return hub.download_file(name, MODEL, on_event).parent
+    hub.download_file(name, TAGS, tell)
+    return hub.download_file(name, MODEL, tell).parent
 
 
 def load_tagger(folder: Path) -> Tagger:

@@ -23,7 +23,7 @@ from lora_nb.drawing.sample import (
     save_png,
     split_lora_calls,
 )
-from lora_nb.events import Drawn, Finished, Notice, OnEvent, Progress, silent
+from lora_nb.events import Drawn, Finished, Notice, Progress, Tell, silent
 from lora_nb.lora import inject, lora_file
 
 EPOCHS, STRENGTHS = "NUM", "STRENGTH"
@@ -63,9 +63,9 @@ class GridPlan:
     cells: tuple[Cell, ...]
 
 
-def plan_grid(config: GridConfig, on_event: OnEvent = silent) -> GridPlan:
+def plan_grid(config: GridConfig, tell: Tell = silent) -> GridPlan:
     """The cells of the grid. Raises ValueError for values not in the prompt or a missing LoRA file."""
-    prompt = _whole_prompt(config, on_event)
+    prompt = _whole_prompt(config, tell)
     x = _axis(
         "x_values", config.x_values or _every_checkpoint(config, prompt), prompt, config.draw.negative_prompt
     )
@@ -76,7 +76,7 @@ def plan_grid(config: GridConfig, on_event: OnEvent = silent) -> GridPlan:
     return GridPlan(prompt, x, y, cells)
 
 
-def _whole_prompt(config: GridConfig, on_event: OnEvent) -> str:
+def _whole_prompt(config: GridConfig, tell: Tell) -> str:
     """The prompt with a call of the LoRA in it."""
     if "<lora:" in config.prompt:
         return config.prompt
@@ -84,7 +84,7 @@ def _whole_prompt(config: GridConfig, on_event: OnEvent) -> str:
     number = EPOCHS if not config.x_values or config.x_values[0] == EPOCHS else _newest(config)
     prompt = f"{config.prompt or config.trigger_word} <lora:{config.output_name}-{number}:{strength}>".strip()
     if config.prompt:
-        on_event(Notice(f"The prompt calls no LoRA, so this was added to it: {prompt.rsplit(' ', 1)[1]}"))
+        tell(Notice(f"The prompt calls no LoRA, so this was added to it: {prompt.rsplit(' ', 1)[1]}"))
     return prompt
 
 
@@ -155,13 +155,13 @@ def find_lora(folder: Path, name: str) -> Path:
 class Drawer:
     """A base with at most one LoRA in it, drawing one cell after another."""
 
-    def __init__(self, config: GridConfig, on_event: OnEvent = silent) -> None:
+    def __init__(self, config: GridConfig, tell: Tell = silent) -> None:
         self.config, self.folder = config, Path(config.lora_dir)
-        self.base = load_for_drawing(config.base, on_event)
+        self.base = load_for_drawing(config.base, tell)
         self.file, self.shapes = "", {}
         self.known: dict[tuple[Prompt, LoraCall | None], Image.Image] = {}
 
-    def draw(self, cell: Cell, clip_skip: int, on_event: OnEvent) -> Image.Image:
+    def draw(self, cell: Cell, clip_skip: int, tell: Tell) -> Image.Image:
         """The cell's picture, black with a warning if the model gives NaN. Equal cells are drawn once."""
         call = cell.call if cell.call and (cell.call.strength or cell.call.of_text) else None
         key = (cell.prompt, call)
@@ -170,7 +170,7 @@ class Drawer:
             try:
                 self.known[key] = sample_images(self.base, [cell.prompt], clip_skip)[0]
             except BlackPicture as error:
-                on_event(Notice(f"{cell.written}: {error}", "warning"))
+                tell(Notice(f"{cell.written}: {error}", "warning"))
                 self.known[key] = Image.new("RGB", picture_size(self.base, cell.prompt))
         return self.known[key]
 
@@ -198,9 +198,7 @@ def unasked() -> frozenset[str]:
     return frozenset()
 
 
-def grid(
-    config: GridConfig, on_event: OnEvent = silent, poll: Callable[[], frozenset[str]] = unasked
-) -> Finished:
+def grid(config: GridConfig, tell: Tell = silent, poll: Callable[[], frozenset[str]] = unasked) -> Finished:
     """Draw grid.png in `output_dir`, its single pictures in grid/, and grid.json that says which is which.
 
     Nothing is overwritten: the next ones are called grid-2, grid-3, ... Raises ValueError, before the base is
@@ -208,10 +206,10 @@ def grid(
     stay and no sheet is made of them.
     """
     if seeds.is_open(config.draw.seed):
-        config = settings.replace(config, seed=seeds.draw("seed", on_event))
-    plan = plan_grid(config, on_event)
+        config = settings.replace(config, seed=seeds.draw("seed", tell))
+    plan = plan_grid(config, tell)
     sheet_path = _free_grid(Path(config.output_dir))
-    drawer = Drawer(config, on_event)
+    drawer = Drawer(config, tell)
     folder, pictures, paths = sheet_path.with_suffix(""), [], []
     for done, cell in enumerate(plan.cells):
         if "stop" in poll():
@@ -219,16 +217,16 @@ def grid(
                 f"The grid was stopped after {done} of its {len(plan.cells)} pictures, which are in {folder}."
             )
             return Finished("stopped", text)
-        on_event(Progress("Drawing the grid", done, len(plan.cells)))
-        pictures.append(drawer.draw(cell, config.draw.clip_skip, on_event))
+        tell(Progress("Drawing the grid", done, len(plan.cells)))
+        pictures.append(drawer.draw(cell, config.draw.clip_skip, tell))
         text = parameters_text(drawer.base, replace(cell.prompt, text=cell.written), config.draw.clip_skip)
         paths.append(str(save_png(pictures[-1], folder / _file_name(cell), text)))
-        on_event(Drawn((paths[-1],), 0, 0, "cell"))
+        tell(Drawn((paths[-1],), 0, 0, "cell"))
     _save_sheet(config, plan, pictures, sheet_path)
     legend_path = sheet_path.with_suffix(".json")
     files.write_text(legend_path, json.dumps(_legend(config, plan, paths), indent=2, ensure_ascii=False))
-    on_event(Progress("Drawing the grid", len(plan.cells), len(plan.cells)))
-    on_event(Drawn((str(sheet_path),), 0, 0, "grid"))
+    tell(Progress("Drawing the grid", len(plan.cells), len(plan.cells)))
+    tell(Drawn((str(sheet_path),), 0, 0, "grid"))
     return Finished("done", f"The grid compares {len(paths)} pictures.", (str(sheet_path), str(legend_path)))
 
 

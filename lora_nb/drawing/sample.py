@@ -21,7 +21,7 @@ from lora_nb.bases.weights import move
 from lora_nb.config import base as config_base
 from lora_nb.config.drawing import DrawSettings, SampleConfig
 from lora_nb.declare import settings_of
-from lora_nb.events import Drawn, Finished, Notice, OnEvent, Progress, silent
+from lora_nb.events import Drawn, Finished, Notice, Progress, Tell, silent
 from lora_nb.lora import inject, lora_file
 from lora_nb.typed import parse
 
@@ -154,16 +154,16 @@ def _told(base: Base, prompt: Prompt, text_layer: int) -> tuple[Condition, Condi
     return both.row(-1), both.row(0) if len(texts) > 1 else None
 
 
-def load_for_drawing(choice: config_base.Base, on_event: OnEvent = silent) -> Base:
+def load_for_drawing(choice: config_base.Base, tell: Tell = silent) -> Base:
     """The base on the GPU in float16 (VAE in float32) where there is one, else on the CPU in float32."""
     base = load_base(
         choice.pretrained_model_name_or_path,
-        on_event=on_event,
+        tell=tell,
         prediction_type=choice.prediction_type,
         zero_terminal_snr=choice.zero_terminal_snr,
     )
     for text in base.notes:
-        on_event(Notice(text, "warning"))
+        tell(Notice(text, "warning"))
     if torch.cuda.is_available():
         move(base.vae, "cuda")
         for part in base.parts:
@@ -200,11 +200,11 @@ def save_png(image: Image.Image, path: Path, parameters: str) -> Path:
     return path
 
 
-def sample(config: SampleConfig, on_event: OnEvent = silent) -> Finished:
+def sample(config: SampleConfig, tell: Tell = silent) -> Finished:
     """Draw each prompt and save it in `output_dir` under a new name."""
-    prompts = read_prompts(config, on_event)
+    prompts = read_prompts(config, tell)
     update = lora_file.read_lora(Path(config.lora)) if config.lora else None
-    base = load_for_drawing(config.base, on_event)
+    base = load_for_drawing(config.base, tell)
     call, lora_hash, name = "", "", Path(base.name).stem
     if update:
         inject.apply(base.parts, update)
@@ -213,31 +213,31 @@ def sample(config: SampleConfig, on_event: OnEvent = silent) -> Finished:
         call, lora_hash = f"<lora:{name}:{config.strength:g}>", update.metadata.get("sshs_model_hash", "")
     paths = []
     for done, prompt in enumerate(prompts):
-        on_event(Progress("Drawing", done, len(prompts)))
+        tell(Progress("Drawing", done, len(prompts)))
         image = sample_images(base, [prompt], config.draw.clip_skip)[0]
         text = parameters_text(base, prompt, config.draw.clip_skip, call, lora_hash)
         paths.append(str(save_png(image, Path(config.output_dir) / f"{name}_{prompt.seed}.png", text)))
-        on_event(Drawn((paths[-1],), 0, 0))
-    on_event(Progress("Drawing", len(prompts), len(prompts)))
+        tell(Drawn((paths[-1],), 0, 0))
+    tell(Progress("Drawing", len(prompts), len(prompts)))
     return Finished(
         "done", f"Drew {len(paths)} picture{'s' * (len(paths) != 1)} into {config.output_dir}.", tuple(paths)
     )
 
 
-def read_prompts(config: SampleConfig, on_event: OnEvent = silent) -> list[Prompt]:
+def read_prompts(config: SampleConfig, tell: Tell = silent) -> list[Prompt]:
     """The prompts of `config`. Raises ValueError when there is none or one is not readable."""
     if not config.prompts:
         raise ValueError("prompts is empty: write what to draw, with ; between the prompts")
-    seed = seeds.draw("seed", on_event) if seeds.is_open(config.draw.seed) else config.draw.seed
+    seed = seeds.draw("seed", tell) if seeds.is_open(config.draw.seed) else config.draw.seed
     defaults = Prompt.of("", replace(config.draw, seed=seed))
-    prompts = [_with_seed(parse_prompt(text, defaults), on_event) for text in config.prompts]
+    prompts = [_with_seed(parse_prompt(text, defaults), tell) for text in config.prompts]
     if any(LORA_CALL.search(prompt.text) for prompt in prompts):
         text = "<lora:...> in a prompt is left out here: the settings lora and strength name the file"
-        on_event(Notice(text, "warning"))
+        tell(Notice(text, "warning"))
     return [replace(prompt, text=split_lora_calls(prompt.text)[0]) for prompt in prompts]
 
 
-def _with_seed(prompt: Prompt, on_event: OnEvent) -> Prompt:
+def _with_seed(prompt: Prompt, tell: Tell) -> Prompt:
     if not seeds.is_open(prompt.seed):
         return prompt
-    return replace(prompt, seed=seeds.draw(f'seed of "{prompt.text}"', on_event))
+    return replace(prompt, seed=seeds.draw(f'seed of "{prompt.text}"', tell))

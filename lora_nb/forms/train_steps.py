@@ -11,7 +11,7 @@ from lora_nb.config.drawing import GridConfig, SampleConfig
 from lora_nb.config.project import Handover
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import handover
-from lora_nb.events import Finished, Notice, OnEvent
+from lora_nb.events import Finished, Notice, Tell
 from lora_nb.forms import gallery, review
 from lora_nb.forms.follow import sentence
 from lora_nb.forms.form import Form
@@ -93,7 +93,7 @@ class SettingsStep(Step):
         return project.lora_files(Path(wanted.place.output_dir), wanted.place.output_name)
 
 
-def _start(folders: Folders, known: Handover, tell: OnEvent) -> TrainConfig:
+def _start(folders: Folders, known: Handover, tell: Tell) -> TrainConfig:
     """The last run, or the defaults, with what Dataset Maker learnt since."""
     last = runs.newest(folders)
     if last is None:

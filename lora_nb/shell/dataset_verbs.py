@@ -1,6 +1,6 @@
 """The subcommands that work on a dataset: a config in, the work done, what came of it out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,13 @@ from lora_nb.config.dataset import (
 from lora_nb.dataset import captions, gate, handover, history, outcomes
 from lora_nb.dataset.images import Scan, list_images, no_pictures, scan
 from lora_nb.dataset.images import unreadable as unreadable_among
-from lora_nb.events import Finished, Notice, OnEvent
+from lora_nb.events import Finished, Notice, Poll, Tell
 from lora_nb.project import Folders
 
-Poll = Callable[[], frozenset[str]]
 MOST_NAMED = 20
 
 
-def import_pictures(config: ImportConfig, tell: OnEvent, poll: Poll) -> Finished:
+def import_pictures(config: ImportConfig, tell: Tell, poll: Poll) -> Finished:
     """Copy the pictures of a zip or a folder, or edited captions, into the dataset."""
     from lora_nb.dataset.importer import import_dataset
 
@@ -40,9 +39,9 @@ def import_pictures(config: ImportConfig, tell: OnEvent, poll: Poll) -> Finished
     return outcomes.of_import(report, config, unreadable)
 
 
-def scan_pictures(config: DatasetConfig, tell: OnEvent, poll: Poll) -> Finished:
+def scan_pictures(config: DatasetConfig, tell: Tell, poll: Poll) -> Finished:
     """Read every picture and say which cannot be read."""
-    found = _with_pictures(scan(_dataset(config), on_event=tell), config)
+    found = _with_pictures(scan(_dataset(config), tell=tell), config)
     _name_some(tell, "Unreadable", [(str(broken.path), broken.reason) for broken in found.broken])
     if not found.items:
         raise ValueError(f"none of the {len(found.broken)} pictures in {config.train_data_dir} can be read")
@@ -53,7 +52,7 @@ def scan_pictures(config: DatasetConfig, tell: OnEvent, poll: Poll) -> Finished:
     )
 
 
-def curate_pictures(config: CurateConfig, tell: OnEvent, poll: Poll) -> Finished:
+def curate_pictures(config: CurateConfig, tell: Tell, poll: Poll) -> Finished:
     """Set unreadable pictures and duplicates aside."""
     _filled(config)
     from lora_nb.dataset.curate import curate
@@ -75,7 +74,7 @@ def curate_pictures(config: CurateConfig, tell: OnEvent, poll: Poll) -> Finished
     )
 
 
-def restore_pictures(config: RestoreConfig, tell: OnEvent, poll: Poll) -> Finished:
+def restore_pictures(config: RestoreConfig, tell: Tell, poll: Poll) -> Finished:
     """Bring back what was set aside."""
     from lora_nb.dataset.aside import bring_back
 
@@ -91,7 +90,7 @@ def restore_pictures(config: RestoreConfig, tell: OnEvent, poll: Poll) -> Finish
     return Finished("done", f"{number} pictures are back in {config.train_data_dir}.")
 
 
-def tag_pictures(config: TagConfig, tell: OnEvent, poll: Poll) -> Finished:
+def tag_pictures(config: TagConfig, tell: Tell, poll: Poll) -> Finished:
     """Write WD14 tags beside every picture."""
     _filled(config)
     from lora_nb.dataset.tagger import tag_images
@@ -102,7 +101,7 @@ def tag_pictures(config: TagConfig, tell: OnEvent, poll: Poll) -> Finished:
     return outcomes.of_captions("tagged", report, config.train_data_dir)
 
 
-def caption_pictures(config: CaptionConfig, tell: OnEvent, poll: Poll) -> Finished:
+def caption_pictures(config: CaptionConfig, tell: Tell, poll: Poll) -> Finished:
     """Write a BLIP sentence beside every picture."""
     _filled(config)
     from lora_nb.dataset.captioner import caption_images
@@ -113,7 +112,7 @@ def caption_pictures(config: CaptionConfig, tell: OnEvent, poll: Poll) -> Finish
     return outcomes.of_captions("captioned", report, config.train_data_dir)
 
 
-def put_trigger(config: TriggerConfig, tell: OnEvent, poll: Poll) -> Finished:
+def put_trigger(config: TriggerConfig, tell: Tell, poll: Poll) -> Finished:
     """Put the trigger word first in every caption, in place of the earlier one."""
     if not config.trigger_word.strip() and not config.remove_tags:
         raise ValueError(
@@ -122,7 +121,7 @@ def put_trigger(config: TriggerConfig, tell: OnEvent, poll: Poll) -> Finished:
     folders = _folders(config)
     earlier = handover.read(folders, tell).trigger_word
     with gate.step(_dataset(config), "trigger", {"trigger_word": earlier}) as changes:
-        found = scan(_dataset(config), verify=False, on_event=tell, caption_encoding=config.caption_encoding)
+        found = scan(_dataset(config), verify=False, tell=tell, caption_encoding=config.caption_encoding)
         images = [item.path for item in _with_pictures(found, config).items]
         changed = captions.apply_trigger(images, config, earlier, changes.write)
     if len(found.unsure) == len(images):
@@ -136,10 +135,10 @@ def put_trigger(config: TriggerConfig, tell: OnEvent, poll: Poll) -> Finished:
     return Finished("done", f"{changed} of {len(images)} captions changed.")
 
 
-def recode_captions(config: RecodeConfig, tell: OnEvent, poll: Poll) -> Finished:
+def recode_captions(config: RecodeConfig, tell: Tell, poll: Poll) -> Finished:
     """Write captions of another encoding anew in UTF-8."""
     with gate.step(_dataset(config), "recode") as changes:
-        found = scan(_dataset(config), verify=False, on_event=tell, caption_encoding=config.caption_encoding)
+        found = scan(_dataset(config), verify=False, tell=tell, caption_encoding=config.caption_encoding)
         images = [item.path for item in _with_pictures(found, config).items]
         changed = captions.rewrite(images, str, config.caption_encoding, changes.write)
     if changed:
@@ -154,7 +153,7 @@ def recode_captions(config: RecodeConfig, tell: OnEvent, poll: Poll) -> Finished
     return Finished("nothing", "All captions are in UTF-8 already.")
 
 
-def undo_step(config: DatasetConfig, tell: OnEvent, poll: Poll) -> Finished:
+def undo_step(config: DatasetConfig, tell: Tell, poll: Poll) -> Finished:
     """Take back the last step: captions written, pictures imported, set aside or brought back."""
     folders = project.folders_of_dataset(_folder(config))
     undone = history.undo(_dataset(config))
@@ -168,7 +167,7 @@ def undo_step(config: DatasetConfig, tell: OnEvent, poll: Poll) -> Finished:
     return Finished("done", outcomes.of_undo(undone))
 
 
-def list_tags(config: TopTagsConfig, tell: OnEvent, poll: Poll) -> Finished:
+def list_tags(config: TopTagsConfig, tell: Tell, poll: Poll) -> Finished:
     """List the most frequent tags."""
     counts = captions.top_tags(_dataset(config), config.number)
     if not counts:
@@ -211,7 +210,7 @@ def _with_pictures(found: Scan, config: Any) -> Scan:
     return found
 
 
-def _name_some(tell: OnEvent, what: str, pairs: Sequence[tuple[str, str]]) -> None:
+def _name_some(tell: Tell, what: str, pairs: Sequence[tuple[str, str]]) -> None:
     for name, reason in pairs[:MOST_NAMED]:
         tell(Notice(f"{what}: {name} ({reason})"))
     if len(pairs) > MOST_NAMED:

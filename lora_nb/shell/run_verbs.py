@@ -1,20 +1,17 @@
 """The subcommands that train and draw: a config in, the work done, what came of it out."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from lora_nb import runs
 from lora_nb.config.drawing import DrawSettings, GridConfig, SampleConfig
 from lora_nb.config.training import TrainConfig
-from lora_nb.events import Finished, Notice, OnEvent
+from lora_nb.events import Finished, Notice, Poll, Tell
 from lora_nb.shell.interrupts import stop_on_signals
 from lora_nb.training import plan
 
-Poll = Callable[[], frozenset[str]]
 
-
-def train_lora(config: TrainConfig, tell: OnEvent, poll: Poll) -> Finished:
+def train_lora(config: TrainConfig, tell: Tell, poll: Poll) -> Finished:
     """Train, then draw the grid of checkpoints and strengths.
 
     The first Ctrl-C lets the training save its state; KeyboardInterrupt follows.
@@ -35,7 +32,7 @@ def silent_process(event: Any) -> None:
     """The listener of every process but the first: one grid is enough."""
 
 
-def _with_grid(config: TrainConfig, finished: Finished, tell: OnEvent, poll: Poll) -> Finished:
+def _with_grid(config: TrainConfig, finished: Finished, tell: Tell, poll: Poll) -> Finished:
     own = runs.run_folder(Path(config.place.output_dir), config.place.output_name)
     drawn = runs.newest_grid(own.base, [Path(file) for file in finished.files])
     if drawn:
@@ -55,14 +52,14 @@ def _with_grid(config: TrainConfig, finished: Finished, tell: OnEvent, poll: Pol
         return finished
 
 
-def draw_samples(config: SampleConfig, tell: OnEvent, poll: Poll) -> Finished:
+def draw_samples(config: SampleConfig, tell: Tell, poll: Poll) -> Finished:
     """Draw pictures with a base and perhaps a LoRA file."""
     from lora_nb.drawing.sample import sample
 
     return sample(config, tell)
 
 
-def draw_grid(config: GridConfig, tell: OnEvent, poll: Poll) -> Finished:
+def draw_grid(config: GridConfig, tell: Tell, poll: Poll) -> Finished:
     """Draw an X/Y grid of LoRA files."""
     from lora_nb.drawing.grid import grid
 

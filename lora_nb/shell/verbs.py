@@ -17,10 +17,8 @@ from lora_nb.config.dataset import (
 )
 from lora_nb.config.drawing import GridConfig, SampleConfig
 from lora_nb.config.training import TrainConfig
-from lora_nb.events import Finished, OnEvent
+from lora_nb.events import Finished, Poll, Tell
 from lora_nb.shell import dataset_verbs, run_verbs
-
-Poll = Callable[[], frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Verb:
     """
 
     config: type
-    run: Callable[[Any, OnEvent, Poll], Finished]
+    run: Callable[[Any, Tell, Poll], Finished]
     loads: bool = False
 
 

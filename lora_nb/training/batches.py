@@ -49,7 +49,7 @@ class Batch:
     framings: tuple[Framing, ...] = ()
 
 
-def encode_pictures(plan: RunPlan, base: Base, on_event: events.OnEvent) -> list[tuple[Posterior, ...]]:
+def encode_pictures(plan: RunPlan, base: Base, tell: events.Tell) -> list[tuple[Posterior, ...]]:
     """The posterior of every picture, and of its mirror image after it when flip_aug is on.
 
     Raises ValueError naming the first picture of which the VAE makes numbers that are none.
@@ -64,7 +64,7 @@ def encode_pictures(plan: RunPlan, base: Base, on_event: events.OnEvent) -> list
         )
         encoded.append(tuple(_encode(view, base) for view in views))
         _refuse_broken(encoded[-1], item.path.name)
-        on_event(events.Progress("Encoding pictures", number, len(plan.items)))
+        tell(events.Progress("Encoding pictures", number, len(plan.items)))
     return encoded
 
 

@@ -17,7 +17,7 @@ WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, er
 
 
 @contextmanager
-def claimed(run: RunFolder, tell: events.OnEvent) -> Iterator[None]:
+def claimed(run: RunFolder, tell: events.Tell) -> Iterator[None]:
     """Be the only training in the folder of a run. Raises ValueError saying who has it, and touches no file then.
 
     The lock is the system's and ends with its process, however that ends. Where the file system knows no locks, the
@@ -35,7 +35,7 @@ def claimed(run: RunFolder, tell: events.OnEvent) -> Iterator[None]:
             lock.release()
 
 
-def _lock(run: RunFolder, tell: events.OnEvent) -> FileLock | None:
+def _lock(run: RunFolder, tell: events.Tell) -> FileLock | None:
     lock, before = FileLock(run.lock), holder.noted(run)
     try:
         with warnings.catch_warnings(action="ignore"):  # that a soft lock is taken instead: told below

@@ -18,7 +18,7 @@ WINDOW = 50
 class TrainingLog:
     """Tells and writes down each step and epoch. Everything after `step` from an earlier start is dropped."""
 
-    def __init__(self, plan: RunPlan, step: int, writes: bool, tell: events.OnEvent):
+    def __init__(self, plan: RunPlan, step: int, writes: bool, tell: events.Tell):
         """Open the log of a run of which `step` steps are done; `writes` is true in one process alone."""
         self.plan, self.tell, self.writer, self.file = plan, tell, None, None
         self.first_step = step

@@ -57,7 +57,7 @@ def resolve(config: TrainConfig) -> TrainConfig:
     return settings.replace(config, output_dir=output_dir, output_name=output_name)
 
 
-def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent = events.silent) -> RunPlan:
+def plan_run(config: TrainConfig, processes: int = 1, tell: events.Tell = events.silent) -> RunPlan:
     """The plan of a run. Raises ValueError when the folder, its pictures or its captions do not allow one."""
     config = resolve(config)
     name = config.base.pretrained_model_name_or_path
@@ -65,7 +65,7 @@ def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent =
     family.check_text_layer(name, config.captions.clip_skip)
     resolution, unit = config.pictures.resolution or family.resolution(name), family.unit(name)
     asked, config = config, replace(config, pictures=fit(config.pictures, resolution, unit))
-    found = _read_pictures(config, on_event)
+    found = _read_pictures(config, tell)
     _check_base(config, found.items)
     captions, warnings = _captions(config, found.items)
     if found.broken:
@@ -105,11 +105,11 @@ def plan_run(config: TrainConfig, processes: int = 1, on_event: events.OnEvent =
     )
 
 
-def _read_pictures(config: TrainConfig, on_event: events.OnEvent):
+def _read_pictures(config: TrainConfig, tell: events.Tell):
     folder = Path(config.place.train_data_dir)
     if not folder.is_dir():
         raise ValueError(f"{folder} does not exist: give the folder with your pictures as train_data_dir")
-    found = scan(folder, config.pictures.num_repeats, config.captions.caption_extension, on_event=on_event)
+    found = scan(folder, config.pictures.num_repeats, config.captions.caption_extension, tell=tell)
     if not found.items:
         raise ValueError(f"{folder} holds no pictures that can be read (jpg, png, webp, bmp, avif)")
     for subset in {item.path.parent for item in found.items}:

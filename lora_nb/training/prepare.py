@@ -13,7 +13,7 @@ from lora_nb.training.plan import RunPlan
 
 
 def encode_once(
-    plan: RunPlan, base: Base, device: torch.device, tell: events.OnEvent
+    plan: RunPlan, base: Base, device: torch.device, tell: events.Tell
 ) -> list[tuple[Posterior, ...]]:
     """Every picture's posterior; the VAE visits the device only for this."""
     _, dtype = placed(base.vae)

@@ -13,9 +13,7 @@ from lora_nb.drawing.sample import Prompt, parse_prompt, sample_images
 from lora_nb.training.plan import RunPlan
 
 
-def draw_previews(
-    plan: RunPlan, base: Base, epoch: int, step: int, tell: events.OnEvent
-) -> list[Image.Image]:
+def draw_previews(plan: RunPlan, base: Base, epoch: int, step: int, tell: events.Tell) -> list[Image.Image]:
     """Draw the run's sample prompts with the models as they stand; the PNGs go to the run's samples folder.
 
     A picture that cannot be drawn is a warning and no reason to end the training: the list is then empty.
@@ -57,7 +55,7 @@ def preview_prompts(plan: RunPlan) -> Sequence[Prompt]:
     ]
 
 
-def check_prompts(plan: RunPlan, tell: events.OnEvent) -> None:
+def check_prompts(plan: RunPlan, tell: events.Tell) -> None:
     """Say the seeds of prompts that leave theirs open. Raises ValueError for a mistyped prompt."""
     for text, prompt in zip(plan.config.samples.sample_prompts, preview_prompts(plan), strict=False):
         if seeds.is_open(parse_prompt(text, prompt).seed):

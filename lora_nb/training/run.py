@@ -25,8 +25,6 @@ from lora_nb.training.plan import RunPlan
 from lora_nb.training.prepare import encode_once, inject_lora
 from lora_nb.training.preview import draw_previews
 
-Poll = Callable[[], frozenset[str]]
-
 
 @dataclass
 class Run:
@@ -35,7 +33,7 @@ class Run:
     plan: RunPlan
     base: Base
     accelerator: Accelerator
-    tell: events.OnEvent
+    tell: events.Tell
     state: state.RunState
     parameters: list[nn.Parameter]
     optimizer: torch.optim.Optimizer
@@ -51,7 +49,7 @@ class Run:
         base: Base,
         accelerator: Accelerator,
         kept: state.RunState | None,
-        tell: events.OnEvent,
+        tell: events.Tell,
     ) -> "Run":
         """Load the models onto the device, encode the pictures, take up `kept` if there is one."""
         config = plan.config
@@ -91,7 +89,7 @@ class Run:
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(kept.scaler)
 
-    def go_on(self, poll: Poll) -> str:
+    def go_on(self, poll: events.Poll) -> str:
         """Train to the end, or until `poll` says stop: "done" or "stopped"."""
         with TrainingLog(self.plan, self.state.step, self.accelerator.is_main_process, self.tell) as log:
             self._catch_up()
@@ -172,7 +170,7 @@ class Run:
             mine = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
             parameter.grad = self.accelerator.reduce(mine, "sum")
 
-    def _answer(self, poll: Poll, epoch: int) -> frozenset[str]:
+    def _answer(self, poll: events.Poll, epoch: int) -> frozenset[str]:
         """Do what was asked for since the last step, and save the state when it is time."""
         asked = self._as_main(poll)
         every = self.plan.config.resuming.save_state_every_n_steps

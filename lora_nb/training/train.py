@@ -18,7 +18,7 @@ from lora_nb.lora.lora_file import DTYPES
 from lora_nb.training import checkpoints, claim, kept_settings, state
 from lora_nb.training.plan import RunPlan, plan_run, resolve
 from lora_nb.training.preview import check_prompts
-from lora_nb.training.run import Poll, Run
+from lora_nb.training.run import Run
 from lora_nb.training.verify import prove
 
 
@@ -28,7 +28,7 @@ def no_requests() -> frozenset[str]:
 
 
 def train(
-    config: TrainConfig, on_event: events.OnEvent = events.silent, poll: Poll = no_requests
+    config: TrainConfig, tell: events.Tell = events.silent, poll: events.Poll = no_requests
 ) -> events.Finished:
     """Train, or go on with, the run that `config` describes; the result says which files stand and that they work.
 
@@ -41,7 +41,7 @@ def train(
     accelerator = Accelerator(
         mixed_precision=choose_precision(config.precision.mixed_precision), cpu=not torch.cuda.is_available()
     )
-    tell = on_event if accelerator.is_main_process else events.silent
+    tell = tell if accelerator.is_main_process else events.silent
     asked = resolve(config)
     plan = plan_run(asked, accelerator.num_processes, tell)
     with alone(asked.place, accelerator, tell):
@@ -49,7 +49,7 @@ def train(
 
 
 @contextmanager
-def alone(place: Place, accelerator: Accelerator, tell: events.OnEvent) -> Iterator[None]:
+def alone(place: Place, accelerator: Accelerator, tell: events.Tell) -> Iterator[None]:
     """Hold the run's folder, in the main process; where another training has it, each process says so (ValueError)."""
     output = Path(place.output_dir)
     with ExitStack() as held:
@@ -68,7 +68,7 @@ def alone(place: Place, accelerator: Accelerator, tell: events.OnEvent) -> Itera
 
 
 def _train(
-    asked: TrainConfig, plan: RunPlan, accelerator: Accelerator, tell: events.OnEvent, poll: Poll
+    asked: TrainConfig, plan: RunPlan, accelerator: Accelerator, tell: events.Tell, poll: events.Poll
 ) -> events.Finished:
     plan = replace(plan, config=settle_seed(plan.config, accelerator, tell))
     check_prompts(plan, tell)  # a mistyped prompt is to be told now, not after the first epoch
@@ -106,7 +106,7 @@ def choose_precision(wanted: str) -> str:
     return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"
 
 
-def settle_seed(config: TrainConfig, accelerator: Accelerator, tell: events.OnEvent) -> TrainConfig:
+def settle_seed(config: TrainConfig, accelerator: Accelerator, tell: events.Tell) -> TrainConfig:
     """The config with a seed: its own; where that is open, the one drawn for the run to go on with, or a new one."""
     if not seeds.is_open(config.seed):
         return config
@@ -135,7 +135,7 @@ def check_folders(plan: RunPlan) -> None:
         files.check_writable(place, longest)
 
 
-def _load(config: TrainConfig, accelerator: Accelerator, tell: events.OnEvent) -> Base:
+def _load(config: TrainConfig, accelerator: Accelerator, tell: events.Tell) -> Base:
     base = load_base(
         config.base.pretrained_model_name_or_path,
         DTYPES.get(accelerator.mixed_precision, torch.float32),
@@ -149,7 +149,7 @@ def _load(config: TrainConfig, accelerator: Accelerator, tell: events.OnEvent) -
 
 
 def find_state(
-    plan: RunPlan, base: Base, accelerator: Accelerator, tell: events.OnEvent
+    plan: RunPlan, base: Base, accelerator: Accelerator, tell: events.Tell
 ) -> state.RunState | None:
     """The state to go on from. Sets an earlier run's files aside if asked, else raises ValueError for them."""
     config, place = plan.config, plan.config.place

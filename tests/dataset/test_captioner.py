@@ -59,9 +59,9 @@ def dataset(tmp_path):
     return dataset
 
 
-def run(dataset, blip, on_event=lambda event: None, **settings):
+def run(dataset, blip, tell=lambda event: None, **settings):
     settings = {"min_new_tokens": 3, "max_new_tokens": 6, **settings}
-    return captioner.caption_images(CaptionConfig(str(dataset), str(blip), **settings), on_event)
+    return captioner.caption_images(CaptionConfig(str(dataset), str(blip), **settings), tell)
 
 
 @pytest.mark.parametrize("num_beams", [1, 3])

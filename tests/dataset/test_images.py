@@ -39,7 +39,7 @@ def test_a_scan_finds_every_ending_in_a_fixed_order_with_repeats_and_captions(fo
     (folder / "__MACOSX" / "x.png").write_bytes(b"x")
     (folder / "notes.md").touch()
     seen = []
-    found = images.scan(folder, num_repeats=7, on_event=seen.append)
+    found = images.scan(folder, num_repeats=7, tell=seen.append)
     assert [(item.path.name, item.num_repeats, item.caption) for item in found.items] == [
         ("a.png", 7, None),
         ("b.JPG", 7, "a cat"),
@@ -57,7 +57,7 @@ def test_a_scan_finds_every_ending_in_a_fixed_order_with_repeats_and_captions(fo
 def test_a_folder_of_0_repeats_is_left_out_and_named(folder):
     (folder / "3_cat dog").rename(folder / "0_cat dog")
     seen = []
-    assert len(images.scan(folder, on_event=seen.append).items) == 4
+    assert len(images.scan(folder, tell=seen.append).items) == 4
     assert any(isinstance(event, Notice) and "0_cat dog" in event.text for event in seen)
 
 

@@ -71,9 +71,9 @@ def dataset(tmp_path):
     return dataset
 
 
-def run(dataset, folder, on_event=lambda event: None, **settings):
+def run(dataset, folder, tell=lambda event: None, **settings):
     settings = {"undesired_tags": ("always there",), **settings}
-    return tagger.tag_images(TagConfig(str(dataset), str(folder), **settings), on_event)
+    return tagger.tag_images(TagConfig(str(dataset), str(folder), **settings), tell)
 
 
 def written(dataset):
