@@ -1,5 +1,4 @@
 import errno
-import io
 import json
 import os
 import signal
@@ -12,22 +11,10 @@ import pytest
 from PIL import Image
 
 from lora_nb.__main__ import explain, main
-from lora_nb.config.project import Handover
-from lora_nb.config.training import TrainConfig
-from lora_nb.dataset import handover
 from lora_nb.dataset.captions import read_caption, write_caption
-from lora_nb.declare import settings_of
-from lora_nb.events import Drawn, EpochLog, Finished, Notice, Progress, Saved, StepLog
-from lora_nb.project import lora_files, project_folders
+from lora_nb.project import lora_files
 from lora_nb.shell import jobs
-from lora_nb.shell.flags import build_parser, read_arguments
-from lora_nb.shell.interrupts import raised_on_ctrl_c, stop_on_signals
-from lora_nb.shell.reporter import Reporter, in_minutes
 from lora_nb.shell.verbs import VERBS
-
-
-def read(*arguments: str) -> TrainConfig:
-    return read_arguments(build_parser("train", TrainConfig), TrainConfig, list(arguments))[0]
 
 
 @pytest.fixture
@@ -41,64 +28,6 @@ def dataset(tmp_path: Path) -> Path:
 
 
 TOKEN = "hf_AbCdEfGh1234567890"
-
-
-class TestFlags:
-    def test_every_setting_of_every_verb_is_a_flag(self):
-        for name, verb in VERBS.items():
-            words = build_parser(name, verb.config).format_help()
-            assert all(f"--{each.name} " in words for each in settings_of(verb.config))
-
-    def test_flags_win_over_the_file(self, tmp_path: Path):
-        (tmp_path / "run.toml").write_text("rank = 4\nalpha = 2\nmin_snr_gamma = 3.0\n")
-        config = read(
-            str(tmp_path / "run.toml"), "--alpha", "1e0", "--min_snr_gamma", "none", "--resolution", "64"
-        )
-        assert (
-            config.network.rank,
-            config.network.alpha,
-            config.loss.min_snr_gamma,
-            config.pictures.resolution,
-        ) == (4, 1.0, None, 64)
-
-    @pytest.mark.parametrize(("flag", "value"), [(["--flip_aug"], True), (["--flip_aug", "true"], True), (["--flip_aug=false"], False)])  # fmt: skip
-    def test_a_yes_or_no_setting(self, flag, value):
-        assert read(*flag).pictures.flip_aug is value
-
-    def test_a_list(self):
-        prompts = ("ohwx --n bad --s 4", "a dog")
-        assert read("--sample_prompts", "ohwx --n bad --s 4; a dog").samples.sample_prompts == prompts
-
-    @pytest.mark.parametrize(
-        ("arguments", "says"),
-        [
-            (["--rnk", "8"], 'unknown flag "--rnk"; did you mean --rank?'),
-            (["--train-batch-size=2"], "did you mean --train_batch_size?"),
-            (["--ran", "8"], "did you mean --rank?"),
-            (["--network_dim", "8"], "did you mean --rank?"),
-            (
-                ["--reg_data_dir=x"],
-                'unknown flag "--reg_data_dir=x"; sd-scripts has it and lora_nb has not: regularisation',
-            ),
-            (["--xyz", "8"], "see train --help"),
-            (["--rank"], "expected one argument"),
-            (["--rank", "0"], "rank = 0 is not usable: it must be a whole number from 1 to 256"),
-            (["--rank", "many"], "rank = 'many' is not usable"),
-            (["missing.toml"], "missing.toml does not exist"),
-            (["a.toml", "b.toml"], '"b.toml" is one argument too many'),
-        ],
-    )
-    def test_what_is_not_usable_is_one_sentence(self, arguments, says):
-        with pytest.raises(ValueError) as wrong:
-            read(*arguments)
-        assert says in str(wrong.value)
-
-    def test_a_misspelt_key_in_the_file_is_refused(self, tmp_path: Path):
-        (tmp_path / "run.toml").write_text("learning_rat = 1e-4")
-        with pytest.raises(
-            ValueError, match='run.toml: unknown setting "learning_rat"; did you mean "learning_rate"'
-        ):
-            read(str(tmp_path / "run.toml"))
 
 
 class TestCommandLine:
@@ -220,6 +149,28 @@ print(json.dumps([seen, "torch" in sys.modules]))
         assert process.wait() == 0
 
 
+# Ways in which foreign code speaks: a print, a warning, a logger of its own, compiled code; before and at the exit.
+NOISY = """
+import atexit, logging, os, sys, warnings
+from lora_nb.dataset import captions
+from lora_nb.__main__ import main
+honest = captions.top_tags
+def noisy(*given):
+    print("NOISE"); print("NOISE", file=sys.stderr); warnings.warn("NOISE"); logging.getLogger("x").warning("NOISE")
+    logging.getLogger("y").addHandler(logging.StreamHandler()); logging.getLogger("y").warning("NOISE")
+    os.write(1, b"NOISE"); os.write(2, b"NOISE"); os.system("echo NOISE; echo NOISE >&2")
+    atexit.register(lambda: (os.write(2, b"NOISE"), logging.getLogger("y").warning("NOISE")))
+    return honest(*given)
+captions.top_tags = noisy
+"""
+
+
+def as_command(code: str, dataset: Path, temporary: Path, *more: str, **environment: str):
+    line = [sys.executable, "-c", code, "top_tags", "--train_data_dir", str(dataset), *more]
+    environment = {**os.environ, "TMPDIR": str(temporary), **environment}
+    return subprocess.run(line, capture_output=True, text=True, encoding="utf-8", env=environment)
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("error", "says"),
@@ -301,111 +252,6 @@ class TestErrors:
         assert capsys.readouterr().err.startswith("Interrupted")
 
 
-# Ways in which foreign code speaks: a print, a warning, a logger of its own, compiled code; before and at the exit.
-NOISY = """
-import atexit, logging, os, sys, warnings
-from lora_nb.dataset import captions
-from lora_nb.__main__ import main
-honest = captions.top_tags
-def noisy(*given):
-    print("NOISE"); print("NOISE", file=sys.stderr); warnings.warn("NOISE"); logging.getLogger("x").warning("NOISE")
-    logging.getLogger("y").addHandler(logging.StreamHandler()); logging.getLogger("y").warning("NOISE")
-    os.write(1, b"NOISE"); os.write(2, b"NOISE"); os.system("echo NOISE; echo NOISE >&2")
-    atexit.register(lambda: (os.write(2, b"NOISE"), logging.getLogger("y").warning("NOISE")))
-    return honest(*given)
-captions.top_tags = noisy
-"""
-
-
-def as_command(code: str, dataset: Path, temporary: Path, *more: str, **environment: str):
-    line = [sys.executable, "-c", code, "top_tags", "--train_data_dir", str(dataset), *more]
-    environment = {**os.environ, "TMPDIR": str(temporary), **environment}
-    return subprocess.run(line, capture_output=True, text=True, encoding="utf-8", env=environment)
-
-
-class TestNoise:
-    def test_only_our_own_sentences_are_seen(self, dataset: Path, tmp_path: Path):
-        said = as_command(NOISY + "raise SystemExit(main())", dataset, tmp_path)
-        assert (said.returncode, said.stderr) == (0, "")
-        assert [line.split() for line in said.stdout.splitlines()] == [["1", "red"], ["1", "square"]]
-        assert not list(tmp_path.glob("lora_nb-*.log"))
-
-    @pytest.mark.parametrize(("more", "environment"), [(["--verbose"], {}), ([], {"LORA_NB_DEBUG": "1"})])
-    def test_all_is_seen_when_asked_for(self, dataset: Path, tmp_path: Path, more, environment):
-        said = as_command(NOISY + "raise SystemExit(main())", dataset, tmp_path, *more, **environment)
-        assert said.stdout.count("NOISE") == 3 and said.stderr.count("NOISE") >= 7
-
-    def test_in_a_job_it_is_in_the_output(self, dataset: Path, tmp_path: Path):
-        said = as_command(
-            NOISY + "raise SystemExit(main())", dataset, tmp_path, "--job_dir", str(tmp_path / "job")
-        )
-        assert "NOISE" not in said.stdout + said.stderr
-        assert (tmp_path / "job" / jobs.OUTPUT).read_text().count("NOISE") >= 10
-
-
-class TestInterrupts:
-    @pytest.fixture(autouse=True)
-    def listening(self):
-        """What is started here hears Ctrl-C even where pytest itself runs in the background."""
-        former = signal.signal(signal.SIGINT, signal.default_int_handler)
-        yield
-        signal.signal(signal.SIGINT, former)
-
-    def test_the_first_ctrl_c_asks_and_a_later_one_interrupts(self, monkeypatch):
-        monkeypatch.setattr("lora_nb.shell.interrupts.SECOND_THOUGHT", 0.05)
-        with stop_on_signals() as interrupted:
-            assert not interrupted()
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-            assert interrupted()
-            time.sleep(0.06)
-            signal.raise_signal(signal.SIGTERM)
-            with pytest.raises(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGINT)
-
-    @pytest.mark.skipif(os.name == "nt", reason="Windows hands Ctrl-C to a whole console")
-    @pytest.mark.parametrize("module", ["lora_nb.settings", "PIL.Image", "torch.types", "torch.nn"])
-    def test_in_the_first_moments_ctrl_c_is_one_sentence(self, module: str, dataset: Path):
-        """Sent as soon as Python has said that it has imported `module`, in the middle of the next import."""
-        line = [
-            sys.executable,
-            "-X",
-            "importtime",
-            "-m",
-            "lora_nb",
-            "train",
-            "--verbose",
-            "--train_data_dir",
-            str(dataset),
-        ]
-        process = subprocess.Popen(
-            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
-        )
-        while (said := process.stderr.readline()) and said.rpartition("|")[2].strip() != module:
-            pass
-        process.send_signal(signal.SIGINT)
-        rest = [line for line in process.stderr.read().splitlines() if not line.startswith("import time:")]
-        assert rest == ["Interrupted; run the same line again to go on."]
-        loading = "Loading the libraries ...\n"  # before torch; earlier the signal may come before or after this line
-        assert process.stdout.read() in ((loading,) if module.startswith("torch") else ("", loading))
-        assert process.wait() == 130
-
-    def test_what_a_library_makes_of_ctrl_c_is_still_one(self):
-        with pytest.raises(KeyboardInterrupt), raised_on_ctrl_c():
-            try:
-                signal.raise_signal(signal.SIGINT)
-            except KeyboardInterrupt:
-                raise ImportError("numpy._core failed to import") from None
-        with pytest.raises(ImportError), raised_on_ctrl_c():
-            raise ImportError("of its own")
-
-    def test_afterwards_ctrl_c_is_what_it_was(self):
-        before = signal.getsignal(signal.SIGINT)
-        with stop_on_signals():
-            assert signal.getsignal(signal.SIGINT) is not before
-        assert signal.getsignal(signal.SIGINT) is before
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows hands Ctrl-C to a whole console")
 class TestTraining:
@@ -451,105 +297,3 @@ def wait_for(holds, seconds: float = 90) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.05)
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-class TestReporter:
-    def test_a_file_sees_a_line_now_and_then_and_the_last(self):
-        stream = io.StringIO()
-        with Reporter(stream) as reporter:
-            for done in range(1, 101):
-                reporter.tell(Progress("Tagging", done, 100))
-        assert stream.getvalue() == "Tagging: 1 of 100\nTagging: 100 of 100\n"
-
-    def test_a_terminal_sees_one_line_that_moves(self):
-        stream = Terminal()
-        with Reporter(stream) as reporter:
-            reporter.tell(Progress("Tagging", 1, 10))
-            reporter.tell(Progress("Tagging", 10, 10))
-            reporter.tell(Finished("done", "Done.", ("a.png",)))
-        assert stream.getvalue() == "\rTagging: 1 of 10\rTagging: 10 of 10\nDone.\n  a.png\n"
-
-    def test_another_stage_is_said_at_once(self):
-        stream = io.StringIO()
-        with Reporter(stream) as reporter:
-            for stage in ("Loading the libraries", "Loading the base"):
-                reporter.tell(Progress(stage, 0, 1))
-            for done in (1, 2, 7):
-                reporter.tell(Progress("Downloading a/b", done * 500_000_000, 3_500_000_000, "B"))
-        assert stream.getvalue().splitlines() == [
-            "Loading the libraries ...",
-            "Loading the base ...",
-            "Downloading a/b: 0.5 of 3.5 GB",
-            "Downloading a/b: 3.5 of 3.5 GB",
-        ]
-
-    def test_every_event_reaches_the_job(self, tmp_path: Path):
-        told = [Notice("x", "warning"), StepLog(1, 9, 1, 0.1, 0.1, 0, 0, 1, 8), StepLog(9, 9, 1, 0.1, 0.1, 0, 0, 1, 0, 0.3, 0.25), EpochLog(1, 9, 0.1), EpochLog(1, 9, 0.1, 0.2), Saved("a", 1, 9), Drawn(("b",), 1, 9)]  # fmt: skip
-        stream = io.StringIO()
-        with Reporter(stream, tmp_path / "job") as reporter:
-            for event in told:
-                reporter.tell(event)
-        assert jobs.events(jobs.Job(tmp_path / "job", "train", 1, 0.0))[0] == told
-        assert stream.getvalue().splitlines() == [
-            "Warning: x",
-            "Step 1/9, epoch 1: loss 0.1000, 1.00 steps/s, 0:08 to go",
-            "Step 9/9, epoch 1: loss 0.1000 (plain error 0.2500), 1.00 steps/s, 0:00 to go",
-            "Epoch 1 ends at step 9: mean loss 0.1000",
-            "Epoch 1 ends at step 9: mean loss 0.1000 (plain error 0.2000)",
-            "Saved a",
-            "Drew b",
-        ]
-
-    def test_a_token_reaches_neither_the_screen_nor_the_job(self, tmp_path: Path):
-        stream = io.StringIO()
-        with Reporter(stream, tmp_path) as reporter:
-            reporter.tell(Notice(f'cannot get "https://x/y?token={TOKEN}&a=1"'))
-            reporter.tell(Finished("done", f"from https://me:{TOKEN}@x/y"))
-        assert TOKEN not in stream.getvalue() + (tmp_path / jobs.EVENTS).read_text()
-        told = jobs.events(jobs.Job(tmp_path, "train", 1, 0.0))[0]
-        assert told[0].text == 'cannot get "https://x/y?token=***&a=1"'
-
-    def test_a_file_whose_name_is_no_utf8_is_told(self, tmp_path: Path):
-        stream = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="replace")
-        name = os.fsdecode(b"caf\xe9.png")
-        with Reporter(stream, tmp_path) as reporter:
-            reporter.tell(Notice(f"Skipped: {name}"))
-        assert jobs.events(jobs.Job(tmp_path, "import", 1, 0.0))[0] == [Notice("Skipped: caf?.png")]
-
-    def test_the_pictures_of_a_grid_are_not_named_one_by_one(self):
-        stream = io.StringIO()
-        with Reporter(stream) as reporter:
-            reporter.tell(Drawn(("grid/01_1.png",), 0, 0, "cell"))
-            reporter.tell(Drawn(("grid.png",), 0, 0, "grid"))
-        assert stream.getvalue() == "Drew grid.png\n"
-
-    def test_of_several_processes_one_speaks(self, tmp_path: Path):
-        stream = io.StringIO()
-        with Reporter(stream, tmp_path / "job", quiet=True) as reporter:
-            reporter.tell(Notice("x"))
-        assert stream.getvalue() == "" and not (tmp_path / "job").exists()
-
-    @pytest.mark.parametrize(("seconds", "words"), [(0, "0:00"), (65.4, "1:05"), (3723, "1:02:03"), (float("inf"), "?"), (float("nan"), "?")])  # fmt: skip
-    def test_minutes(self, seconds, words):
-        assert in_minutes(seconds) == words
-
-
-def test_steps_on_the_command_line_leave_project_toml_as_true_as_the_buttons_do(make_pictures, tmp_path):
-    folders = project_folders(tmp_path, "cat")
-    make_pictures(folders.dataset, 3, captions=False)
-    place = ["--train_data_dir", str(folders.dataset)]
-    assert main(["tag", "--tagger", "demo", *place]) == 0
-    assert handover.read(folders) == Handover("cat", "", "tags", 3, 3)
-    assert main(["trigger", "--trigger_word", "ohwx", *place]) == 0
-    assert handover.read(folders) == Handover("cat", "ohwx", "tags", 3, 3)
-    (folders.dataset / "bad.png").write_bytes(b"no picture")
-    (folders.dataset / next(path.name for path in folders.dataset.glob("*.png"))).with_suffix(".txt").unlink()
-    assert main(["curate", *place]) == 0
-    assert handover.read(folders).captioned == 2
-    assert main(["undo", *place]) == main(["undo", *place]) == 0
-    assert handover.read(folders).trigger_word == ""

@@ -174,16 +174,6 @@ def test_a_file_for_another_base_is_named(config, tmp_path):
         grid.grid(config(lora_dir=str(tmp_path), output_name="a"))
 
 
-def test_labels_fit():
-    pictures = [[Image.new("RGB", (64, 64), "red")] * 3] * 12
-    drawn = sheet.draw_sheet(
-        pictures, ["a very long label " * 5] * 12, ["strength 0", "0.5", "1"], ["word " * 400]
-    )
-    assert drawn.width > 12 * 160 and drawn.height > 3 * 160
-    huge = [[Image.new("RGB", (2048, 64), "red")]] * 20
-    assert max(sheet.draw_sheet(huge, [""] * 20, [""], ["x"]).size) <= sheet.LONGEST_SIDE
-
-
 def test_an_open_seed_is_drawn_once_for_the_whole_grid_and_told(config):
     told = []
     finished = grid.grid(config(seed=-1, y_values=("STRENGTH", "1")), told.append)
