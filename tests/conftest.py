@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
@@ -23,6 +24,30 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny_base")
     build_tiny_base(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def base(tiny_base: Path) -> Any:
+    """`tiny_base`, loaded once for tests that leave it as it is."""
+    from lora_nb.bases.models import load_base
+
+    return load_base(str(tiny_base))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """Where the dataset of a project lies; nothing is there yet."""
+    return tmp_path / "Loras" / "cat" / "dataset"
+
+
+@pytest.fixture
+def small_dataset(dataset: Path) -> Path:
+    """A dataset of three pictures, one of them with a caption."""
+    dataset.mkdir(parents=True)
+    for number in range(3):
+        Image.new("RGB", (64, 48 + number), (90 * number, 20, 20)).save(dataset / f"{number}.png")
+    (dataset / "0.txt").write_text("red, square", encoding="utf-8")
+    return dataset
 
 
 @pytest.fixture(scope="session")

@@ -8,24 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from lora_nb.__main__ import explain, main
 from lora_nb.dataset.captions import read_caption, write_caption
 from lora_nb.project import lora_files
 from lora_nb.shell import jobs
 from lora_nb.shell.verbs import VERBS
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
-    folder = tmp_path / "Loras" / "cat" / "dataset"
-    folder.mkdir(parents=True)
-    for number in range(3):
-        Image.new("RGB", (64, 48 + number), (90 * number, 20, 20)).save(folder / f"{number}.png")
-    write_caption(folder / "0.png", "red, square")
-    return folder
-
 
 TOKEN = "hf_AbCdEfGh1234567890"
 
@@ -53,28 +41,38 @@ class TestCommandLine:
         assert says in said.err and said.err.count("\n") == 1 and said.out == ""
         assert (tmp_path / jobs.ERROR).read_text(encoding="utf-8") == said.err
 
-    def test_scan(self, dataset: Path, capsys):
-        (dataset / "bad.jpg").write_bytes(b"no picture")
-        assert main(["scan", "--train_data_dir", str(dataset)]) == 0
+    def test_scan(self, small_dataset: Path, capsys):
+        (small_dataset / "bad.jpg").write_bytes(b"no picture")
+        assert main(["scan", "--train_data_dir", str(small_dataset)]) == 0
         said = capsys.readouterr().out
         assert "3 pictures, 1 with a caption; 1 unreadable" in said
         assert "bad.jpg" in said
 
-    def test_trigger_twice_then_top_tags(self, dataset: Path, capsys):
-        line = ["trigger", "--train_data_dir", str(dataset), "--trigger_word", "ohwx"]
+    def test_trigger_twice_then_top_tags(self, small_dataset: Path, capsys):
+        line = ["trigger", "--train_data_dir", str(small_dataset), "--trigger_word", "ohwx"]
         assert main(line) == 0
         assert "3 of 3 captions changed" in capsys.readouterr().out
         assert main(line) == 0
         assert "0 of 3 captions changed" in capsys.readouterr().out
-        assert read_caption(dataset / "0.png") == "ohwx, red, square"
-        assert main(["top_tags", "--train_data_dir", str(dataset), "--number", "1"]) == 0
+        assert read_caption(small_dataset / "0.png") == "ohwx, red, square"
+        assert main(["top_tags", "--train_data_dir", str(small_dataset), "--number", "1"]) == 0
         assert capsys.readouterr().out.split() == ["3", "ohwx"]
 
-    def test_import_tells_what_it_did(self, dataset: Path, tmp_path: Path, capsys):
+    def test_import_tells_what_it_did(self, small_dataset: Path, tmp_path: Path, capsys):
         target = tmp_path / "other" / "dataset"
         job = tmp_path / "job"
         assert (
-            main(["import", "--source", str(dataset), "--train_data_dir", str(target), "--job_dir", str(job)])
+            main(
+                [
+                    "import",
+                    "--source",
+                    str(small_dataset),
+                    "--train_data_dir",
+                    str(target),
+                    "--job_dir",
+                    str(job),
+                ]
+            )
             == 0
         )
         assert "Imported 3 pictures and 1 captions" in capsys.readouterr().out
@@ -133,16 +131,16 @@ print(json.dumps([seen, "torch" in sys.modules]))
             == "The folder this was started in was removed or renamed: change to one that is there (cd), and run again\n"
         )
 
-    def test_emoji_pass_on_a_console_of_another_encoding(self, dataset: Path):
-        write_caption(dataset / "1.png", "📈 köln")
-        line = [sys.executable, "-m", "lora_nb", "top_tags", "--train_data_dir", str(dataset)]
+    def test_emoji_pass_on_a_console_of_another_encoding(self, small_dataset: Path):
+        write_caption(small_dataset / "1.png", "📈 köln")
+        line = [sys.executable, "-m", "lora_nb", "top_tags", "--train_data_dir", str(small_dataset)]
         said = subprocess.run(
             line, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"}, check=True
         )
         assert "📈 köln" in said.stdout.decode("utf-8")
 
-    def test_a_reader_that_goes_away_is_no_fault(self, dataset: Path):
-        line = [sys.executable, "-m", "lora_nb", "top_tags", "--train_data_dir", str(dataset)]
+    def test_a_reader_that_goes_away_is_no_fault(self, small_dataset: Path):
+        line = [sys.executable, "-m", "lora_nb", "top_tags", "--train_data_dir", str(small_dataset)]
         process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         process.stdout.close()
         assert process.stderr.read() == b""
@@ -165,8 +163,8 @@ captions.top_tags = noisy
 """
 
 
-def as_command(code: str, dataset: Path, temporary: Path, *more: str, **environment: str):
-    line = [sys.executable, "-c", code, "top_tags", "--train_data_dir", str(dataset), *more]
+def as_command(code: str, small_dataset: Path, temporary: Path, *more: str, **environment: str):
+    line = [sys.executable, "-c", code, "top_tags", "--train_data_dir", str(small_dataset), *more]
     environment = {**os.environ, "TMPDIR": str(temporary), **environment}
     return subprocess.run(line, capture_output=True, text=True, encoding="utf-8", env=environment)
 
@@ -199,18 +197,18 @@ class TestErrors:
         assert "Unexpected ZeroDivisionError" in (tmp_path / jobs.ERROR).read_text()
 
     def test_the_details_of_a_fault_are_in_the_log_and_one_sentence_on_the_screen(
-        self, dataset: Path, tmp_path: Path
+        self, small_dataset: Path, tmp_path: Path
     ):
         code = NOISY + "captions.top_tags = lambda *_: 1 / 0; raise SystemExit(main())"
-        said = as_command(code, dataset, tmp_path)
+        said = as_command(code, small_dataset, tmp_path)
         assert (said.returncode, said.stdout) == (1, "")
         sentence, _, log = said.stderr.strip().rpartition("; the details are in ")
         assert sentence == "Unexpected ZeroDivisionError: division by zero" and "\n" not in log
         assert "Traceback" in Path(log).read_text() and "captions.top_tags" in Path(log).read_text()
 
-    def test_in_a_job_the_details_are_in_its_output(self, dataset: Path, tmp_path: Path):
+    def test_in_a_job_the_details_are_in_its_output(self, small_dataset: Path, tmp_path: Path):
         code = NOISY + "captions.top_tags = lambda *_: 1 / 0; raise SystemExit(main())"
-        said = as_command(code, dataset, tmp_path, "--job_dir", str(tmp_path / "job"))
+        said = as_command(code, small_dataset, tmp_path, "--job_dir", str(tmp_path / "job"))
         assert said.stderr.strip().endswith(f"the details are in {tmp_path / 'job' / jobs.OUTPUT}")
         assert "Traceback" in (tmp_path / "job" / jobs.OUTPUT).read_text()
         assert (tmp_path / "job" / jobs.ERROR).read_text(encoding="utf-8") == said.stderr
@@ -238,9 +236,9 @@ class TestErrors:
         assert said and written and TOKEN not in said + "".join(written)
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
-    def test_a_full_disk_is_one_sentence(self, dataset: Path, tmp_path: Path, capsys):
+    def test_a_full_disk_is_one_sentence(self, small_dataset: Path, tmp_path: Path, capsys):
         (tmp_path / jobs.EVENTS).symlink_to("/dev/full")
-        assert main(["scan", "--train_data_dir", str(dataset), "--job_dir", str(tmp_path)]) == 2
+        assert main(["scan", "--train_data_dir", str(small_dataset), "--job_dir", str(tmp_path)]) == 2
         assert "The disk is full" in capsys.readouterr().err
 
     def test_ctrl_c_is_exit_code_130(self, monkeypatch, capsys, tmp_path: Path):
@@ -256,16 +254,16 @@ class TestErrors:
 @pytest.mark.skipif(os.name == "nt", reason="Windows hands Ctrl-C to a whole console")
 class TestTraining:
     @pytest.fixture
-    def line(self, tiny_base: Path, dataset: Path) -> list[str]:
+    def line(self, tiny_base: Path, small_dataset: Path) -> list[str]:
         settings = f"""
-            --pretrained_model_name_or_path {tiny_base} --train_data_dir {dataset} --trigger_word ohwx --rank 2
+            --pretrained_model_name_or_path {tiny_base} --train_data_dir {small_dataset} --trigger_word ohwx --rank 2
             --max_train_epochs 2 --num_repeats 8 --train_batch_size 1 --enable_bucket false --resolution 32
-            --sample_every_n_epochs 0 --save_state_every_n_steps 0 --job_dir {dataset.parent / "job"}
+            --sample_every_n_epochs 0 --save_state_every_n_steps 0 --job_dir {small_dataset.parent / "job"}
         """
         return [sys.executable, "-m", "lora_nb", "train", *settings.split()]
 
-    def test_ctrl_c_saves_the_state_and_the_same_line_goes_on(self, line, dataset: Path):
-        events = dataset.parent / "job" / jobs.EVENTS
+    def test_ctrl_c_saves_the_state_and_the_same_line_goes_on(self, line, small_dataset: Path):
+        events = small_dataset.parent / "job" / jobs.EVENTS
         process = subprocess.Popen(
             line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
         )
@@ -278,7 +276,7 @@ class TestTraining:
         said = subprocess.run(line, capture_output=True, text=True, encoding="utf-8")
         assert said.returncode == 0, said.stderr
         assert "Going on with the run that stopped after step" in said.stdout
-        folders = dataset.parent
+        folders = small_dataset.parent
         assert [path.name for path in lora_files(folders / "output", "cat")] == [
             "cat-01.safetensors",
             "cat-02.safetensors",

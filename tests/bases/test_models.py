@@ -12,11 +12,6 @@ from lora_nb.bases.models import load_base
 LONG = "a photo of a red circle, " * 30
 
 
-@pytest.fixture(scope="module")
-def base(tiny_base):
-    return load_base(str(tiny_base))
-
-
 @pytest.fixture
 def folder(tiny_base, tmp_path):
     return shutil.copytree(tiny_base, tmp_path / "base")

@@ -35,11 +35,6 @@ def zipped(path, entries):
     return path
 
 
-@pytest.fixture
-def dataset(tmp_path):
-    return tmp_path / "Loras" / "cat" / "dataset"
-
-
 def run(source, dataset, **settings):
     return import_dataset(ImportConfig(str(source), str(dataset), **settings))
 

@@ -34,7 +34,7 @@ class TestInterrupts:
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows hands Ctrl-C to a whole console")
     @pytest.mark.parametrize("module", ["lora_nb.settings", "PIL.Image", "torch.types", "torch.nn"])
-    def test_in_the_first_moments_ctrl_c_is_one_sentence(self, module: str, dataset: Path):
+    def test_in_the_first_moments_ctrl_c_is_one_sentence(self, module: str, small_dataset: Path):
         """Sent as soon as Python has said that it has imported `module`, in the middle of the next import."""
         line = [
             sys.executable,
@@ -45,7 +45,7 @@ class TestInterrupts:
             "train",
             "--verbose",
             "--train_data_dir",
-            str(dataset),
+            str(small_dataset),
         ]
         process = subprocess.Popen(
             line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
