@@ -389,7 +389,7 @@ def test_work_for_the_project_before_goes_on_and_is_told(maker, make_pictures, t
     asyncio.run(person())
     assert maker.cleaning.done
     assert [
-        len(list((tmp_path / "Loras" / name / "logs" / "jobs").iterdir())) for name in ("cat", "dog")
+        len(list((tmp_path / "Loras" / name / "jobs").iterdir())) for name in ("cat", "dog")
     ] == [1, 1]
 
 
