@@ -182,7 +182,10 @@ class Drawer:
 
     def _put_in(self, name: str) -> None:
         update = lora_file.read_lora(find_lora(self.folder, name))
-        shapes = {module: (values.down.shape, values.up.shape) for module, values in update.modules.items()}
+        shapes = {
+            layer: [part.shape for part in module.tensors.values()]
+            for layer, module in update.modules.items()
+        }
         if self.file and shapes != self.shapes:
             self.base = load_for_drawing(self.config.base)
         put = inject.load if shapes == self.shapes else inject.apply

@@ -31,6 +31,16 @@ class LoraModule:
     def rank(self) -> int:
         return self.down.shape[0]
 
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """By what a file adds to the layer's name."""
+        return {"lora_down.weight": self.down, "lora_up.weight": self.up}
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether it changes nothing."""
+        return not self.up.count_nonzero()
+
 
 @dataclass(frozen=True)
 class LoraFile:
@@ -44,8 +54,8 @@ def write_lora(path: Path, file: LoraFile, dtype: torch.dtype) -> None:
     """Write a kohya-format .safetensors file, whole or not at all, with the hashes Civitai and A1111 look for."""
     tensors = {}
     for name, module in file.modules.items():
-        tensors[f"{name}.lora_down.weight"] = module.down.detach().to("cpu", dtype).contiguous()
-        tensors[f"{name}.lora_up.weight"] = module.up.detach().to("cpu", dtype).contiguous()
+        for part, values in module.tensors.items():
+            tensors[f"{name}.{part}"] = values.detach().to("cpu", dtype).contiguous()
         tensors[f"{name}.alpha"] = torch.tensor(module.alpha, dtype=dtype)
     files.write_bytes(path, serialize(tensors, file.metadata))
 

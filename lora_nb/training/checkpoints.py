@@ -18,7 +18,7 @@ EARLIER = "earlier"
 def write_checkpoint(path: Path, file: LoraFile, dtype: torch.dtype, plan: RunPlan, sd_version: str) -> None:
     """Write a LoRA file and the .json A1111 reads beside it. Raises ValueError for numbers `dtype` cannot hold."""
     for name, module in file.modules.items():
-        if not all(part.to(dtype).isfinite().all() for part in (module.down, module.up)):
+        if not all(part.to(dtype).isfinite().all() for part in module.tensors.values()):
             raise ValueError(
                 f"{path.name} is not written: its numbers are NaN or too large for {dtype} (first in {name}): the "
                 "training has diverged; lower learning_rate"
@@ -98,9 +98,9 @@ def has_changed_anything(path: Path) -> bool:
     """Whether the update in a file is other than zero. Raises ValueError when it holds numbers that are none."""
     modules = read_lora(path).modules
     for name, module in modules.items():
-        if not (module.down.isfinite().all() and module.up.isfinite().all()):
+        if not all(part.isfinite().all() for part in module.tensors.values()):
             raise ValueError(
                 f"{path.name} holds NaN or infinite numbers (first in {name}): the training has diverged; "
                 "lower learning_rate, or use mixed_precision = no"
             )
-    return any(module.up.count_nonzero() for module in modules.values())
+    return not all(module.is_zero for module in modules.values())

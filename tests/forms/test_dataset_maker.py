@@ -388,9 +388,7 @@ def test_work_for_the_project_before_goes_on_and_is_told(maker, make_pictures, t
 
     asyncio.run(person())
     assert maker.cleaning.done
-    assert [
-        len(list((tmp_path / "Loras" / name / "jobs").iterdir())) for name in ("cat", "dog")
-    ] == [1, 1]
+    assert [len(list((tmp_path / "Loras" / name / "jobs").iterdir())) for name in ("cat", "dog")] == [1, 1]
 
 
 def test_a_press_in_another_thread_is_carried_out_in_the_loop_of_the_cells(maker):
