@@ -5,7 +5,7 @@ import importlib
 import pkgutil
 
 import lora_nb.config
-from lora_nb.config.optimizers import OptimizerClass
+from lora_nb.config.optimizers import OptimizerClass, ScheduleFunction
 
 MODULES = [
     importlib.import_module(f"lora_nb.config.{each.name}")
@@ -15,5 +15,7 @@ CONFIGS = [
     kind
     for module in MODULES
     for kind in vars(module).values()
-    if dataclasses.is_dataclass(kind) and kind is not OptimizerClass and kind.__module__ == module.__name__
+    if dataclasses.is_dataclass(kind)
+    and kind not in (OptimizerClass, ScheduleFunction)
+    and kind.__module__ == module.__name__
 ]

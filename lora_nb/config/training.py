@@ -5,7 +5,7 @@ from typing import Literal
 
 from lora_nb.config.base import Base
 from lora_nb.config.drawing import DrawSettings
-from lora_nb.config.optimizers import OPTIMIZERS
+from lora_nb.config.optimizers import OPTIMIZERS, SCHEDULES, WARMUP
 from lora_nb.declare import again, needs, part, setting, unless
 
 
@@ -73,10 +73,10 @@ class Learning:
 
     learning_rate: float = setting(5e-4, "of the U-Net; 0 trains no U-Net", min=0, max=1, kohya="unet_lr", in_file="on")
     text_encoder_lr: float = setting(1e-4, "of the text encoder; a fifth of the U-Net's, for styles 0", min=0, max=1, in_file="on", label="text encoder learning rate")
-    lr_scheduler: Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"] = setting("cosine_with_restarts", "how the learning rate falls", in_file="always", label="learning rate scheduler")
+    lr_scheduler: str = setting("cosine_with_restarts", "how the learning rate falls", choices=SCHEDULES, in_file="always", label="learning rate scheduler")
     lr_scheduler_num_cycles: int = setting(3, "restarts of cosine_with_restarts", min=1, max=100, advanced=True, only_with=needs("lr_scheduler", "cosine_with_restarts"))
     lr_scheduler_power: float = setting(1.0, "power of polynomial", min=0.01, max=10, advanced=True, only_with=needs("lr_scheduler", "polynomial"))
-    lr_warmup_steps: float = setting(0.05, "slow start: below 1 a share of all steps, else a number of steps", min=0, max=100_000, only_with=needs("lr_scheduler", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"))
+    lr_warmup_steps: float = setting(0.05, "slow start: below 1 a share of all steps, else a number of steps", min=0, max=100_000, only_with=needs("lr_scheduler", *(name for name, row in SCHEDULES.items() if WARMUP in row.takes)))
     optimizer: str = setting("AdamW", "AdamW8bit needs a GPU and bitsandbytes; for a LoRA it saves some 20 MB", kohya="optimizer_type", choices=OPTIMIZERS)
     weight_decay: float = setting(0.01, "of the optimizer", min=0, max=1, advanced=True)
     max_grad_norm: float = setting(1.0, "longest gradient; 0 does not clip", min=0, max=100, advanced=True, in_file="always")

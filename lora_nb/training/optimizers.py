@@ -3,9 +3,8 @@
 import importlib
 
 import torch
-from diffusers.optimization import get_scheduler
 
-from lora_nb.config.optimizers import OPTIMIZERS
+from lora_nb.config.optimizers import OPTIMIZERS, SCHEDULES, STEPS, WARMUP
 from lora_nb.config.training import Learning
 
 
@@ -37,11 +36,12 @@ def make_scheduler(
     config: Learning, total_steps: int, optimizer: torch.optim.Optimizer
 ) -> torch.optim.lr_scheduler.LRScheduler:
     """The schedule of the learning rates over the whole run."""
-    return get_scheduler(
-        config.lr_scheduler,
-        optimizer,
-        num_warmup_steps=warmup_steps(config, total_steps),
-        num_training_steps=total_steps,
-        num_cycles=config.lr_scheduler_num_cycles,
-        power=config.lr_scheduler_power,
-    )
+    row = SCHEDULES[config.lr_scheduler]
+    numbers = {
+        WARMUP: warmup_steps(config, total_steps),
+        STEPS: total_steps,
+        "num_cycles": config.lr_scheduler_num_cycles,
+        "power": config.lr_scheduler_power,
+    }
+    make = getattr(importlib.import_module(row.module), row.name)
+    return make(optimizer, **{name: numbers[name] for name in row.takes})

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from diffusers.optimization import get_scheduler
 
 from lora_nb.config import optimizers as table
 from lora_nb.config.training import Learning
+from lora_nb.settings import from_dict
 from lora_nb.training.optimizers import in_words, make_optimizer, make_scheduler, warmup_steps
 
 
@@ -43,3 +45,30 @@ def test_the_rate_rises_for_the_warmup_and_ends_at_nothing():
         scheduler.step()
     assert rates == [0.0, 5e-4, 1e-3, 5e-4]
     assert optimizer.param_groups[0]["lr"] == 0
+
+
+@pytest.mark.parametrize("name", list(table.SCHEDULES))
+def test_each_schedule_is_the_one_diffusers_knows_by_its_name(name):
+    config = Learning(
+        lr_scheduler=name, lr_warmup_steps=2.0, lr_scheduler_num_cycles=2, lr_scheduler_power=0.5
+    )
+    ours, theirs = (make_optimizer(config, groups()) for _ in range(2))
+    cycles = {"num_cycles": 2, "power": 0.5}
+    pairs = [
+        (ours, make_scheduler(config, 9, ours)),
+        (theirs, get_scheduler(name, theirs, num_warmup_steps=2, num_training_steps=9, **cycles)),
+    ]
+    for _ in range(9):
+        assert ours.param_groups[0]["lr"] == theirs.param_groups[0]["lr"]
+        for optimizer, schedule in pairs:
+            optimizer.step()
+            schedule.step()
+
+
+def test_a_guest_schedule_is_a_row(monkeypatch):
+    row = table.ScheduleFunction("transformers.optimization", "get_inverse_sqrt_schedule", (table.WARMUP,))
+    monkeypatch.setitem(table.SCHEDULES, "inverse_sqrt", row)
+    config = from_dict(Learning, {"lr_scheduler": "inverse_sqrt", "lr_warmup_steps": 1.0})
+    optimizer = make_optimizer(config, groups())
+    make_scheduler(config, 4, optimizer)
+    assert optimizer.param_groups[0]["lr"] == 0.0
