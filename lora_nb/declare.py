@@ -112,6 +112,11 @@ class Setting:
         return self.said.label or self.name.replace("_", " ")
 
     @property
+    def explanation(self) -> str:
+        """Its help; with its name, by which errors and files call it, where the label is another."""
+        return f"{self.said.help} ({self.name})" if self.said.label else self.said.help
+
+    @property
     def commas(self) -> bool:
         """Whether commas come between the parts of a list, and "..." around a part that holds one."""
         return "," in "".join(self.said.separators)

@@ -234,7 +234,7 @@ def test_training_is_stopped_resumed_and_compared(lab, browser, made, tiny_base)
     step.see("everything lies in")
     step = notebook.run("2. Settings")
     if not sd15_files.DEMO_FOLDER.is_dir():
-        step.fill("pretrained model name or path", str(tiny_base))
+        step.fill("base model", str(tiny_base))
     step.fill("num repeats", "4")
     step.fill("max train epochs", "2")
     step.fill("diff output preservation", "0")  # shorter steps: a stop waits for the end of one

@@ -25,7 +25,7 @@ class Field:
         self.setting = setting
         self.control = _control(setting, value, suggestions)
         self.note = W.HTML(
-            _line(HELP, setting.said.help), layout=W.Layout(margin="2px 0 2px 8px", flex="1 1 240px")
+            _line(HELP, setting.explanation), layout=W.Layout(margin="2px 0 2px 8px", flex="1 1 240px")
         )
         layout = W.Layout(flex_flow="row wrap", align_items="center", width="100%")
         self.widget = W.HBox([self.control, self.note], layout=layout)
@@ -57,7 +57,7 @@ class Field:
         except ValueError as error:
             self.note.value = _line(ERROR, str(error))
             return str(error)
-        self.note.value = _line(HELP, self.setting.said.help)
+        self.note.value = _line(HELP, self.setting.explanation)
         return ""
 
 
