@@ -95,8 +95,8 @@ def _import(config: ImportConfig, tell: Tell, changes: Changes) -> ImportReport:
         if not pictures:
             _place_captions(contents.entries, staging, work)
     return ImportReport(
-        tuple(work.added), work.given.written, tuple(work.skipped), tuple(work.renamed),
-        tuple(work.failed), work.known, work.given.equal, tuple(work.given.different),
+        added=tuple(work.added), captions=work.given.written, skipped=tuple(work.skipped), renamed=tuple(work.renamed),
+        failed=tuple(work.failed), known=work.known, equal=work.given.equal, different=tuple(work.given.different),
     )  # fmt: skip
 
 

@@ -96,7 +96,9 @@ def _leave_out(share: float, down: nn.Module, _: tuple, output: Tensor) -> Tenso
     return F.dropout(output, share, down.training)
 
 
-LORA = Kind(LoraLayer, _fresh, _fitting, _weights, _take, _give, _scale, _drop)
+LORA = Kind(
+    layer=LoraLayer, fresh=_fresh, fitting=_fitting, weights=_weights, take=_take, give=_give, scale=_scale, drop=_drop
+)  # fmt: skip
 KINDS = {"lora": LORA}
 
 

@@ -44,12 +44,13 @@ class TrainingLog:
         speed = (len(self.times) - 1) / max(self.times[-1] - self.times[0], 1e-9)
         left = (self.plan.total_steps - step) / speed
         average, plain_average = _mean(losses), _mean(plain)
-        total = self.plan.total_steps
         self._write(
             events.StepLog(
-                step, total, epoch, losses[-1], average, *rates, speed, left, plain[-1], plain_average
+                step=step, total_steps=self.plan.total_steps, epoch=epoch, loss=losses[-1], loss_average=average,
+                lr_unet=rates[0], lr_text_encoder=rates[1], steps_per_second=speed, eta_seconds=left,
+                plain=plain[-1], plain_average=plain_average,
             )
-        )
+        )  # fmt: skip
         self._scalars(
             step,
             {

@@ -60,20 +60,19 @@ class Run:
         optimizer = accelerator.prepare(make_optimizer(config.learning, groups))
         scheduler = make_scheduler(config.learning, plan.total_steps, optimizer.optimizer)
         identity = state.identity_of(plan, base.fingerprint, accelerator.num_processes)
+        learns_text = config.learning.text_encoder_lr > 0
         run = cls(
-            plan,
-            base,
-            accelerator,
-            tell,
-            kept or state.RunState.fresh(identity, _now(config.resuming.source_date_epoch)),
-            [p for group in groups for p in group["params"]],
-            optimizer,
-            scheduler,
-            encoded,
-            Objective(
-                config.loss, config.captions, config.learning.text_encoder_lr > 0, base, accelerator.device
-            ),
-            {},
+            plan=plan,
+            base=base,
+            accelerator=accelerator,
+            tell=tell,
+            state=kept or state.RunState.fresh(identity, _now(config.resuming.source_date_epoch)),
+            parameters=[p for group in groups for p in group["params"]],
+            optimizer=optimizer,
+            scheduler=scheduler,
+            encoded=encoded,
+            objective=Objective(config.loss, config.captions, learns_text, base, accelerator.device),
+            about={},
         )
         facts = metadata.facts_of(plan, base, run.state.identity, run.state.started_at, accelerator)
         run.about = metadata.of_run(plan, facts)

@@ -62,7 +62,10 @@ class RunState:
     @classmethod
     def fresh(cls, identity: Identity, started_at: float) -> "RunState":
         """The state of a run of which no step is done."""
-        return cls(identity, 0, False, started_at, [], [], {}, {}, {})
+        return cls(
+            identity=identity, step=0, finished=False, started_at=started_at, losses=[], parameters=[], optimizer={},
+            scheduler={}, scaler={},
+        )  # fmt: skip
 
 
 def identity_of(plan: RunPlan, base_fingerprint: str, processes: int) -> Identity:
