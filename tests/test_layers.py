@@ -128,7 +128,11 @@ KNOWN_NAMES = {
         '"Clip skip": clip_skip',
     },  # A1111's
     "lora_nb/events.py": {"lr_unet: float", "lr_text_encoder: float"},  # metrics.jsonl
-    "lora_nb/training/log.py": {'"lr/unet"', '"lr/textencoder"'},  # TensorBoard, as sd-scripts calls them
+    "lora_nb/training/log.py": {
+        "lr_unet=rates[0], lr_text_encoder=rates[1]",
+        '"lr/unet"',
+        '"lr/textencoder"',
+    },  # TensorBoard, as sd-scripts calls them
     "lora_nb/training/metadata.py": {"ss_fp8_base_unet"},
     "lora_nb/training/divergence.py": {"clip = ", "{rates}: try a third{clip}"},  # of gradients
 }
