@@ -95,10 +95,7 @@ def tag_pictures(config: TagConfig, tell: Tell, poll: Poll) -> Finished:
     _filled(config)
     from lora_nb.dataset.tagger import tag_images
 
-    report = tag_images(config, tell)
-    _name_some(tell, "Failed", report.failed)
-    handover.refresh(_folders(config), tell, caption_kind="tags")
-    return outcomes.of_captions("tagged", report, config.train_data_dir)
+    return _captioned(config, tag_images(config, tell), ("tagged", "tags"), tell)
 
 
 def caption_pictures(config: CaptionConfig, tell: Tell, poll: Poll) -> Finished:
@@ -106,10 +103,19 @@ def caption_pictures(config: CaptionConfig, tell: Tell, poll: Poll) -> Finished:
     _filled(config)
     from lora_nb.dataset.captioner import caption_images
 
-    report = caption_images(config, tell)
+    return _captioned(config, caption_images(config, tell), ("captioned", "sentences"), tell)
+
+
+def _captioned(
+    config: TagConfig | CaptionConfig, report: captions.CaptionReport, words: tuple[str, str], tell: Tell
+) -> Finished:
+    """What came of it; `words` are what was done, and the kind of captions there are now."""
     _name_some(tell, "Failed", report.failed)
-    handover.refresh(_folders(config), tell, caption_kind="sentences")
-    return outcomes.of_captions("captioned", report, config.train_data_dir)
+    kind = (
+        {"caption_kind": words[1]} if report.tagged else {}
+    )  # captions that were brought along stay what they are
+    handover.refresh(_folders(config), tell, **kind)
+    return outcomes.of_captions(words[0], report, config.train_data_dir)
 
 
 def put_trigger(config: TriggerConfig, tell: Tell, poll: Poll) -> Finished:

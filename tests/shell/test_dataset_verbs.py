@@ -20,3 +20,11 @@ def test_steps_on_the_command_line_leave_project_toml_as_true_as_the_buttons_do(
     assert handover.read(folders).captioned == 2
     assert main(["undo", *place]) == main(["undo", *place]) == 0
     assert handover.read(folders).trigger_word == ""
+
+
+def test_tagging_that_wrote_nothing_does_not_make_sentences_into_tags(make_pictures, tmp_path):
+    folders = project_folders(tmp_path, "cat")
+    for path in make_pictures(folders.dataset, 2, captions=False):
+        path.with_suffix(".txt").write_text("a photo of a cat that sleeps on a red sofa", encoding="utf-8")
+    assert main(["tag", "--tagger", "demo", "--train_data_dir", str(folders.dataset)]) == 0
+    assert handover.read(folders).caption_kind == "sentences"
