@@ -106,6 +106,7 @@ class CleanStep(Step):
         try:
             folders = self.project.folders()
             number = aside.bring_back(folders, names)
+            handover.refresh(folders, self.panel.take)
         except (ValueError, OSError) as error:
             self.panel.say(str(error), "bad")
             return

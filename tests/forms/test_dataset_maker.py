@@ -111,14 +111,19 @@ def test_from_a_zip_to_the_hand_over_by_buttons(maker, photos, tmp_path):
     assert settings.load(Handover, folders.handover) == expected == handover(folders)
 
 
+async def clean(maker, photos):
+    """What a person presses up to the search for copies."""
+    await press(maker.project)
+    await maker.import_pictures()
+    maker.importing.form.write(source=str(photos))
+    await press(maker.importing)
+    await maker.clean()
+    await press(maker.cleaning)
+
+
 def test_duplicates_are_shown_with_score_and_reason_and_come_back(maker, photos):
     async def person():
-        await press(maker.project)
-        await maker.import_pictures()
-        maker.importing.form.write(source=str(photos))
-        await press(maker.importing)
-        await maker.clean()
-        await press(maker.cleaning)
+        await clean(maker, photos)
 
     asyncio.run(person())
     folders = maker.project.folders()
@@ -127,7 +132,9 @@ def test_duplicates_are_shown_with_score_and_reason_and_come_back(maker, photos)
     assert "1.png is kept: the largest, 200x160" in shown
     assert re.search(r"1 again\.jpg: \d+ of 64 bits differ", shown)
     apart, everything = buttons(maker.cleaning.result)
+    before = handover(folders).images
     apart.click()
+    assert handover(folders).images == before + 1
     assert "1 again.jpg" in names(folders.dataset) and "broken.jpg" not in names(folders.dataset)
     assert "1 pictures are back" in words(maker.cleaning.panel.state)
     assert "is kept" not in words(maker.cleaning.result)
