@@ -30,16 +30,19 @@ from lora_nb import settings
 from lora_nb.bases.base import Base
 from lora_nb.bases.models import load_base
 from lora_nb.bases.sd15_parts import parts_of
-from lora_nb.config.dataset import CurateConfig, ImportConfig, TagConfig, TriggerConfig
+from lora_nb.captioning.tagger import tag_images
+from lora_nb.config.captioning import TagConfig
+from lora_nb.config.dataset import TriggerConfig
+from lora_nb.config.intake import ImportConfig
+from lora_nb.config.pictures import CurateConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import captions
-from lora_nb.dataset.curate import curate
 from lora_nb.dataset.images import scan
-from lora_nb.dataset.importer import import_dataset
-from lora_nb.dataset.tagger import tag_images
 from lora_nb.drawing.sample import Prompt, sample_images
+from lora_nb.intake.importer import import_dataset
 from lora_nb.lora import inject
 from lora_nb.lora.lora_file import read_lora
+from lora_nb.pictures.curate import curate
 from lora_nb.training.train import train
 from settings import DEMO
 from tagger import Tagger

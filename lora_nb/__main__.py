@@ -22,7 +22,8 @@ from lora_nb.shell import interrupts, jobs, memory, noise
 from lora_nb.shell.flags import build_parser, read_arguments
 from lora_nb.shell.reporter import Reporter
 from lora_nb.shell.run_verbs import silent_process
-from lora_nb.shell.verbs import VERBS, Verb
+from lora_nb.shell.verb import Verb
+from lora_nb.shell.verbs import VERBS
 from lora_nb.wording import first_line
 
 DONE, FAULT, UNUSABLE, INTERRUPTED = 0, 1, 2, 130

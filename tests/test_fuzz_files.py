@@ -18,12 +18,13 @@ from conftest import write_tokenizer
 from lora_nb import events
 from lora_nb.bases import base_file
 from lora_nb.bases.clip_tokenizer import load_tokenizer
-from lora_nb.config.dataset import CurateConfig, ImportConfig
+from lora_nb.config.intake import ImportConfig
+from lora_nb.config.pictures import CurateConfig
 from lora_nb.dataset import aside
-from lora_nb.dataset.curate import curate
 from lora_nb.dataset.images import IMAGE_EXTENSIONS, scan
-from lora_nb.dataset.importer import import_dataset
+from lora_nb.intake.importer import import_dataset
 from lora_nb.lora.lora_file import read_lora
+from lora_nb.pictures.curate import curate
 from lora_nb.project import Folders, folders_of_dataset
 from lora_nb.shell import jobs
 

@@ -6,8 +6,9 @@ import pytest
 
 from declared import CONFIGS
 from lora_nb import settings
-from lora_nb.config.dataset import ImportConfig, TagConfig
+from lora_nb.config.captioning import TagConfig
 from lora_nb.config.drawing import GridConfig, SampleConfig
+from lora_nb.config.intake import ImportConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.declare import setting, settings_of
 from lora_nb.settings import from_dict, load, load_known, save, to_dict

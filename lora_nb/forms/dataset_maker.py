@@ -5,11 +5,14 @@ from collections.abc import Sequence
 import ipywidgets as W
 
 from lora_nb.forms import review
-from lora_nb.forms.dataset_steps import CaptionStep, CleanStep, ImportStep, TriggerStep
+from lora_nb.forms.caption_step import CaptionStep
+from lora_nb.forms.clean_step import CleanStep
 from lora_nb.forms.follow import sentence
+from lora_nb.forms.import_step import ImportStep
 from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.shown import Shown
 from lora_nb.forms.step import Step
+from lora_nb.forms.trigger_step import TriggerStep
 
 
 class DatasetMaker:

@@ -7,11 +7,11 @@ from pathlib import Path
 from lora_nb.config.project import Handover
 from lora_nb.dataset import captions as caption_files
 from lora_nb.dataset import example, handover, images
-from lora_nb.dataset.findings import Unread
 from lora_nb.dataset.images import ImageItem, no_pictures
 from lora_nb.events import Notice
 from lora_nb.forms import gallery
 from lora_nb.forms.follow import sentence
+from lora_nb.pictures.findings import Unread
 from lora_nb.project import Folders
 
 DEMO = Path(__file__).parents[1] / "demo"

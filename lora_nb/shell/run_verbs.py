@@ -8,6 +8,7 @@ from lora_nb.config.drawing import DrawSettings, GridConfig, SampleConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.events import Finished, Notice, Poll, Tell
 from lora_nb.shell.interrupts import stop_on_signals
+from lora_nb.shell.verb import Verb
 from lora_nb.training import plan
 
 
@@ -64,3 +65,10 @@ def draw_grid(config: GridConfig, tell: Tell, poll: Poll) -> Finished:
     from lora_nb.drawing.grid import grid
 
     return grid(config, tell, poll)
+
+
+VERBS = {
+    "train": Verb(TrainConfig, train_lora, loads=True),
+    "sample": Verb(SampleConfig, draw_samples, loads=True),
+    "grid": Verb(GridConfig, draw_grid, loads=True),
+}

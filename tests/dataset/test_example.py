@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from lora_nb.config.dataset import ImportConfig
+from lora_nb.config.intake import ImportConfig
 from lora_nb.dataset import example
-from lora_nb.dataset.importer import import_dataset
+from lora_nb.intake.importer import import_dataset
 
 
 def test_the_examples_are_known_by_their_content(tmp_path: Path):

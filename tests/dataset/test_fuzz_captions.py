@@ -6,10 +6,11 @@ import pytest
 from PIL import Image
 from test_encodings import texts
 
-from lora_nb.config.dataset import DatasetConfig, RecodeConfig, TagConfig, TriggerConfig
+from lora_nb.captioning.annotate import annotate
+from lora_nb.config.captioning import TagConfig
+from lora_nb.config.dataset import DatasetConfig, RecodeConfig, TriggerConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import captions
-from lora_nb.dataset.annotate import annotate
 from lora_nb.events import Notice
 from lora_nb.settings import make
 from lora_nb.shell.verbs import VERBS

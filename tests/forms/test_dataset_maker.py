@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 from test_tagger import build
 
 from lora_nb import settings
-from lora_nb.config.dataset import ImportConfig
+from lora_nb.config.intake import ImportConfig
 from lora_nb.config.project import Handover
 from lora_nb.dataset import example
 from lora_nb.dataset.handover import read as handover

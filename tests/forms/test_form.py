@@ -6,8 +6,11 @@ from typing import Literal
 import ipywidgets as W
 import pytest
 
-from lora_nb.config.dataset import CaptionConfig, CurateConfig, ImportConfig, TagConfig, TriggerConfig
+from lora_nb.config.captioning import CaptionConfig, TagConfig
+from lora_nb.config.dataset import TriggerConfig
 from lora_nb.config.drawing import GridConfig, SampleConfig
+from lora_nb.config.intake import ImportConfig
+from lora_nb.config.pictures import CurateConfig
 from lora_nb.config.project import ProjectConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.declare import setting, settings_of

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from lora_nb import events
-from lora_nb.config.dataset import DatasetConfig, ImportConfig
+from lora_nb.config.dataset import DatasetConfig
+from lora_nb.config.intake import ImportConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.processes import creation_time
 from lora_nb.project import Folders

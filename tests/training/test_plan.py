@@ -7,10 +7,10 @@ import pytest
 
 from lora_nb.bases import suggested
 from lora_nb.bases.lookup import check_base
-from lora_nb.config.dataset import ImportConfig
+from lora_nb.config.intake import ImportConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import example
-from lora_nb.dataset.importer import import_dataset
+from lora_nb.intake.importer import import_dataset
 from lora_nb.settings import make, replace
 from lora_nb.training.plan import plan_run, resolve
 

@@ -13,8 +13,9 @@ from transformers import (
     CLIPConfig,
 )
 
-from lora_nb.config.dataset import CaptionConfig
-from lora_nb.dataset import captioner, captions
+from lora_nb.captioning import captioner
+from lora_nb.config.captioning import CaptionConfig
+from lora_nb.dataset import captions
 from lora_nb.events import Progress
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]"]

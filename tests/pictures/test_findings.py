@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from lora_nb.dataset import findings
-from lora_nb.dataset.findings import Cluster, Copy, Findings, Unread
+from lora_nb.pictures import findings
+from lora_nb.pictures.findings import Cluster, Copy, Findings, Unread
 from lora_nb.project import Folders, project_folders
 
 

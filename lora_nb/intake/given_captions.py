@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lora_nb.config.dataset import ImportConfig
+from lora_nb.config.intake import ImportConfig
 from lora_nb.dataset import captions, encodings
 from lora_nb.dataset.gate import Changes
 from lora_nb.dataset.images import list_images

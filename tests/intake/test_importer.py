@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from lora_nb import typed
-from lora_nb.config.dataset import ImportConfig
-from lora_nb.dataset.importer import import_dataset
+from lora_nb.config.intake import ImportConfig
 from lora_nb.declare import settings_of
 from lora_nb.events import Progress
+from lora_nb.intake.importer import import_dataset
 
 
 def picture(colour, ending="png"):
@@ -272,7 +272,7 @@ def test_what_cannot_be_read_in_a_folder_is_named(tmp_path, dataset):
     tmp_path.chmod(0o777)
     code = (
         "import os, sys, filelock; sys.path.insert(0, sys.argv[3])  # filelock while it can still be read\n"
-        "from lora_nb.dataset.importer import import_dataset; from lora_nb.config.dataset import ImportConfig\n"
+        "from lora_nb.intake.importer import import_dataset; from lora_nb.config.intake import ImportConfig\n"
         "os.geteuid() or os.setuid(65534)  # nothing is shut to root\n"
         "report = import_dataset(ImportConfig(sys.argv[1], sys.argv[2]))\n"
         "print(ascii([dict(report.skipped), dict(report.renamed), dict(report.failed)]))"

@@ -5,8 +5,8 @@ import unicodedata
 from pathlib import Path
 
 from lora_nb.dataset import captions
-from lora_nb.dataset.archive import Entry
 from lora_nb.dataset.images import REPEATS
+from lora_nb.intake.archive import Entry
 
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ufffd]')

@@ -12,9 +12,9 @@ import onnxruntime
 from PIL import Image
 
 from lora_nb import hub
-from lora_nb.config.dataset import TagConfig
+from lora_nb.captioning.annotate import annotate, open_or_error
+from lora_nb.config.captioning import TagConfig
 from lora_nb.dataset import captions
-from lora_nb.dataset.annotate import annotate, open_or_error
 from lora_nb.dataset.captions import CaptionReport
 from lora_nb.dataset.images import ImageItem
 from lora_nb.events import Progress, Tell, silent

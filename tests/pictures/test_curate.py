@@ -8,9 +8,10 @@ import pytest
 from imagededup.methods import PHash
 from PIL import Image, ImageFilter, features
 
-from lora_nb.config.dataset import CurateConfig
-from lora_nb.dataset import aside, captions, curate, findings
+from lora_nb.config.pictures import CurateConfig
+from lora_nb.dataset import aside, captions
 from lora_nb.dataset.images import ORIENTATION
+from lora_nb.pictures import curate, findings
 from lora_nb.project import folders_of_dataset
 
 

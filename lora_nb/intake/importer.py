@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lora_nb import files
-from lora_nb.config.dataset import ImportConfig
-from lora_nb.dataset import archive, arrivals, captions, encodings, gate, record
-from lora_nb.dataset.archive import Entry
+from lora_nb.config.intake import ImportConfig
+from lora_nb.dataset import captions, encodings, gate, record
 from lora_nb.dataset.gate import Changes, Move
-from lora_nb.dataset.given_captions import Given, Named
 from lora_nb.dataset.images import IMAGE_EXTENSIONS
-from lora_nb.dataset.known import Known
 from lora_nb.events import Progress, Tell, silent
+from lora_nb.intake import archive, arrivals
+from lora_nb.intake.archive import Entry
+from lora_nb.intake.given_captions import Given, Named
+from lora_nb.intake.known import Known
 
 ENDINGS = ", ".join(sorted(extension[1:] for extension in IMAGE_EXTENSIONS))
 CHUNK = 1 << 20

@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 from transformers import AutoConfig, BlipForConditionalGeneration, BlipProcessor
 
-from lora_nb.config.dataset import CaptionConfig
+from lora_nb.captioning.annotate import annotate, open_or_error
+from lora_nb.config.captioning import CaptionConfig
 from lora_nb.dataset import captions
-from lora_nb.dataset.annotate import annotate, open_or_error
 from lora_nb.dataset.captions import CaptionReport
 from lora_nb.dataset.images import ImageItem
 from lora_nb.events import Progress, Tell, silent

@@ -8,13 +8,14 @@ import numpy as np
 from imagededup.methods import AHash, DHash, PHash, WHash
 from PIL import Image
 
-from lora_nb.config.dataset import CurateConfig
-from lora_nb.dataset import aside, captions, findings, gate, images
+from lora_nb.config.pictures import CurateConfig
+from lora_nb.dataset import aside, captions, gate, images
 from lora_nb.dataset.aside import Leaving
-from lora_nb.dataset.findings import Cluster, Copy, Findings, Unread
 from lora_nb.dataset.gate import Changes
 from lora_nb.dataset.images import Broken
 from lora_nb.events import Tell, silent
+from lora_nb.pictures import findings
+from lora_nb.pictures.findings import Cluster, Copy, Findings, Unread
 from lora_nb.project import folders_of_dataset
 
 METHODS = {"phash": PHash, "dhash": DHash, "ahash": AHash, "whash": WHash}

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from lora_nb.config.dataset import ImportConfig
+from lora_nb.config.intake import ImportConfig
 from lora_nb.dataset.captions import CaptionReport
 from lora_nb.dataset.history import Undone
 from lora_nb.dataset.images import no_pictures
-from lora_nb.dataset.importer import ImportReport
 from lora_nb.events import Finished
+from lora_nb.intake.importer import ImportReport
 
 DONE, NOTHING = "done", "nothing"
 LONGEST = 120  # characters of a caption in a sentence

@@ -8,8 +8,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from lora_nb.config.dataset import TagConfig
-from lora_nb.dataset import captions, tagger
+from lora_nb.captioning import tagger
+from lora_nb.config.captioning import TagConfig
+from lora_nb.dataset import captions
 from lora_nb.events import Progress
 
 ROWS = [

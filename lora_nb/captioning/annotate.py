@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from PIL import Image
 
-from lora_nb.config.dataset import CaptionConfig, TagConfig
+from lora_nb.config.captioning import CaptionConfig, TagConfig
 from lora_nb.dataset import captions, gate, images
 from lora_nb.dataset.captions import CaptionReport
 from lora_nb.dataset.gate import Changes

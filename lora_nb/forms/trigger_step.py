@@ -1,0 +1,68 @@
+"""The step that puts the trigger word first in every caption."""
+
+import ipywidgets as W
+
+from lora_nb.config.dataset import TriggerConfig
+from lora_nb.dataset import example, handover
+from lora_nb.forms import review
+from lora_nb.forms.follow import sentence
+from lora_nb.forms.form import Form
+from lora_nb.forms.project_step import ProjectStep
+from lora_nb.forms.step import Step
+from lora_nb.forms.undo import UndoStep
+from lora_nb.project import Folders
+
+
+class TriggerStep(Step):
+    """The trigger word first in every caption."""
+
+    def __init__(self, project: ProjectStep) -> None:
+        self.project = project
+        self.form = Form(TriggerConfig())
+        self.suggest = W.Button(
+            description="Remove the tags that every picture has",
+            layout=W.Layout(width="300px", margin="2px 0 2px 213px"),
+        )
+        self.suggest.on_click(lambda _: project.presses.carry_out(self._suggest))
+        self.present = W.HTML()
+        parts = [self.present, self.form.widget, self.suggest]
+        super().__init__("Put it first", self._apply, parts, project.presses, icon="magic")
+        self.undo = self.followed_by(UndoStep(project, self._show_captions))
+
+    def preset(self) -> None:
+        """Offer the word used before, or the project's name."""
+        folders = self.project.folders()
+        before = handover.read(folders, self.panel.take).trigger_word
+        fresh = example.TRIGGER if review.is_example(folders) else folders.base.name
+        self.form.write(trigger_word=before or fresh)
+        self._name_present(before)
+        self.panel.redraw()
+        if review.is_example(folders):
+            self._suggest()
+
+    def _name_present(self, word: str) -> None:
+        """Say what another word would replace."""
+        self.present.value = sentence(_REPLACES.format(word)) if word else ""
+
+    def _suggest(self) -> None:
+        """Fill in the tags that are the subject itself, if the captions are tags."""
+        try:
+            folders = self.project.folders()
+            self.form.write(remove_tags=review.constant_tags(folders, self.form.read().trigger_word))
+        except ValueError as error:
+            self.panel.say(str(error), "bad")
+
+    async def _apply(self) -> str:
+        folders = self.project.folders()
+        review.need_pictures(folders)
+        wanted = self.form.read(train_data_dir=str(folders.dataset))
+        end = await self.run("trigger", wanted, folders)
+        self._show_captions(folders)
+        return end.text
+
+    def _show_captions(self, folders: Folders) -> None:
+        self._name_present(handover.read(folders).trigger_word)
+        self.result.children = [W.HTML(review.captions(folders, most=6))]
+
+
+_REPLACES = 'The captions begin with "{}" now: another word takes its place.'
