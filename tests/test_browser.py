@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -130,12 +131,20 @@ class Notebook:
 
     def run(self, title: str) -> "Cell":
         """Choose the cell and run it; the cell."""
+        from playwright.sync_api import TimeoutError
+
         found = self.cells.filter(has_text=f"@title {title}").first
-        found.locator(".jp-InputPrompt").click()
-        self.page.locator(
-            ".jp-NotebookPanel-toolbar [data-command='notebook:run-cell-and-select-next']"
-        ).click()
-        found.locator(".jp-InputPrompt").get_by_text(re.compile(r"\[(\d+|\*)\]")).wait_for()
+        prompt = found.locator(".jp-InputPrompt")
+        begun = prompt.get_by_text(re.compile(r"\[(\d+|\*)\]"))
+        for _ in range(5):  # JupyterLab drops what is run while it still connects to the kernel
+            prompt.click()
+            self.page.locator(
+                ".jp-NotebookPanel-toolbar [data-command='notebook:run-cell-and-select-next']"
+            ).click()
+            with suppress(TimeoutError):
+                begun.wait_for(timeout=15_000)
+                break
+        begun.wait_for()
         return Cell(self, found)
 
 
@@ -322,4 +331,36 @@ def test_every_press_is_carried_out_in_the_loop_of_the_cells(lab, browser):
     blocking.see("done with 4")
     step.see("pressed 5")
     notebook.run("Where").see("home MainThread elsewhere []")
+    notebook.page.close()
+
+
+LEFT_ALONE = [
+    """# @title Set up
+import sys
+sys.path.append("..")
+from lora_nb.forms import DatasetMaker
+maker = DatasetMaker()""",
+    """# @title Project
+maker.choose_project()""",
+]
+
+
+def test_a_form_of_a_restarted_kernel_says_that_its_cell_must_run_again(lab, browser):
+    address, folder = lab
+    cells = [nbformat.v4.new_code_cell(text) for text in LEFT_ALONE]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "notebooks" / "Restarted.ipynb")
+    notebook = Notebook(browser, address, "Restarted.ipynb")
+    notebook.run("Set up").done()
+    step = notebook.run("Project")
+    step.fill("project", "restarted")
+    step.press("Use this project")
+    step.see("everything lies in")
+    notebook.page.wait_for_timeout(6000)  # longer than the form waits for an answer
+    assert not step.found.get_by_text("run its cell again").count()
+    assert not step.found.get_by_text("Nothing answers").count()
+    notebook.page.locator(".jp-NotebookPanel-toolbar [data-command='notebook:restart-kernel']").click()
+    notebook.page.locator(".jp-Dialog button", has_text="Restart").click()
+    notebook._have_kernel()
+    step.press("Use this project")
+    step.see(re.compile("run (its|this) cell again"), 20)
     notebook.page.close()

@@ -13,6 +13,7 @@ from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.shown import Shown
 from lora_nb.forms.step import Step
 from lora_nb.forms.trigger_step import TriggerStep
+from lora_nb.forms.watch import Watch
 
 
 class DatasetMaker:
@@ -29,6 +30,9 @@ class DatasetMaker:
         )  # fmt: skip
         self.tags, self.end = Shown(), Shown()
         self.project.followers = (*self.steps[1:], self.tags, self.end)
+        watch = Watch()
+        for step in self.steps:
+            step.widget.children += (watch,)
 
     def choose_project(self) -> None:
         """Show the project form."""
