@@ -1,6 +1,7 @@
 """The Dataset Maker notebook: from a zip of pictures to a folder of pictures with captions."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import ipywidgets as W
 
@@ -14,6 +15,10 @@ from lora_nb.forms.shown import Shown
 from lora_nb.forms.step import Step
 from lora_nb.forms.trigger_step import TriggerStep
 from lora_nb.forms.watch import Watch
+
+
+# What follows each step, as its cell in the notebook is called.
+NEXT = ("Pictures in", "Look and clean", "Captions", "Look at the tags", "The trigger word")
 
 
 class DatasetMaker:
@@ -30,9 +35,18 @@ class DatasetMaker:
         )  # fmt: skip
         self.tags, self.end = Shown(), Shown()
         self.project.followers = (*self.steps[1:], self.tags, self.end)
+        self._look_ahead()
         watch = Watch()
         for step in self.steps:
             step.widget.children += (watch,)
+
+    def _look_ahead(self) -> None:
+        """Let each step end with what is left to do, and the cell that comes next."""
+        for step, following in zip(self.steps, NEXT, strict=True):
+            step.outlook = partial(self._outlook, following)
+
+    def _outlook(self, following: str) -> str:
+        return f'{review.left_to_do(self.project.folders())} Next: "{following}", in the cell below.'.strip()
 
     def choose_project(self) -> None:
         """Show the project form."""

@@ -14,7 +14,7 @@ from lora_nb.redact import redact
 from lora_nb.shell import jobs
 
 TICK = 0.2
-COLOURS = {"info": "inherit", "good": "#2e7d32", "bad": "#d32f2f", "warning": "#b26a00"}
+EDGES = {"info": "transparent", "good": "#2e7d32", "bad": "#d32f2f", "warning": "#ed6c02"}
 MARKS = {"info": "", "good": "✅ ", "bad": "❌ ", "warning": "⚠️ "}
 
 
@@ -29,25 +29,27 @@ class Panel:
     """One sentence of state, a progress bar while something runs, and the notices so far."""
 
     def __init__(self) -> None:
-        self.state = W.HTML()
+        self.state, self.ahead = W.HTML(), W.HTML()
         self.bar = W.IntProgress(0, 0, 1, layout=W.Layout(width="470px", display="none"))
         self.stage = W.HTML()
         self.notices = W.HTML()
         self._sentences: dict[str, str] = {}
         self._progress: Progress | None = None
         self.widget = W.VBox(
-            [W.HBox([self.bar, self.stage]), self.notices, self.state], layout=W.Layout(width="100%")
+            [W.HBox([self.bar, self.stage]), self.notices, self.state, self.ahead],
+            layout=W.Layout(width="100%"),
         )
 
     def clear(self) -> None:
         """Forget the last job."""
         self._sentences, self._progress = {}, None
-        self.state.value = self.stage.value = self.notices.value = ""
+        self.state.value = self.ahead.value = self.stage.value = self.notices.value = ""
         self.bar.layout.display = "none"
 
-    def say(self, text: str, level: str = "info") -> None:
-        """Show one sentence of state; `level` is "info", "good", "warning" or "bad"."""
+    def say(self, text: str, level: str = "info", ahead: str = "") -> None:
+        """Show one sentence of state, under it what lies `ahead`; `level` is "info", "good", "warning" or "bad"."""
         self.state.value = sentence(text, level)
+        self.ahead.value = ahead and sentence(ahead)
 
     def take(self, event: events.Event) -> None:
         """Note an event; `redraw` shows it."""
@@ -78,10 +80,11 @@ class Panel:
 
 
 def sentence(text: str, level: str = "info") -> str:
-    """One line of HTML in the colour of its level."""
+    """One line of HTML with an edge in the colour of its level; the words are as readable as the theme's own."""
     mark = "" if text[:1] in "📈📉🔮🎯" else MARKS[level]
     words = mark + escape(redact(text))
-    return f'<div class="lora-nb-{level}" style="line-height:1.4;color:{COLOURS[level]}">{words}</div>'
+    style = f"line-height:1.4;padding-left:8px;border-left:4px solid {EDGES[level]}"
+    return f'<div class="lora-nb-{level}" style="{style}">{words}</div>'
 
 
 async def follow(

@@ -62,6 +62,15 @@ def captions(folders: Folders, most: int = gallery.MOST, lines: int = 4) -> str:
     return gallery.thumbnails(thumbs, side=150, most=most, lines=lines)
 
 
+def left_to_do(folders: Folders) -> str:
+    """What the dataset still lacks before it can be trained with; "" when that is nothing."""
+    found = pictures(folders)
+    bare = sum(not item.caption for item in found)
+    lacks = [f"captions for {bare} of {len(found)} pictures"] * bool(bare)
+    lacks += ["a trigger word"] * (not handover.read(folders).trigger_word)
+    return f"Left to do: {' and '.join(lacks)}." if found and lacks else ""
+
+
 def hand_over(folders: Folders) -> str:
     """HTML that sums the dataset up, after writing project.toml. Raises ValueError for an empty dataset."""
     need_pictures(folders)

@@ -50,6 +50,7 @@ class Step:
         self.job: jobs.Job | None = None
         self.task: asyncio.Task | None = None
         self.companions: tuple[Step, ...] = ()
+        self.outlook: Callable[[], str] = str  # what is left to do, and what comes next, once the work is done
 
     def followed_by(self, other: "Step") -> "Step":
         """`other`, shown under this step: what it does belongs to the same cell, and a person alone presses it."""
@@ -146,9 +147,15 @@ class Step:
             self.panel.rest()
         self.done = level == "good"
         level = "info" if self.done and self.idle else level
-        self.panel.say(said, level)
+        self.panel.say(said, level, self._outlook() if self.done else "")
         if self.outdated:
             self._leave_behind(said, level)
+
+    def _outlook(self) -> str:
+        try:
+            return self.outlook()
+        except (ValueError, OSError):  # the work itself is done and said
+            return ""
 
     def _leave_behind(self, said: str, level: str) -> None:
         """Be as new after work for an earlier project, and keep its last words."""
