@@ -24,6 +24,7 @@ class Step:
     """
 
     form: Form
+    by_hand = False  # whether only a person presses the button: a later cell does not
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Step:
         self.task: asyncio.Task | None = None
         self.companions: tuple[Step, ...] = ()
         self.outlook: Callable[[], str] = str  # what is left to do, and what comes next, once the work is done
+        self.changed: Callable[[], object] = lambda: None  # called when the work may have changed the dataset
 
     def followed_by(self, other: "Step") -> "Step":
         """`other`, shown under this step: what it does belongs to the same cell, and a person alone presses it."""
@@ -70,7 +72,7 @@ class Step:
         self.presses.settle_here()
         if not self.shown:
             self._fill()
-        self.shown = self.due = True
+        self.shown, self.due = True, not self.by_hand
         display(self.widget)
 
     def _fill(self) -> None:
@@ -148,6 +150,7 @@ class Step:
         self.done = level == "good"
         level = "info" if self.done and self.idle else level
         self.panel.say(said, level, self._outlook() if self.done else "")
+        self.changed()
         if self.outdated:
             self._leave_behind(said, level)
 
