@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from lora_nb.captioning import tagger
+from lora_nb.captioning import tagger, tagger_model
 from lora_nb.config.captioning import TagConfig
 from lora_nb.dataset import captions
 from lora_nb.events import Progress
@@ -137,7 +137,7 @@ def test_a_damaged_picture_is_named_and_the_others_are_tagged(tmp_path, dataset)
 
 
 def test_a_wide_picture_is_padded_with_white_and_turned_to_bgr():
-    pixels = tagger.prepare(Image.new("RGB", (100, 50), "red"))
+    pixels = tagger_model.prepare(Image.new("RGB", (100, 50), "red"))
     assert pixels.shape == (448, 448, 3)
     assert pixels[224, 224].tolist() == [0, 0, 255]
     assert pixels[50, 224].tolist() == pixels[400, 224].tolist() == [255, 255, 255]
