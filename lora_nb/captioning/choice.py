@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from lora_nb.captioning.scores import FLOOR
 from lora_nb.config.captioning import TagConfig
 from lora_nb.dataset.captions import join_tags, same_tag, split_tags
 
@@ -53,7 +54,8 @@ def _sure(answer: Answer, config: TagConfig) -> Iterable[Score]:
 
 
 def _of_kind(answer: Answer, kind: str) -> list[float]:
-    return [score.score for score in answer.scores if score.kind == kind]
+    """The scores of a kind; the lowest stands for all that are too low to be noted."""
+    return [*(score.score for score in answer.scores if score.kind == kind), FLOOR]
 
 
 def cut(scores: Sequence[float]) -> float:

@@ -10,7 +10,9 @@ from lora_nb.dataset.captions import kind_of, same_tag
 BETWEEN = re.compile(r"(\s*[,\n][\s,]*)")
 LONG = 6  # words: a part with more of them is no tag
 BEGINS = frozenset(("a", "an", "the", "this", "there"))  # of a sentence, where three words or more follow
-JOINS = BEGINS | set("and with while in on of as at from her his its their who which".split())
+JOINS = BEGINS | frozenset((
+    "and", "with", "while", "in", "on", "of", "as", "at", "from", "her", "his", "its", "their", "who", "which",
+))  # fmt: skip
 FEWEST_TAGS = 3  # after a sentence: fewer parts belong to it
 
 

@@ -26,7 +26,7 @@ class Suggestion:
 def to_bind(
     texts: Sequence[str], trigger: str = "", share: float = 1.0, features: bool = False
 ) -> tuple[Suggestion, ...]:
-    """The tags of this share of the captions or more, and with `features` those of a character that half of them have."""
+    """The tags of this share of the captions or more; with `features` also what half of a character's pictures say."""
     own = {same_tag(word) for word in split_tags(trigger)}
     found = []
     for tag, count in tag_counts(texts).items():

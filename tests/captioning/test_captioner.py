@@ -101,7 +101,7 @@ def test_a_damaged_picture_is_named_and_the_others_are_described(dataset, blip):
 
 def test_an_unusable_captioner_is_one_clear_sentence(dataset, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"captioner .* cannot be loaded .*: give a BLIP id or folder"):
+    with pytest.raises(ValueError, match=r"captioner .* cannot be loaded .*: give the id or folder"):
         run(dataset, tmp_path / "empty")
     with pytest.raises(ValueError, match="nobody/no-captioner"):
         run(dataset, "nobody/no-captioner")
