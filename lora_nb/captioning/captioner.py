@@ -20,6 +20,7 @@ from lora_nb.events import Tell, silent
 from lora_nb.wording import first_line
 
 ROOM = 1.25  # of the GPU's memory for a model in half precision: its weights, and what it works with
+SILENT = ValueError("the model said nothing of it")
 LEFT_OUT = 0.05  # share of a model's weights that its files may lack
 
 
@@ -55,19 +56,21 @@ def _sentences(
         readable = [picture for picture in opened if isinstance(picture, Image.Image)]
         sentences = iter(describe(captioner, readable, config) if readable else ())
         for item, picture in zip(batch, opened, strict=True):
-            yield item, next(sentences) if isinstance(picture, Image.Image) else picture
+            yield item, next(sentences) or SILENT if isinstance(picture, Image.Image) else picture
         told(start + len(batch))
 
 
 def load_captioner(name: str, four_bit: str = "auto") -> Captioner:
     """A captioner by Hugging Face id or folder, on a GPU when there is one. Code from a repository is never run."""
+    if four_bit == "yes" and not torch.cuda.is_available():
+        raise ValueError("four_bit = yes needs an NVIDIA GPU, and there is none: choose auto")
     try:
         settings = AutoConfig.from_pretrained(name)
         if settings.model_type not in MODELS:
             raise ValueError(f"it is a {settings.model_type} model")
         processor = AutoProcessor.from_pretrained(name)
         model, told = AutoModelForImageTextToText.from_pretrained(
-            name, **_numbers(settings, name, four_bit), output_loading_info=True
+            name, **_numbers(settings, four_bit), output_loading_info=True
         )
     except (OSError, ValueError, ImportError) as error:
         raise ValueError(
@@ -89,11 +92,9 @@ def _check_whole(name: str, model: torch.nn.Module, missing: Sequence[str]) -> N
         )
 
 
-def _numbers(settings: Any, name: str, four_bit: str) -> dict[str, Any]:
+def _numbers(settings: Any, four_bit: str) -> dict[str, Any]:
     """In which numbers the weights are loaded: halves on a GPU, in 4 bits where that is asked for or needed."""
     if not torch.cuda.is_available():
-        if four_bit == "yes":
-            raise ValueError("four_bit = yes needs an NVIDIA GPU")
         return {"dtype": torch.float32}
     half = torch.bfloat16 if torch.cuda.get_device_capability()[0] >= 8 else torch.float16
     if four_bit == "yes" or (four_bit == "auto" and not _fits(settings)):
@@ -130,7 +131,8 @@ def describe(captioner: Captioner, pictures: Sequence[Image.Image], config: Capt
         raise ValueError(
             f"batch_size = {config.batch_size} does not fit on the GPU: use a smaller one"
         ) from error
-    return [_dressed(text, config) for text in answers(way, captioner.processor, given, tokens, prompt)]
+    texts = answers(way, captioner.processor, given, tokens, prompt)
+    return [_dressed(text, config) if text else "" for text in texts]
 
 
 def _dressed(sentence: str, config: CaptionConfig) -> str:
