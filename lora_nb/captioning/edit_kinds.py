@@ -89,7 +89,12 @@ def _implied(config: EditTagsConfig, known: Known) -> Edit:
 
 
 def _synonyms(config: EditTagsConfig, known: Known) -> Edit:
-    names = {**vocabulary.synonyms(), **replacements(config.synonyms)}
+    own = replacements(config.synonyms)
+    chosen = {
+        same_tag(tag) for tags in own.values() for tag in tags
+    }  # a word the person wants is not replaced
+    table = {old: new for old, new in vocabulary.synonyms().items() if old not in chosen}
+    names = {**table, **own}
     return lambda text, subset: edits.rename(text, names)
 
 

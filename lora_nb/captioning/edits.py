@@ -19,7 +19,10 @@ def add(text: str, tags: Sequence[str], place: str = BACK, trigger: Sequence[str
 
 
 def _once(tags: Iterable[str]) -> list[str]:
-    return list({same_tag(tag): tag.strip() for tag in reversed([*filter(str.strip, tags)])}.values())[::-1]
+    first: dict[str, str] = {}
+    for tag in filter(str.strip, tags):
+        first.setdefault(same_tag(tag), tag.strip())
+    return list(first.values())
 
 
 def _after(caption: Parts, trigger: Sequence[str]) -> int:
@@ -127,8 +130,9 @@ def implies(tag: str, other: str) -> bool:
 
 
 def rename(text: str, names: Mapping[str, Sequence[str]]) -> str:
-    """`text` with each tag of `names` (as it is compared) replaced by what stands there."""
-    for old, new in names.items():
-        if {same_tag(tag) for tag in new} != {old}:
-            text = replace(text, [old], new)
+    """`text` with each tag of `names` (as it is compared) replaced by what stands there; what came is left alone."""
+    there = [part.key for part in take_apart(text).parts if part.key in names]
+    for old in dict.fromkeys(there):
+        if {same_tag(tag) for tag in names[old]} != {old}:
+            text = replace(text, [old], names[old])
     return text

@@ -10,9 +10,9 @@ from lora_nb.dataset.captions import kind_of, same_tag
 BETWEEN = re.compile(r"(\s*[,\n][\s,]*)")
 LONG = 6  # words: a part with more of them is no tag
 BEGINS = frozenset(("a", "an", "the", "this", "there"))  # of a sentence, where three words or more follow
-JOINS = BEGINS | frozenset((
-    "and", "with", "while", "in", "on", "of", "as", "at", "from", "her", "his", "its", "their", "who", "which",
-))  # fmt: skip
+GOES_ON = frozenset(("and", "with", "while", "who", "which"))  # never the first word of a tag
+JOINS = BEGINS | GOES_ON | frozenset(("in", "on", "of", "as", "at", "from", "her", "his", "its", "their"))
+SHORT = 4  # words: a part in front of a sentence that has more of them is a part of it
 FEWEST_TAGS = 3  # after a sentence: fewer parts belong to it
 
 
@@ -63,7 +63,9 @@ def take_apart(text: str) -> Parts:
         head = words.pop(0) + between.pop(1)
     if len(words) > 1 and not words[-1].strip():
         tail = between.pop() + words.pop()
-    parts = [Part(word, before) for word, before in zip(words, between, strict=True) if word.strip()]
+    head += words[0][: len(words[0]) - len(words[0].lstrip())]
+    tail = words[-1][len(words[-1].rstrip()) :] + tail if words[-1].strip() else tail
+    parts = [Part(word.strip(), before) for word, before in zip(words, between, strict=True) if word.strip()]
     parts = [replace(parts[0], before=", "), *parts[1:]] if parts else []
     return Parts(_sentences_fixed(parts, text), head, tail)
 
@@ -77,12 +79,11 @@ def tag_counts(texts: Iterable[str]) -> Counter[str]:
 def _sentences_fixed(parts: list[Part], text: str) -> tuple[Part, ...]:
     """The parts with those of a sentence put together."""
     prose = [at for at, part in enumerate(parts) if _is_prose(part.text)]
-    if kind_of([text]) == "sentences":
-        start, end = 0, len(parts)
-    elif not prose:
+    whole = kind_of([text]) == "sentences"
+    if not prose and not whole:
         return tuple(parts)
-    else:
-        start, end = prose[0], _end(parts, prose[-1])
+    start = prose[0] if prose and all(_may_be_tag(part.text) for part in parts[: prose[0]]) else 0
+    end = len(parts) if whole else _end(parts, prose[-1])
     return (*parts[:start], *_one(parts[start:end]), *parts[end:])
 
 
@@ -99,10 +100,16 @@ def _is_prose(text: str) -> bool:
     return begins or len(words) > LONG or (len(words) >= 3 and text.endswith((".", "!")))
 
 
+def _may_be_tag(text: str) -> bool:
+    words = text.split()
+    first = words[0].casefold()
+    return first not in GOES_ON and len(words) <= SHORT and (len(words) < 3 or first not in JOINS)
+
+
 def _end(parts: list[Part], last: int) -> int:
     """Where tags go on after a sentence whose `last` sure part is known: at the end where no tags alone follow."""
     stops = [at for at in range(last, len(parts)) if parts[at].text.endswith((".", "!"))]
     end = (stops[-1] if stops else last) + 1
-    rest = [part.text.split() for part in parts[end:]]
-    tags = len(rest) >= FEWEST_TAGS and not any(words[0].casefold() in JOINS for words in rest)
-    return end if tags and sum(map(len, rest)) < 2.5 * len(rest) else len(parts)
+    rest = [part.text for part in parts[end:]]
+    tags = len(rest) >= FEWEST_TAGS and all(map(_may_be_tag, rest))
+    return end if tags and sum(len(text.split()) for text in rest) < 2.5 * len(rest) else len(parts)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from lora_nb.dataset.captions import same_tag
 
 Scope = Callable[[Collection[str]], bool]  # of the tags of a caption
-TOKEN = re.compile(r'\s+(AND|OR)\s+|(?:^|(?<=\s)|(?<=\())(NOT)\s+|("[^"]*")')
+TOKEN = re.compile(r'(?:^|(?<=[\s()]))(AND|OR|NOT)(?=[\s(]|$)|("[^"]*")')
 
 
 def read_scope(text: str) -> Scope:
@@ -35,7 +35,7 @@ def _words(text: str) -> list[str]:
     at = 0
     for match in TOKEN.finditer(text):
         found += _operand(text[at : match.start()])
-        found.append(match[1] or match[2] or match[3])
+        found.append(match[1] or match[2])
         at = match.end()
     return found + _operand(text[at:])
 
