@@ -20,6 +20,7 @@ MODELS = ("model.onnx", "model_optimized.onnx")
 TABLE, MAPPING = "selected_tags.csv", "tag_mapping.json"
 DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "tagger"
 SIDE = 448
+PREDICTION = "prediction"  # the output of PixAI's that is no embedding and no logits
 KINDS = {
     0: GENERAL,
     1: "artist",
@@ -54,20 +55,26 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Tagger:
-    """A loaded model: what its input looks like, and what its outputs are."""
+    """A loaded model: what its input looks like, and what its outputs are.
+
+    `as_trained` is of PixAI's kind: it takes what it was trained with, RGB squashed into a square, from -1 to 1.
+    """
 
     session: onnxruntime.InferenceSession
     channels_first: bool
     side: int
     batch: int | None
     vocabulary: Vocabulary
+    as_trained: bool = False
 
     def prepare(self, picture: Image.Image) -> np.ndarray:
-        """(side, side, 3) BGR bytes of a picture."""
+        """(side, side, 3) bytes of a picture, as this model takes them."""
+        if self.as_trained:
+            return np.asarray(picture.resize((self.side, self.side), Image.Resampling.BILINEAR))
         return prepare(picture, self.side)
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
-        """(B, tags) from (B, H, W, 3) BGR in 0-255."""
+        """(B, tags) from (B, H, W, 3) in 0-255."""
         size = self.batch or len(pixels)
         return np.concatenate([self._run(pixels[at : at + size]) for at in range(0, len(pixels), size)])
 
@@ -78,8 +85,10 @@ class Tagger:
         given = self.session.get_inputs()[0]
         pixels = pixels.transpose(0, 3, 1, 2) if self.channels_first else pixels
         pixels = pixels.astype(np.float16 if "float16" in given.type else np.float32)
-        pixels = pixels / pixels.dtype.type(127.5) - 1 if self.vocabulary.scaled else pixels
-        outputs = self.session.run(None, {given.name: np.ascontiguousarray(pixels)})
+        if self.vocabulary.scaled or self.as_trained:
+            pixels = pixels / pixels.dtype.type(127.5) - 1
+        wanted = [PREDICTION] if self.as_trained else None
+        outputs = self.session.run(wanted, {given.name: np.ascontiguousarray(pixels)})
         found = next(each for each in outputs if each.shape[-1] == len(self.vocabulary.tags))[:count]
         return _sigmoid(found.astype(np.float32)) if self.vocabulary.scaled else found
 
@@ -144,7 +153,9 @@ def load_tagger(found: TaggerFiles, vocabulary: Vocabulary) -> Tagger:
     if all(output.shape[-1] not in (count, None) for output in session.get_outputs()):
         where, name = found.tags, found.model.name
         raise ValueError(f"{where} has {count} tags, and {name} another number: take both from one model")
-    return Tagger(session, *_layout(session.get_inputs()[0].shape, found.model), vocabulary)
+    layout = _layout(session.get_inputs()[0].shape, found.model)
+    as_trained = layout[0] and PREDICTION in [output.name for output in session.get_outputs()]
+    return Tagger(session, *layout, vocabulary, as_trained)
 
 
 def _layout(shape: Sequence[Any], model: Path) -> tuple[bool, int, int | None]:

@@ -28,6 +28,7 @@ TAGGERS = (
     Known("SmilingWolf/wd-v1-4-vit-tagger-v2", 0.3537),
     Known("SmilingWolf/wd-v1-4-moat-tagger-v2"),
     Known("deepghs/idolsankaku-eva02-large-tagger-v1", 0.4985),
+    Known("deepghs/pixai-tagger-v0.9-onnx", 0.30),
     Known("cella110n/cl_tagger/cl_tagger_1_02", 0.55),
 )
 BETWEEN = " + "  # names of taggers that are asked together

@@ -25,6 +25,11 @@ class Triggers:
         """What project.toml says."""
         return cls(handover.read(folders, tell).trigger_word, handover.subset_triggers(folders))
 
+    @property
+    def all(self) -> str:
+        """Every word there is."""
+        return captions.join_tags(dict.fromkeys(filter(None, (self.common, *self.own.values()))))
+
     def word(self, subset: str) -> str:
         """What calls the pictures of a folder, with commas between several words."""
         return self.own.get(subset) or self.common

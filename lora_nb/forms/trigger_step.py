@@ -3,9 +3,11 @@
 import ipywidgets as W
 
 from lora_nb.captioning import suggestions
+from lora_nb.captioning.triggers import Triggers
 from lora_nb.config.captioning import SuggestConfig
 from lora_nb.config.dataset import TriggerConfig
 from lora_nb.dataset import example, handover
+from lora_nb.dataset.captions import join_tags
 from lora_nb.forms import review
 from lora_nb.forms.follow import sentence
 from lora_nb.forms.form import Form
@@ -58,11 +60,11 @@ class TriggerStep(Step):
         try:
             folders, asked = self.project.folders(), self.bind.read()
             texts = [item.caption or "" for item in review.pictures(folders)]
-            word = self.form.read().trigger_word
+            words = join_tags([self.form.read().trigger_word, Triggers.read(folders).all])
         except ValueError as error:
             self.panel.say(str(error), "bad")
             return
-        found = suggestions.to_bind(texts, word, asked.share, asked.features)
+        found = suggestions.to_bind(texts, words, asked.share, asked.features)
         self.form.write(remove_tags=tuple(each.tag for each in found))
         counts = ", ".join(f"{each.tag} ({each.count})" for each in found)
         said = f"Of {len(texts)} pictures: {counts}. {suggestions.MEANING}" if found else _NONE

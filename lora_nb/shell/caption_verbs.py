@@ -140,8 +140,8 @@ def suggest(config: SuggestConfig, tell: Tell, poll: Poll) -> Finished:
     items = scan(dataset_of(config), verify=False, tell=tell).items
     judged = medium.judge([item.path for item in items], tell)
     texts = [item.caption or "" for item in items]
-    word = handover.read(folders_of(config)).trigger_word
-    found = suggestions.to_bind(texts, word, config.share, config.features)
+    words = Triggers.read(folders_of(config)).all
+    found = suggestions.to_bind(texts, words, config.share, config.features)
     lines = [f"  {each.tag}: {each.count} of {len(texts)} pictures" for each in found]
     bind = ["The trigger word could stand for these tags.", *lines, suggestions.MEANING] if found else []
     return Finished("done", "\n".join([judged.sentence, *bind]))

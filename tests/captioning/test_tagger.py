@@ -31,11 +31,12 @@ ROWS = [
 KINDS = {0: "General", 4: "Character", 9: "Rating"}
 
 
-def build(folder, channels_first=False, batch="N", rows=ROWS, mapping=False):
+def build(folder, channels_first=False, batch="N", rows=ROWS, mapping=False, pixai=False):
     """A tagger that reports the means of B, G and R: `blue_sky`, `green_hair`, `red_dress`, the rest is fixed.
 
     Output = mean over the pixels @ W + b, so a tagger that mixes up layout, channels or range answers otherwise. With
     `mapping` it is of cl_tagger's kind: it takes -1 to 1, answers with logits, and its tags stand in tag_mapping.json.
+    With `pixai` it takes RGB from -1 to 1 and has logits and what they say as outputs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weight = np.zeros((3, len(rows)), dtype=np.float32)
@@ -45,18 +46,31 @@ def build(folder, channels_first=False, batch="N", rows=ROWS, mapping=False):
     weight[[0, 1, 2], [2, 3, 4]] = 1 / 255
     if mapping:  # logits of 0.9 and 0.1 where the others say 1 and 0
         weight, bias = weight * 255 * 2.2, np.where(bias == 0, 0, bias * 3).astype(np.float32)
+    if pixai:
+        weight, bias = (
+            weight[::-1].copy() * 255 / 2,
+            bias / 2 + np.where(bias == 0, 0.5, bias / 2).astype(np.float32),
+        )
     shape = [batch, 3, 448, 448] if channels_first else [batch, 448, 448, 3]
     axes = [2, 3] if channels_first else [1, 2]
     nodes = [
         helper.make_node("ReduceMean", ["pixels", "axes"], ["means"], keepdims=0),
         helper.make_node("Gemm", ["means", "weight", "bias"], ["tags"]),
     ]
-    weights = {"axes": np.array(axes, dtype=np.int64), "weight": weight, "bias": bias}
+    outputs = ["tags"]
+    if pixai:
+        nodes.append(helper.make_node("Mul", ["tags", "ten"], ["logits"]))
+        nodes[1].output[0] = "prediction"
+        nodes[2].input[0] = "prediction"
+        outputs = ["logits", "prediction"]
+    weights = {"axes": np.array(axes, dtype=np.int64), "weight": weight, "bias": bias} | (
+        {"ten": np.array(10, np.float32)} if pixai else {}
+    )
     graph = helper.make_graph(
         nodes,
         "tagger",
         [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("tags", TensorProto.FLOAT, [batch, len(rows)])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, len(rows)]) for name in outputs],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
@@ -202,6 +216,13 @@ def test_a_tagger_with_a_mapping_is_given_other_numbers_and_answers_with_logits(
     (folder / "tag_mapping.json").write_text('{"1": {}}')
     with pytest.raises(ValueError, match="tag_mapping.json holds no tags by number"):
         run(dataset, folder, existing="overwrite")
+
+
+def test_a_tagger_of_pixais_kind_is_given_what_it_was_trained_with(tmp_path, dataset):
+    Image.new("RGB", (400, 60), "red").save(dataset / "wide.png")  # no white above and below
+    run(dataset, build(tmp_path / "model", True, pixai=True), general_threshold=0.8)
+    assert written(dataset)["a"] == "blue sky, ^_^, hatsune miku"
+    assert written(dataset)["wide"] == "red dress, ^_^, hatsune miku"
 
 
 OPTIONS = [
