@@ -39,6 +39,8 @@ def tag_images(config: TagConfig, tell: Tell = silent) -> CaptionReport:
 def with_tags(text: str, more: str, separator: str = ",") -> str:
     """`text` as it is written, followed by what stands between the separators of `more` and `text` lacks."""
     mark = separator.strip()
+    if mark == ",":
+        return captions.merge_tags(text, more)
     known = {captions.same_tag(tag) for tag in text.split(mark)}
     parts = [part.strip() for part in more.split(mark)]
     added = [part for part in parts if part and captions.same_tag(part) not in known]

@@ -23,7 +23,7 @@ class Triggers:
     @classmethod
     def read(cls, folders: Folders, tell: Tell = silent) -> "Triggers":
         """What project.toml says."""
-        return cls(handover.read(folders, tell).trigger_word, handover.subset_triggers(folders))
+        return cls(handover.read(folders, tell).trigger_word, handover.trigger_words(folders))
 
     @property
     def all(self) -> str:

@@ -71,7 +71,7 @@ def _seen(folders: Folders, table: Mapping[str, Any]) -> dict[str, Any]:
     return {**name, "images": len(found), "captioned": len(texts), **kind}
 
 
-def subset_triggers(folders: Folders) -> dict[str, str]:
+def trigger_words(folders: Folders) -> dict[str, str]:
     """The trigger words that sub-folders have for themselves, by the folder's name, as the table `subsets` says."""
     try:
         table = _table(folders).get(SUBSETS)
@@ -82,7 +82,7 @@ def subset_triggers(folders: Folders) -> dict[str, str]:
     return {name: word for name, word in words.items() if isinstance(word, str) and word.strip()}
 
 
-def remember_subset_triggers(folders: Folders, words: Mapping[str, str], tell: Tell = silent) -> None:
+def remember_subsets(folders: Folders, words: Mapping[str, str], tell: Tell = silent) -> None:
     """Write the trigger words of sub-folders into project.toml; "" takes one out. Every other key stays as it is."""
     remember(folders, tell)
     table = _table(folders)

@@ -72,7 +72,7 @@ def _remember_words(config: TriggerConfig, own: dict[str, str], tell: Tell) -> N
     else:
         handover.refresh(folders, tell)
     if own:
-        handover.remember_subset_triggers(folders, own, tell)
+        handover.remember_subsets(folders, own, tell)
 
 
 def recode_captions(config: RecodeConfig, tell: Tell, poll: Poll) -> Finished:

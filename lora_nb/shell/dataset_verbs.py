@@ -21,7 +21,7 @@ def undo_step(config: DatasetConfig, tell: Tell, poll: Poll) -> Finished:
     earlier = undone.note.get("trigger_word")
     handover.refresh(folders, tell, **({"trigger_word": earlier} if isinstance(earlier, str) else {}))
     if isinstance(words := undone.note.get("subset_triggers"), dict):
-        handover.remember_subset_triggers(folders, {name: str(word) for name, word in words.items()}, tell)
+        handover.remember_subsets(folders, {name: str(word) for name, word in words.items()}, tell)
     return Finished("done", outcomes.of_undo(undone))
 
 

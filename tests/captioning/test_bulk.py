@@ -35,7 +35,7 @@ def dataset(tmp_path):
             (dataset / f"{name}.txt").write_text(text)
     folders = folders_of_dataset(dataset)
     handover.remember(folders, trigger_word="ohwx")
-    handover.remember_subset_triggers(folders, {"5_x": "sks"})
+    handover.remember_subsets(folders, {"5_x": "sks"})
     return dataset
 
 
@@ -194,7 +194,7 @@ def test_trigger_words_of_folders_stand_first_and_are_remembered_and_undone(data
     assert read_caption(dataset / "a.png").startswith("new word, 1girl")
     assert read_caption(dataset / "5_x" / "c.png").startswith("cat, dog, 1boy")
     assert read_caption(dataset / "5_x" / "e.png") == "cat, dog"
-    assert handover.subset_triggers(folders_of_dataset(dataset)) == {"5_x": "cat, dog"}
+    assert handover.trigger_words(folders_of_dataset(dataset)) == {"5_x": "cat, dog"}
     assert main(line) == 0  # the folder keeps its own
     assert read_caption(dataset / "5_x" / "e.png") == "cat, dog"
     assert "0 of 5 captions changed" in capsys.readouterr().out
