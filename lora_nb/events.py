@@ -3,20 +3,25 @@
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, get_type_hints
 
 from lora_nb import files
+from lora_nb.wording import in_minutes
 
 
 @dataclass(frozen=True)
 class Progress:
-    """`done` of `total` units of a `stage` ("Reading images", "Tagging", ...) are finished; `unit` "B" is bytes."""
+    """`done` of `total` units of a `stage` ("Reading images", "Tagging", ...) are finished; `unit` "B" is bytes.
+
+    `per_second` is how many of them were done a second so far; 0 where nobody knows.
+    """
 
     stage: str
     done: int
     total: int
     unit: str = ""
+    per_second: float = field(default=0.0, compare=False)
 
     @property
     def text(self) -> str:
@@ -24,11 +29,19 @@ class Progress:
         if self.unit == "B":
             name, size = ("GB", 1e9) if self.total >= 1e9 else ("MB", 1e6)
             return f"{self.stage}: {self.done / size:.1f} of {self.total / size:.1f} {name}"
-        return (
-            f"{self.stage}: {self.done} of {self.total}"
-            if self.done or self.total > 1
-            else f"{self.stage} ..."
+        counted = bool(self.done or self.total > 1)
+        return f"{self.stage}: {self.done} of {self.total}{self._pace}" if counted else f"{self.stage} ..."
+
+    @property
+    def _pace(self) -> str:
+        """`, 2.5 a second, 0:28 to go`; nothing where no pace is known, and no time to go at the end."""
+        if self.per_second <= 0:
+            return ""
+        pace = (
+            f"{self.per_second:.1f} a second" if self.per_second >= 1 else f"{1 / self.per_second:.1f} s each"
         )
+        left = f", {in_minutes((self.total - self.done) / self.per_second)} to go"
+        return f", {pace}{left if self.done < self.total else ''}"
 
 
 @dataclass(frozen=True)

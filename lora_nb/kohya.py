@@ -74,7 +74,7 @@ _WHY = {
         network_multiplier""",
     "it is train_batch_size here": "batch_size",
     "captions are tags with commas between, and keep_tokens counts those that stay in front": """
-        caption_separator keep_tokens_separator secondary_separator enable_wildcard""",
+        keep_tokens_separator secondary_separator enable_wildcard""",
     "write it into the captions: the trigger word step puts words first in each": "caption_prefix caption_suffix",
     "of the ways to leave words out there is caption_dropout_rate": """
         caption_dropout_every_n_epochs caption_tag_dropout_rate token_warmup_min token_warmup_step""",
@@ -89,9 +89,9 @@ _WHY = {
     'existing = "append" adds to the captions there are': "append_tags",
     "tagger names the model; it is downloaded once": "repo_id model_dir force_download onnx",
     "captions are written beside the pictures of train_data_dir": "output_path recursive frequency_tags",
-    "general tags are written, then those of characters, and no others": """
-        use_rating_tags use_rating_tags_as_last_tag use_quality_tags use_quality_tags_as_last_tag
-        character_tags_first always_first_tags tag_replacement character_tag_expand""",
+    "rating = first or last writes it as a tag": "use_rating_tags use_rating_tags_as_last_tag",
+    "other_kinds = quality writes them": "use_quality_tags use_quality_tags_as_last_tag",
+    "replace_tags does this, written as a -> b": "tag_replacement",
     "captioner names the model, min_new_tokens and max_new_tokens the length, num_beams how it searches": """
         caption_weights beam_search top_p max_length min_length""",
 }

@@ -52,6 +52,10 @@ class Folders:
         return self.base / "report"
 
     @property
+    def scores(self) -> Path:
+        return self.base / "scores"
+
+    @property
     def jobs(self) -> Path:
         return self.base / "jobs"
 

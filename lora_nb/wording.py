@@ -22,3 +22,12 @@ def readable(text: str) -> str:
     """`text` in one line that can be shown: control characters and bytes that are no UTF-8 are written out."""
     shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(repr(sign)[1:-1] if unicodedata.category(sign) == "Cc" else sign for sign in shown)
+
+
+def in_minutes(seconds: float) -> str:
+    """`1:02:03` or `4:05`; `?` for a time not known yet."""
+    if not 0 <= seconds < float("inf"):
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

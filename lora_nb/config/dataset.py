@@ -44,5 +44,6 @@ class TriggerConfig:
 
     train_data_dir: str = again(DatasetConfig, "train_data_dir")
     trigger_word: str = setting("", "a word that means nothing yet, e.g. ohwx_cat; several with commas")
+    subset_triggers: tuple[str, ...] = setting((), "other words for sub-folders, as in: 5_cat -> ohwx cat; 3_dog -> sks dog", advanced=True)
     remove_tags: tuple[str, ...] = setting((), "tags to drop everywhere, with commas between them: what you drop, the trigger word absorbs", separators=TAGS)
     caption_encoding: str = again(RecodeConfig, "caption_encoding")

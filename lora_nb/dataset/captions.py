@@ -264,12 +264,6 @@ def _captions_in(folder: Path, extension: str) -> Iterable[str]:
                     yield read_caption(path, extension) or ""
 
 
-def constant_tags(texts: Sequence[str], trigger: str = "") -> tuple[str, ...]:
-    """The tags that every caption has, without the trigger words: mostly the subject itself."""
-    own = split_tags(trigger)
-    return tuple(tag for tag, count in count_tags(texts).items() if count == len(texts) and tag not in own)
-
-
 def kind_of(texts: Sequence[str]) -> str:
     """ "tags" or "sentences", which have few commas and many words; "" where there is no text."""
     parts = [part for text in texts for part in split_tags(text)]

@@ -51,11 +51,6 @@ def tags(folders: Folders) -> str:
     return gallery.tag_table(counts, len(found))
 
 
-def constant_tags(folders: Folders, trigger: str = "") -> tuple[str, ...]:
-    """The tags that every picture has, without the trigger words."""
-    return caption_files.constant_tags([item.caption or "" for item in pictures(folders)], trigger)
-
-
 def captions(folders: Folders, most: int = gallery.MOST, lines: int = 4) -> str:
     """HTML of the pictures with their captions."""
     thumbs = [gallery.Thumb(item.path, item.caption or "(no caption)") for item in pictures(folders)]

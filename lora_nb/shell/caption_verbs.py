@@ -1,12 +1,15 @@
 """The subcommands that write captions: a config in, the work done, what came of it out."""
 
-from lora_nb.config.captioning import CaptionConfig, TagConfig
+from lora_nb.captioning import bulk, medium, suggestions, triggers
+from lora_nb.captioning.bulk import EditPlan
+from lora_nb.captioning.triggers import Triggers
+from lora_nb.config.captioning import CaptionConfig, EditTagsConfig, SuggestConfig, TagConfig
 from lora_nb.config.dataset import RecodeConfig, TopTagsConfig, TriggerConfig
 from lora_nb.dataset import captions, gate, handover
 from lora_nb.dataset.images import scan
 from lora_nb.events import Finished, Poll, Tell
 from lora_nb.shell import outcomes
-from lora_nb.shell.given import check_filled, dataset_of, folders_of, name_some, with_pictures
+from lora_nb.shell.given import MOST_NAMED, check_filled, dataset_of, folders_of, name_some, with_pictures
 from lora_nb.shell.verb import Verb
 
 
@@ -19,7 +22,7 @@ def tag_pictures(config: TagConfig, tell: Tell, poll: Poll) -> Finished:
 
 
 def caption_pictures(config: CaptionConfig, tell: Tell, poll: Poll) -> Finished:
-    """Write a BLIP sentence beside every picture."""
+    """Write a sentence beside every picture."""
     check_filled(config)
     from lora_nb.captioning.captioner import caption_images
 
@@ -40,25 +43,36 @@ def _captioned(
 
 def put_trigger(config: TriggerConfig, tell: Tell, poll: Poll) -> Finished:
     """Put the trigger word first in every caption, in place of the earlier one."""
-    if not config.trigger_word.strip() and not config.remove_tags:
+    if not (config.trigger_word.strip() or config.remove_tags or config.subset_triggers):
         raise ValueError(
             'trigger_word is empty: give the word that shall call the LoRA, e.g. --trigger_word "ohwx cat"'
         )
     folders = folders_of(config)
-    earlier = handover.read(folders, tell).trigger_word
-    with gate.step(dataset_of(config), "trigger", {"trigger_word": earlier}) as changes:
+    earlier, own = Triggers.read(folders, tell), triggers.own_words(config)
+    note = {
+        "trigger_word": earlier.common,
+        "subset_triggers": {name: earlier.own.get(name, "") for name in own},
+    }
+    with gate.step(dataset_of(config), "trigger", note) as changes:
         found = scan(dataset_of(config), verify=False, tell=tell, caption_encoding=config.caption_encoding)
-        images = [item.path for item in with_pictures(found, config).items]
-        changed = captions.apply_trigger(images, config, earlier, changes.write)
+        images = with_pictures(found, config).items
+        changed = triggers.apply_triggers(images, config, earlier, changes.write)
     if len(found.unsure) == len(images):
         raise ValueError(f"no caption was changed: of none of the {len(images)} it is sure what it says")
+    _remember_words(config, own, tell)
+    if not changed:
+        return Finished("nothing", f"0 of {len(images)} captions changed: they are as asked already.")
+    return Finished("done", f"{changed} of {len(images)} captions changed.")
+
+
+def _remember_words(config: TriggerConfig, own: dict[str, str], tell: Tell) -> None:
+    folders = folders_of(config)
     if config.trigger_word.strip():
         handover.remember(folders, tell, trigger_word=config.trigger_word)
     else:
         handover.refresh(folders, tell)
-    if not changed:
-        return Finished("nothing", f"0 of {len(images)} captions changed: they are as asked already.")
-    return Finished("done", f"{changed} of {len(images)} captions changed.")
+    if own:
+        handover.remember_subsets(folders, own, tell)
 
 
 def recode_captions(config: RecodeConfig, tell: Tell, poll: Poll) -> Finished:
@@ -89,10 +103,56 @@ def list_tags(config: TopTagsConfig, tell: Tell, poll: Poll) -> Finished:
     return Finished("done", "\n".join(f"{count:6d}  {tag}" for tag, count in counts))
 
 
+def edit_tags(config: EditTagsConfig, tell: Tell, poll: Poll) -> Finished:
+    """Add, remove, replace, sort or clean tags in many captions; `--dry_run` only shows what would change."""
+    check_filled(config)
+    plan = bulk.plan_edit(config, tell) if config.dry_run else bulk.apply_edit(config, tell)
+    name_some(
+        tell, "Would change" if config.dry_run else "Changed", [_difference(each) for each in plan.changes]
+    )
+    if plan.changes and not config.dry_run:
+        handover.refresh(folders_of(config), tell)
+    return _edited(plan, config.dry_run)
+
+
+def _difference(change: bulk.Change) -> tuple[str, str]:
+    return change.name, f"{outcomes.excerpt(change.old)} -> {outcomes.excerpt(change.new)}"
+
+
+def _edited(plan: EditPlan, dry_run: bool) -> Finished:
+    if not plan.changes:
+        return Finished("nothing", f"0 of {plan.seen} captions change: none holds what was asked for.")
+    lines = [f"  {tag}: {before} -> {after}" for tag, (before, after) in plan.deltas.items()]
+    more = [f"  ... and {len(lines) - MOST_NAMED} more tags"] if len(lines) > MOST_NAMED else []
+    words = (
+        "captions would change; nothing is written."
+        if dry_run
+        else "captions changed; `undo` brings them back."
+    )
+    return Finished(
+        "done", "\n".join([f"{len(plan.changes)} of {plan.seen} {words}", *lines[:MOST_NAMED], *more])
+    )
+
+
+def suggest(config: SuggestConfig, tell: Tell, poll: Poll) -> Finished:
+    """Say whether tags or sentences suit the pictures, and which tags the trigger word could stand for."""
+    check_filled(config)
+    items = scan(dataset_of(config), verify=False, tell=tell).items
+    judged = medium.judge([item.path for item in items], tell)
+    texts = [item.caption or "" for item in items]
+    words = Triggers.read(folders_of(config)).all
+    found = suggestions.to_bind(texts, words, config.share, config.features)
+    lines = [f"  {each.tag}: {each.count} of {len(texts)} pictures" for each in found]
+    bind = ["The trigger word could stand for these tags.", *lines, suggestions.MEANING] if found else []
+    return Finished("done", "\n".join([judged.sentence, *bind]))
+
+
 VERBS = {
     "tag": Verb(TagConfig, tag_pictures, loads=True),
     "caption": Verb(CaptionConfig, caption_pictures, loads=True),
     "trigger": Verb(TriggerConfig, put_trigger),
+    "edit_tags": Verb(EditTagsConfig, edit_tags),
+    "suggest": Verb(SuggestConfig, suggest),
     "recode": Verb(RecodeConfig, recode_captions),
     "top_tags": Verb(TopTagsConfig, list_tags),
 }

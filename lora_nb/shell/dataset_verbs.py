@@ -20,6 +20,8 @@ def undo_step(config: DatasetConfig, tell: Tell, poll: Poll) -> Finished:
     name_some(tell, "Left as it is", undone.left)
     earlier = undone.note.get("trigger_word")
     handover.refresh(folders, tell, **({"trigger_word": earlier} if isinstance(earlier, str) else {}))
+    if isinstance(words := undone.note.get("subset_triggers"), dict):
+        handover.remember_subsets(folders, {name: str(word) for name, word in words.items()}, tell)
     return Finished("done", outcomes.of_undo(undone))
 
 

@@ -41,10 +41,11 @@ def _broken(unreadable: Sequence[tuple[str, str]]) -> str:
 
 def differences(report: ImportReport) -> list[tuple[str, str]]:
     """(name, old -> new) of each caption that the source has otherwise."""
-    return [(name, f"{_excerpt(old)} -> {_excerpt(new)}") for name, old, new in report.different]
+    return [(name, f"{excerpt(old)} -> {excerpt(new)}") for name, old, new in report.different]
 
 
-def _excerpt(text: str) -> str:
+def excerpt(text: str) -> str:
+    """The beginning of a caption in quotes."""
     line = " ".join(text.split())
     return f'"{line[:LONGEST]}..."' if len(line) > LONGEST else f'"{line}"'
 

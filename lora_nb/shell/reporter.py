@@ -8,6 +8,7 @@ from typing import Self, TextIO
 from lora_nb.events import Drawn, EpochLog, Event, Finished, Notice, Progress, Saved, StepLog, to_line
 from lora_nb.redact import redact
 from lora_nb.shell import jobs
+from lora_nb.wording import in_minutes
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_REDRAWS = 0.1
@@ -107,12 +108,3 @@ def in_losses(minimised: float, plain: float | None) -> str:
     if plain is None or plain == minimised:
         return f"loss {minimised:.4f}"
     return f"loss {minimised:.4f} (plain error {plain:.4f})"
-
-
-def in_minutes(seconds: float) -> str:
-    """`1:02:03` or `4:05`; `?` for a time not known yet."""
-    if not 0 <= seconds < float("inf"):
-        return "?"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

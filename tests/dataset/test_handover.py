@@ -107,3 +107,22 @@ def test_sentences_keep_their_order_and_tags_their_trigger_words_in_front():
     words = handover.for_training(Handover(trigger_word="ohwx", caption_kind="sentences"), start)
     assert (words.shuffle_caption, words.keep_tokens) == (False, 0)
     assert handover.for_training(Handover(), start).keep_tokens == 3
+
+
+def test_trigger_words_of_folders_are_kept_beside_everything_else(tmp_path):
+    folders = Folders(tmp_path)
+    assert handover.trigger_words(folders) == {}
+    folders.handover.write_text(
+        'mine = 1\n[subsets]\n1_a = "cat"\n2_b = {trigger_word = "dog", other = 2}\n3_c = 3\n4_d = {trigger_word = ""}\n'
+    )
+    assert handover.trigger_words(folders) == {"1_a": "cat", "2_b": "dog"}
+    handover.remember_subsets(folders, {"2_b": "", "5_e": "fox", "1_a": "lynx"})
+    assert handover.trigger_words(folders) == {"1_a": "lynx", "5_e": "fox"}
+    table = tomllib.loads(folders.handover.read_text())
+    assert table["mine"] == 1 and table["subsets"]["2_b"] == {"other": 2}
+    folders.handover.write_text("subsets = 3\n")
+    assert handover.trigger_words(folders) == {}
+    handover.remember_subsets(folders, {"1_a": "cat"})
+    assert handover.trigger_words(folders) == {"1_a": "cat"}
+    folders.handover.write_text("no toml [")
+    assert handover.trigger_words(folders) == {}

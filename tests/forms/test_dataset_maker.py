@@ -90,6 +90,9 @@ def test_from_a_zip_to_the_hand_over_by_buttons(maker, photos, tmp_path):
         await maker.clean()
         assert "2 pictures set aside" in await press(maker.cleaning)
         await maker.caption()
+        assert maker.captioning.kind.value == "sentences", "these are like photographs"
+        assert "3 of 3 pictures looked at seem to be photographs" in words(maker.captioning.advice)
+        maker.captioning.kind.value = "tags"
         maker.captioning.forms["tags"].write(tagger=str(build(tmp_path / "tagger")), general_threshold=0.3)
         assert "3 pictures tagged" in await press(maker.captioning)
         await maker.add_trigger()

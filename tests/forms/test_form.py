@@ -133,7 +133,7 @@ def test_learning_rates_have_text_boxes_and_thresholds_sliders():
     form = Form(TrainConfig())
     assert isinstance(control(form, "learning_rate"), W.Text)
     assert control(form, "learning_rate").value == "0.0005"
-    assert isinstance(control(Form(TagConfig()), "general_threshold"), W.FloatSlider)
+    assert isinstance(control(Form(TagConfig()), "character_threshold"), W.FloatSlider)
     control(form, "learning_rate").value = "1e-4"
     assert form.read().learning.learning_rate == 1e-4
 
