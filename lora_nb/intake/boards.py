@@ -176,6 +176,7 @@ def _run(wanted: Search, place: Path, tell: Tell) -> None:
             program.kill()
         program.wait()
         reader.join()
+        program.stderr.close()
     said = "".join(words)
     if program.returncode and not any(_found(place)):
         raise ValueError(f"{board.name}: {_reason(said, program.returncode, wanted)}")
@@ -195,7 +196,7 @@ def _settings(wanted: Search, place: Path) -> list[tuple[tuple[str, ...], str, A
         "retries": ATTEMPTS,
         "skip": True,
         "postprocessors": [
-            {"name": "metadata", "mode": "json", "event": "prepare", "directory": INFO_FOLDER}
+            {"name": "metadata", "mode": "json", "event": "after,skip", "directory": INFO_FOLDER}
         ],
     }
     mine = [(("extractor",), key, value) for key, value in general.items()]

@@ -19,6 +19,8 @@ FOLDER = re.compile(
 )
 FILE = re.compile(HOSTS + r"(?:file/(?:u/\d+/)?d/|[^#]*[?&]id=)([-\w]{10,})")
 FILE_PAGE = "https://drive.google.com/uc?id={}"
+MOST_LISTED = 50  # by gdown 5
+CUT = "Google Drive cannot be reached, or the connection was cut: try again, what is there is kept"
 SHARE = 'open it in Drive, choose "Share" and "Anyone with the link"'
 
 
@@ -61,6 +63,9 @@ def _folder(link: str, name: str, place: Path, limits: Limits, tell: Tell) -> Pa
     )  # fmt: skip
     if not listed:
         raise ValueError(f"{link}: the folder on Google Drive is empty, or not shared: {SHARE}")
+    if len(listed) == MOST_LISTED and _all_of(gdown.download_folder):
+        words = f"The gdown of this machine sees {MOST_LISTED} files of a folder at most: pack them as a zip"
+        tell(Notice(words, "warning"))
     failed = []
     for number, each in enumerate(listed, start=1):
         target = Path(each.local_path)
@@ -116,11 +121,13 @@ def _of_transport(error: BaseException) -> str:
     response = getattr(error, "response", None)
     if response is not None:
         return f"Google Drive answers {response.status_code}: {SHARE}, or download it in your browser"
-    return "Google Drive cannot be reached, or the connection was cut: try again, what is there is kept"
+    return CUT
 
 
 def _reason(error: Exception) -> str:
     words = " ".join(str(error).split())
+    if "incomplete" in words.lower() or "byte range" in words.lower():
+        return CUT
     if "too many" in words.lower() or "quota" in words.lower():
         return "Google Drive lets it be downloaded no more today (too many did): make a copy of it in your own Drive"
     if "permission" in words.lower() or "public link" in words.lower() or "status code 40" in words.lower():

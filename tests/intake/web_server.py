@@ -56,6 +56,8 @@ class Answers(BaseHTTPRequestHandler):
             self.wfile.flush()
             self.connection.close()
 
+    do_HEAD = do_GET
+
     def log_message(self, *arguments) -> None:
         pass
 
