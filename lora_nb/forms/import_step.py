@@ -22,6 +22,10 @@ NOT_ARRIVED = (
     "No pictures have arrived. Drop them above, or write into source where they are: the path of a zip or a folder, a "
     "web address, or tags of an image board."
 )
+_LOOK = (
+    '<div style="line-height:1.3;margin-left:8px"><span style="opacity:.7">only for a source with folders called '
+    "N_name: choose which come in, how often their pictures are seen, and a trigger word for each</span></div>"
+)
 _NOTHING_NEW = "No new pictures have arrived." + NOT_ARRIVED.partition(".")[2]
 
 
@@ -34,10 +38,11 @@ class ImportStep(Step):
         self.upload = Upload()
         self.folders = FolderChoice()
         self.look = W.Button(
-            description="Look inside first", icon="search", layout=W.Layout(width="auto"),
-            tooltip="Lists folders called N_name in the source: which come in, repeats and trigger word of each",
+            description="Look inside first", icon="search", layout=W.Layout(width="220px"),
         )  # fmt: skip
-        parts = [self.upload.widget, self.form.widget, self.look, self.folders.widget]
+        hint = W.HTML(_LOOK, layout=W.Layout(flex="1 1 240px"))
+        look = W.HBox([self.look, hint], layout=W.Layout(flex_flow="row wrap", align_items="center"))
+        parts = [self.upload.widget, self.form.widget, look, self.folders.widget]
         super().__init__("Import the pictures", self._import, parts, project.presses, icon="download")
         self.looking = _LookStep(self)
         self.look.on_click(lambda _: self.presses.carry_out(self.looking.press))

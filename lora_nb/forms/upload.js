@@ -60,7 +60,8 @@ function element(tag, className = "", text = "") {
 class Kernel {
   constructor(model, onNews) {
     this.model = model;
-    this.seq = 0;
+    this.view = Math.random().toString(36).slice(2); // a model may be shown twice, and both hear every answer
+    this.count = 0;
     this.waiting = new Map();
     this.heard = Date.now();
     this.take = (message) => {
@@ -68,12 +69,12 @@ class Kernel {
       const answer = this.waiting.get(message.re);
       this.waiting.delete(message.re);
       if (answer) answer(message);
-      else onNews(message);
+      else if (message.op) onNews(message);
     };
     model.on("msg:custom", this.take);
   }
   ask(message, bytes) {
-    const seq = ++this.seq;
+    const seq = `${this.view}-${++this.count}`;
     return new Promise((resolve) => {
       if (!this.waiting.size) this.heard = Date.now();
       this.waiting.set(seq, resolve);
@@ -192,6 +193,7 @@ class View {
       this.input.value = ""; // else the same file twice says nothing
       this.add(files);
     };
+    this.root.addEventListener("pointerenter", () => this.active || this.hello()); // Colab may hold news back
     for (const kind of ["keydown", "keypress", "keyup", "paste"]) this.root.addEventListener(kind, (event) => event.stopPropagation());
     for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
       this.drop.addEventListener(kind, (event) => {
@@ -205,7 +207,14 @@ class View {
   async hello() {
     const answer = await this.kernel.ask({ op: "hello" });
     if (!answer.ok) return this.say(answer.text, "lnu-bad");
-    this.draw(answer);
+    const news = JSON.stringify([answer.whole, answer.parts, answer.epoch]);
+    if (news !== this.drawn || this.active) this.draw(answer);
+    this.drawn = news;
+  }
+  async change(message) {
+    await this.kernel.ask(message);
+    await this.hello();
+    this.choose.focus();
   }
   draw(answer) {
     this.whole = answer.whole;
@@ -228,7 +237,7 @@ class View {
     name.title = file.name;
     const remove = element("button", "", "Remove");
     remove.setAttribute("aria-label", `Remove ${file.name}`);
-    remove.onclick = async () => this.draw(await this.kernel.ask({ op: "remove", name: file.name }));
+    remove.onclick = () => this.change({ op: "remove", name: file.name });
     row.append(this.preview(file.name), name, remove, element("span", "lnu-soft", `${file.kind}, ${size(file.size)}`));
     return row;
   }
@@ -237,7 +246,7 @@ class View {
     const words = `${size(part.there)} of ${size(part.size)} are here: choose this file again to go on`;
     const drop = element("button", "", "Forget");
     drop.setAttribute("aria-label", `Forget ${part.name}`);
-    drop.onclick = async () => this.draw(await this.kernel.ask({ op: "drop", id: part.id }));
+    drop.onclick = () => this.change({ op: "drop", id: part.id });
     row.append(this.preview(part.name), element("span", "lnu-name", part.name), drop, element("span", "lnu-soft", words));
     return row;
   }
@@ -277,7 +286,7 @@ class View {
     const answer = await this.active.run();
     if (answer.cancelled) this.queue.length = 0;
     this.activeRow.remove();
-    this.active = null;
+    this.active = this.drawn = null;
     return answer;
   }
   /** Say that the kernel is busy, or gone. Nothing is sent again: it would only wait in the same queue. */

@@ -29,6 +29,9 @@ maker.choose_project()
 maker.project.form.write(project="up")""",
     """# @title In
 await maker.import_pictures()""",
+    """# @title Late
+from lora_nb.forms.upload_widget import Upload
+Upload().widget""",
     """# @title Block
 import time
 print("blocks")
@@ -137,6 +140,16 @@ def test_dropped_pictures_are_shown_before_the_import_refused_ones_named_and_key
     notebook.page.keyboard.press("Enter")
     see(notebook, "1 file is here")
     assert not notebook.page.get_by_text("did not load").first.is_visible()
+
+
+def test_a_page_that_does_not_load_says_another_way(notebook):
+    """What is there until the page says hello: it shows itself after five seconds."""
+    cell = notebook.cells.filter(has_text="@title Late").first
+    notebook.run("Late").done()
+    late = cell.get_by_text("The upload did not load in this page")
+    assert not late.is_visible()
+    late.wait_for(state="visible", timeout=20_000)
+    assert "drag them into the list of files" in late.inner_text()
 
 
 def test_it_goes_on_while_a_cell_blocks_and_stops_at_a_press(notebook, archive):
