@@ -46,8 +46,8 @@ class FolderChoice:
         """Offer the folders of a source."""
         self.source, self.rows = source, [_row(subset) for subset in found]
         heading = W.HTML(
-            "<b>Folders in the source</b>: which come in, how often each picture is seen an epoch (repeats), and the "
-            "word that calls what is in it (empty: the project's trigger word)"
+            '<div style="line-height:1.4"><b>Folders in the source</b>: which come in, how often each picture is seen '
+            "an epoch (repeats), and the word that calls what is in it (empty: the project's trigger word)</div>"
         )
         self.widget.children = [heading, *map(_line, self.rows)] if self.rows else []
 

@@ -86,17 +86,26 @@ class ImportStep(Step):
         if not wanted.source.strip():
             return self._keep(folders)
         try:
-            end = await self.run("import", wanted, folders)
+            end = await self.run("import", wanted, folders, quiet=True)
         except ValueError as error:
-            if "odd_folders" not in str(error):
-                raise
+            said = self.named(str(error))
+            if "odd_folders" not in said:
+                raise ValueError(said) from None
             await self.look_inside()
-            asked = str(error).partition("; say odd_folders")[0]
-            raise ValueError(f"{asked}. Say below how it is meant, then press again.") from None
+            asked = said.partition("; say odd_folders")[0]
+            raise ValueError(f"{asked}. Say above how it is meant, then press again.") from None
+        said = self.named(end.text)
         self.upload.clear()
         self.folders.clear()
         self._show(folders, import_report.read(folders))
-        return end.text
+        return said
+
+    def named(self, text: str) -> str:
+        """`text` with the upload by its name, in the place of where it lies."""
+        given = self.upload.source()
+        if given is None:
+            return text
+        return text.replace(str(given), given.name if given.is_file() else "What was uploaded")
 
     async def look_inside(self) -> str:
         """Offer the folders of the source; what was found, in a sentence."""
@@ -105,7 +114,7 @@ class ImportStep(Step):
         shared = {name: getattr(wanted, name) for name in LookConfig.__dataclass_fields__}
         end = await self.looking.run("look", LookConfig(**shared), folders, quiet=True)
         self.folders.show(wanted.source, subsets.kept(folders, wanted.source))
-        return end.text
+        return self.named(end.text)
 
     def _keep(self, folders: Folders) -> str:
         """Say what was there before, as nothing came. Raises ValueError when there is nothing."""

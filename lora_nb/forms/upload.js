@@ -7,13 +7,13 @@ const PREVIEWS = 24;
 const ACCEPT = ".zip,.txt,.jsonl,.csv,.jpg,.jpeg,.png,.webp,.bmp,.avif";
 
 const STYLE = `
-.lnu { --lnu-bg: var(--jp-layout-color1, #fff); --lnu-fg: var(--jp-ui-font-color1, #212121);
+.lnu { --lnu-fg: var(--jp-ui-font-color1, #212121);
   --lnu-soft: var(--jp-ui-font-color2, #5f5f5f); --lnu-line: var(--jp-border-color1, #9e9e9e);
   --lnu-mark: var(--jp-brand-color1, #1565c0); --lnu-bad: #c62828; --lnu-good: #2e7d32;
-  color: var(--lnu-fg); background: var(--lnu-bg); font: 13px/1.4 var(--jp-ui-font-family, system-ui, sans-serif);
+  color: var(--lnu-fg); font: 13px/1.4 var(--jp-ui-font-family, system-ui, sans-serif);
   max-width: 900px; box-sizing: border-box; }
 html[theme=dark] .lnu, [data-jp-theme-light=false] .lnu { --lnu-bad: #ff8a80; --lnu-good: #81c995; --lnu-mark: #8ab4f8; }
-html[theme=dark] .lnu { --lnu-bg: #1f1f1f; --lnu-fg: #e3e3e3; --lnu-soft: #b5b5b5; --lnu-line: #757575; }
+html[theme=dark] .lnu { --lnu-fg: #e3e3e3; --lnu-soft: #b5b5b5; --lnu-line: #757575; }
 .lnu-drop { border: 2px dashed var(--lnu-line); border-radius: 6px; padding: 14px; display: flex; gap: 12px;
   flex-wrap: wrap; align-items: center; }
 .lnu-drop.over { border-color: var(--lnu-mark); background: color-mix(in srgb, var(--lnu-mark) 12%, transparent); }

@@ -1,5 +1,6 @@
 """What came of a step on the dataset, in a sentence: done, nothing to do, or nothing could be done."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -39,7 +40,7 @@ def of_import(
 
 def _counts(report: ImportReport) -> str:
     """How many were skipped, by reason, and how many got another name."""
-    reasons = Counter(reason.partition(":")[0] for _, reason in report.skipped)
+    reasons = Counter(re.split(r"[:(]", reason)[0].strip() for _, reason in report.skipped)
     parts = [f"{number} {reason}" for reason, number in reasons.most_common(4)]
     skipped = f" {len(report.skipped)} files were skipped ({', '.join(parts)})." if parts else ""
     renamed = f" {len(report.renamed)} got another name." if report.renamed else ""

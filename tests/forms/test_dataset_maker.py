@@ -337,7 +337,7 @@ def test_folders_with_odd_numbers_are_asked_about_in_the_form(maker, tmp_path):
         await maker.import_pictures()
         maker.importing.form.write(source=str(source))
         said = await press(maker.importing)
-        assert "2023 repeats of each picture. Say below how it is meant, then press again" in said
+        assert "2023 repeats of each picture. Say above how it is meant, then press again" in said
         rows = maker.importing.folders.rows
         assert [row.subset.name for row in rows] == ["2023_holiday", "5_cat", "7_dog"]
         assert "by its name: 2023 repeats" in words(maker.importing.folders.widget)
