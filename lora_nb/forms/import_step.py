@@ -16,6 +16,7 @@ from lora_nb.forms.undo import UndoStep
 from lora_nb.forms.upload_widget import Upload
 from lora_nb.intake import boards, import_report, subsets
 from lora_nb.project import Folders
+from lora_nb.redact import redact
 from lora_nb.shell import colab
 
 NOT_ARRIVED = (
@@ -94,11 +95,16 @@ class ImportStep(Step):
             await self.look_inside()
             asked = said.partition("; say odd_folders")[0]
             raise ValueError(f"{asked}. Say above how it is meant, then press again.") from None
-        said = self.named(end.text)
+        said = self.named(end.text) + self._typed_too()
         self.upload.clear()
         self.folders.clear()
         self._show(folders, import_report.read(folders))
         return said
+
+    def _typed_too(self) -> str:
+        """A sentence on a source that was typed beside an upload: it comes with the next press."""
+        typed = str(self.form.fields["source"].control.value).strip()
+        return f" The next press imports {redact(typed)}." if typed and self.upload.source() else ""
 
     def named(self, text: str) -> str:
         """`text` with the upload by its name, in the place of where it lies."""

@@ -112,15 +112,14 @@ def _ending(name: str) -> str:
 def _fetch(wanted: Repository, chosen: Mapping[str, int], place: Path, tell: Tell) -> None:
     from huggingface_hub import hf_hub_download
 
-    done, total = 0, max(sum(chosen.values()), 1)
+    tally, whole = hub.Tally(f"Downloading {wanted.name}", sum(chosen.values()), tell), 0
     for name, size in chosen.items():
-        tell(Progress(f"Downloading {wanted.name}", done, total, "B"))
         hf_hub_download(
             wanted.name, name, repo_type="dataset", revision=wanted.revision or None, local_dir=place,
-            etag_timeout=hub.SECONDS_TO_ANSWER,
+            etag_timeout=hub.SECONDS_TO_ANSWER, tqdm_class=hub.progress_bar(tally),
         )  # fmt: skip
-        done += size
-    tell(Progress(f"Downloading {wanted.name}", total, total, "B"))
+        whole += size
+        tally.there = whole
 
 
 def _unpack(table: Path, tell: Tell) -> None:

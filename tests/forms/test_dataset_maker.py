@@ -269,7 +269,10 @@ def test_an_uploaded_zip_and_uploaded_pictures_are_imported_once(maker, photos, 
         await press(maker.project)
         await maker.import_pictures()
         give(maker.importing.upload, {"photos.zip": photos.read_bytes()})
-        assert "Imported 5 pictures" in await press(maker.importing)
+        maker.importing.form.write(source="somewhere.zip")
+        said = await press(maker.importing)
+        assert "Imported 5 pictures" in said and "The next press imports somewhere.zip." in said
+        maker.importing.form.write(source="")
         assert maker.importing.upload.source() is None, "what was uploaded is imported once"
         loose = make_pictures(tmp_path / "loose", 2)
         files = [*loose, *(path.with_suffix(".txt") for path in loose)]

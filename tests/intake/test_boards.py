@@ -12,6 +12,7 @@ from web_server import Site, serve
 
 from lora_nb.__main__ import main
 from lora_nb.config.intake import ImportConfig
+from lora_nb.dataset import history
 from lora_nb.intake import boards, importer, sources
 from lora_nb.intake.boards import Search, caption, download, search
 
@@ -197,4 +198,6 @@ def test_the_whole_way_into_the_dataset(board, tmp_path, dataset, monkeypatch):
         "picture": "danbooru_1.png",
         "source": "https://danbooru.donmai.us/posts/1",
     }
+    history.undo(dataset)
+    assert tree(dataset) == [] and not (dataset.parent / "report" / importer.ORIGINS).exists()
     assert sources.is_remote(config.source) and os.listdir(tmp_path / "scratch")
