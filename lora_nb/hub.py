@@ -191,7 +191,7 @@ def download_file(repo: str, name: str, tell: Tell = silent) -> Path:
 
 def _download(repo: str, sizes: Mapping[str, int], tell: Tell) -> dict[str, Path]:
     """Where the files of `sizes` now lie; `tell` is told the bytes that are there of all of them."""
-    tally = _Tally(f"Downloading {repo}", sum(sizes.values()), tell)
+    tally = Tally(f"Downloading {repo}", sum(sizes.values()), tell)
     paths, whole = {}, 0
     for name, size in sizes.items():
         with legible(repo):
@@ -202,7 +202,7 @@ def _download(repo: str, sizes: Mapping[str, int], tell: Tell) -> dict[str, Path
 
 
 @dataclass
-class _Tally:
+class Tally:
     """The bytes of a download that are there, told now and then."""
 
     stage: str
@@ -219,14 +219,14 @@ class _Tally:
             self.tell(Progress(self.stage, self.there, self.total, "B"))
 
 
-def _fetch(repo: str, name: str, seconds: float, tally: _Tally | None = None) -> str:
+def _fetch(repo: str, name: str, seconds: float, tally: Tally | None = None) -> str:
     from huggingface_hub import hf_hub_download
 
-    bar = _bar(tally or _Tally("", 0, silent))
+    bar = progress_bar(tally or Tally("", 0, silent))
     return hf_hub_download(repo, name, etag_timeout=seconds, tqdm_class=bar)
 
 
-def _bar(tally: _Tally) -> type:
+def progress_bar(tally: Tally) -> type:
     """A progress bar for huggingface_hub that draws nothing and counts the bytes of a file."""
     from huggingface_hub.utils import tqdm
 

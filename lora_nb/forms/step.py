@@ -165,13 +165,17 @@ class Step:
         self._renew()
         self.panel.say(f"In the project before: {said}", level)
 
+    def secrets(self) -> Mapping[str, str]:
+        """What a child process of this step is given of the person's keys, in its environment."""
+        return hub_token()
+
     async def run(self, verb: str, config: Any, folders: Folders, quiet: bool = False) -> Finished:
         """What a child process said at its end; `quiet` keeps its notices out of the panel.
 
         Raises ValueError with its sentence when it failed or was stopped.
         """
         self.stopped = self.idle = False
-        self.job = jobs.start(verb, config, folders, environment=hub_token())
+        self.job = jobs.start(verb, config, folders, environment=self.secrets())
         self.cancel.layout.display = ""
         try:
             end = await follow(self.job, self.panel.quietly if quiet else self.panel.take, self.panel.redraw)

@@ -1,10 +1,12 @@
 """The files in a zip or a folder, by names that are safe to use."""
 
+import lzma
 import os
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -12,6 +14,7 @@ from typing import IO
 from lora_nb import files
 
 JUNK = frozenset(("thumbs.db", "desktop.ini", "icon\r"))
+READ_FAILURES = (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,38 @@ class Contents:
 def contents(source: Path, leave_out: Path) -> Iterator[Contents]:
     """The contents of a zip or folder, to be opened inside the `with`; the folder `leave_out` is not read.
 
-    Raises ValueError for a source that is neither, and for an archive that is damaged, protected by a
-    password or names a file outside of itself.
+    A zip in a folder counts as a folder of its name. Raises ValueError for a source that is neither, and for an
+    archive that is damaged, protected by a password or names a file outside of itself.
     """
     if source.is_dir():
-        yield _sorted(_in_folder(source, leave_out))
+        with ExitStack() as archives:
+            yield _sorted(_unzipped(source, _in_folder(source, leave_out), archives))
     else:
         with _opened(source) as archive:
             yield _sorted(_in_zip(source, archive))
+
+
+def _unzipped(
+    source: Path, found: Iterator[tuple[tuple[str, ...], Entry | str]], archives: ExitStack
+) -> Iterator[tuple[tuple[str, ...], Entry | str]]:
+    """What was found in a folder, with the files of its zips in their place."""
+    for parts, item in found:
+        if isinstance(item, str) or item.suffix != ".zip":
+            yield parts, item
+            continue
+        path = source.joinpath(*parts)
+        try:
+            inside = list(_in_zip(path, archives.enter_context(_opened(path))))
+        except ValueError as error:
+            yield parts, str(error).removeprefix(f"{path} ")
+            continue
+        yield from (
+            ((*parts[:-1], path.stem, *inner), _below(parts[:-1], path.stem, each)) for inner, each in inside
+        )
+
+
+def _below(outer: tuple[str, ...], name: str, item: Entry | str) -> Entry | str:
+    return item if isinstance(item, str) else Entry((*outer, name, *item.parts), item.size, item.open)
 
 
 def _sorted(found: Iterator[tuple[tuple[str, ...], Entry | str]]) -> Contents:

@@ -1,4 +1,4 @@
-"""The folder and the name under which a file of a source comes into the dataset."""
+"""The name under which a file or a folder of a source comes into the dataset."""
 
 import re
 import unicodedata
@@ -11,7 +11,6 @@ from lora_nb.intake.archive import Entry
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ufffd]')
 LONGEST_STEM = 180  # bytes: leaves room for an ending, a number and a temporary name within 255
-MOST_REPEATS = 1000  # a folder called 2023_holiday asks for no repeats
 
 
 def is_subset(name: str) -> bool:
@@ -19,23 +18,14 @@ def is_subset(name: str) -> bool:
     return bool(REPEATS.fullmatch(name)) and not UNSAFE.search(name) and not name.endswith(".")
 
 
-def subset_of(entry: Entry) -> str:
-    """The innermost folder `N_name` that a file lies in; "" without one."""
-    for part in reversed(entry.parts[:-1]):
-        match = REPEATS.fullmatch(part)
-        if match and 1 <= int(match[1]) <= MOST_REPEATS:
-            return _clean(part)
-    return ""
-
-
 def file_name(entry: Entry, taken: set[str]) -> str:
     """A file's own name in a form that can be used everywhere, numbered if `taken` (casefolded stems) has it."""
-    name = Path(_clean(entry.parts[-1]))
+    name = Path(clean(entry.parts[-1]))
     stem = name.stem.encode("utf-8")[:LONGEST_STEM].decode("utf-8", errors="ignore").rstrip(" .")
     return captions.free_stem(stem or "picture", taken) + name.suffix
 
 
-def _clean(name: str) -> str:
+def clean(name: str) -> str:
     """`name` in a form that Linux, macOS, Windows and Drive all accept."""
     readable = name.encode("utf-8", errors="replace").decode("utf-8")
     name = UNSAFE.sub("_", unicodedata.normalize("NFC", readable)).strip()

@@ -1,5 +1,7 @@
 """What came of a step on the dataset, in a sentence: done, nothing to do, or nothing could be done."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 from lora_nb.config.intake import ImportConfig
@@ -7,7 +9,8 @@ from lora_nb.dataset.captions import CaptionReport
 from lora_nb.dataset.history import Undone
 from lora_nb.dataset.images import no_pictures
 from lora_nb.events import Finished
-from lora_nb.intake.importer import ImportReport
+from lora_nb.intake.import_report import ImportReport
+from lora_nb.intake.subsets import Subset
 
 DONE, NOTHING = "done", "nothing"
 LONGEST = 120  # characters of a caption in a sentence
@@ -29,10 +32,30 @@ def of_import(
     replaced = bool(report.different) and config.existing == "replace"
     if report.added or report.captions or replaced:
         words = f"Imported {len(report.added)} pictures and {report.captions} captions into {config.train_data_dir}."
-        return Finished(DONE, f"{words}{_broken(unreadable)}{_compared(report, replaced)}")
+        return Finished(DONE, f"{words}{_counts(report)}{_broken(unreadable)}{_compared(report, replaced)}")
     there = f": its pictures are in {config.train_data_dir} already, or set aside" if report.known else ""
     words = f"Nothing of {config.source} was imported{there}."
     return Finished(NOTHING, f"{words}{_compared(report, replaced)}")
+
+
+def _counts(report: ImportReport) -> str:
+    """How many were skipped, by reason, and how many got another name."""
+    reasons = Counter(re.split(r"[:(]", reason)[0].strip() for _, reason in report.skipped)
+    parts = [f"{number} {reason}" for reason, number in reasons.most_common(4)]
+    skipped = f" {len(report.skipped)} files were skipped ({', '.join(parts)})." if parts else ""
+    renamed = f" {len(report.renamed)} got another name." if report.renamed else ""
+    return skipped + renamed
+
+
+def of_look(found: Sequence[Subset], source: str) -> Finished:
+    """What a look into a source found."""
+    if not found:
+        return Finished(NOTHING, f"{source} has no folder called N_name: its pictures come in as one set.")
+    odd = [subset for subset in found if subset.odd]
+    asked = (
+        f"; {odd[0].name} would mean {odd[0].odd}: say odd_folders, or give it another name" if odd else ""
+    )
+    return Finished(DONE, f"{source} has {len(found)} folders with repeats of their own{asked}.")
 
 
 def _broken(unreadable: Sequence[tuple[str, str]]) -> str:

@@ -1,17 +1,19 @@
 """Dataset Maker's steps with real widgets, pressed, and real child processes."""
 
 import asyncio
+import hashlib
 import re
 import shutil
 import threading
 import zipfile
-from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 
 import ipywidgets as W
 import pytest
 from PIL import Image, ImageFilter
+from test_importer import picture
 from test_tagger import build
 
 from lora_nb import settings
@@ -19,9 +21,10 @@ from lora_nb.config.intake import ImportConfig
 from lora_nb.config.project import Handover
 from lora_nb.dataset import example
 from lora_nb.dataset.handover import read as handover
+from lora_nb.dataset.handover import trigger_words
 from lora_nb.forms import DatasetMaker
 from lora_nb.forms.step import Step
-from lora_nb.forms.uploads import Upload, uploaded
+from lora_nb.forms.upload_widget import Upload
 from lora_nb.shell import jobs
 
 
@@ -252,44 +255,129 @@ def test_sentences_have_their_own_form(maker):
     assert maker.captioning.place.children == (maker.captioning.forms["tags"].widget,)
 
 
-def test_uploads_of_both_ipywidgets_majors_are_read(photos):
-    content = photos.read_bytes()
-    eight = ({"name": "photos.zip", "type": "", "size": len(content), "content": memoryview(content)},)
-    seven = {"photos.zip": {"metadata": {"name": "photos.zip"}, "content": content}}
-    assert uploaded(eight) == uploaded(seven) == [("photos.zip", content)]
-    assert uploaded(()) == uploaded({}) == []
-
-
 def give(upload: Upload, files: dict[str, bytes]) -> None:
-    """Put files into the button as the browser does."""
-    if W.__version__.startswith("7"):
-        value = {name: {"metadata": {"name": name}, "content": content} for name, content in files.items()}
-    else:
-        about = {"type": "", "size": 0, "last_modified": datetime.now(UTC)}
-        value = tuple(
-            {"name": name, "content": memoryview(content), **about} for name, content in files.items()
+    """Send files as the page does, in one piece each."""
+    for name, content in files.items():
+        first = hashlib.sha256(content).hexdigest()
+        begun = upload.core.answer(
+            {"op": "begin", "name": name, "size": len(content), "modified": 1, "first": first}, []
         )
-    upload.button.set_trait("value", value)
+        piece = {"op": "piece", "id": begun["id"], "offset": 0, "algorithm": "sha256", "hash": first}
+        assert upload.core.answer(piece, [content])["ok"]
+        assert upload.core.answer({"op": "end", "id": begun["id"]}, [])["ok"]
 
 
-def test_an_uploaded_zip_and_uploaded_pictures_are_imported(maker, photos, make_pictures, tmp_path):
+def test_an_uploaded_zip_and_uploaded_pictures_are_imported_once(maker, photos, make_pictures, tmp_path):
     async def person():
         await press(maker.project)
         await maker.import_pictures()
         give(maker.importing.upload, {"photos.zip": photos.read_bytes()})
-        assert "Imported 5 pictures" in await press(maker.importing)
-        assert maker.importing.upload.take() is None, "what was uploaded is imported once"
+        maker.importing.form.write(source="somewhere.zip")
+        said = await press(maker.importing)
+        assert "Imported 5 pictures" in said and "The next press imports somewhere.zip." in said
+        maker.importing.form.write(source="")
+        assert maker.importing.upload.source() is None, "what was uploaded is imported once"
         loose = make_pictures(tmp_path / "loose", 2)
         files = [*loose, *(path.with_suffix(".txt") for path in loose)]
         give(maker.importing.upload, {path.name: path.read_bytes() for path in files})
         assert "Imported 2 pictures and 2 captions" in await press(maker.importing)
         assert "7 pictures are in" in await press(maker.importing)
         assert "No new pictures have arrived" in words(maker.importing.panel.notices)
-        give(maker.importing.upload, {"a.zip": b"", "b.png": b""})
-        assert "one .zip file, or pictures" in await press(maker.importing)
 
     asyncio.run(person())
     shutil.rmtree(maker.project.folders().base)
+
+
+def test_what_is_only_partly_here_is_said_and_stays(maker):
+    async def person():
+        await press(maker.project)
+        await maker.import_pictures()
+        begin = {"op": "begin", "name": "cats.zip", "size": 100, "modified": 1, "first": "0"}
+        assert maker.importing.upload.core.answer(begin, [])["ok"]
+        assert "Not whole yet: cats.zip (0%). Choose it again" in await press(maker.importing)
+        assert maker.importing.upload.core.under_way()
+
+    asyncio.run(person())
+
+
+def test_before_a_project_is_there_the_page_is_told_so(maker, monkeypatch):
+    upload = Upload()
+    sent = []
+    upload.page = SimpleNamespace(send=sent.append)
+    upload._answer({"op": "hello", "seq": 1}, [])
+    assert sent == [{"re": 1, "ok": False, "text": "Choose your project first, in the cell above."}]
+    assert upload.late.value == "", "the page is there"
+
+
+def test_the_summary_names_pictures_and_folds_every_reason(maker, tmp_path):
+    source = tmp_path / "a.zip"
+    with zipfile.ZipFile(source, "w") as archive:
+        for number in range(30):
+            archive.writestr(f"{number}.pdf", b"x")
+        archive.writestr("a?b.png", picture("red"))
+
+    async def person():
+        await press(maker.project)
+        await maker.import_pictures()
+        maker.importing.form.write(source=str(source))
+        said = await press(maker.importing)
+        assert "Imported 1 pictures and 0 captions" in said
+        assert "30 files were skipped (30 not a picture" in said and "1 got another name" in said
+
+    asyncio.run(person())
+    shown = words(maker.importing.result)
+    assert "1 new pictures" in shown and "a_b.png" in shown and "30 skipped, with the reason" in shown
+    assert all(f"{number}.pdf" in shown for number in range(30)) and "1 got another name" in shown
+    assert "<details" in maker.importing.result.children[0].value
+
+
+def test_folders_with_odd_numbers_are_asked_about_in_the_form(maker, tmp_path):
+    source = tmp_path / "a.zip"
+    with zipfile.ZipFile(source, "w") as archive:
+        archive.writestr("2023_holiday/a.png", picture("red"))
+        archive.writestr("5_cat/b.png", picture("blue"))
+        archive.writestr("7_dog/c.png", picture("green"))
+
+    async def person():
+        await press(maker.project)
+        await maker.import_pictures()
+        maker.importing.form.write(source=str(source))
+        said = await press(maker.importing)
+        assert "2023 repeats of each picture. Say above how it is meant, then press again" in said
+        rows = maker.importing.folders.rows
+        assert [row.subset.name for row in rows] == ["2023_holiday", "5_cat", "7_dog"]
+        assert "by its name: 2023 repeats" in words(maker.importing.folders.widget)
+        assert rows[0].manner.value == "plain", "suggested"
+        rows[1].repeats.value, rows[1].word.value, rows[2].wanted.value = 8, "ohwx cat", False
+        assert "Imported 2 pictures" in await press(maker.importing)
+
+    asyncio.run(person())
+    folders = maker.project.folders()
+    assert sorted(
+        path.relative_to(folders.dataset).as_posix() for path in folders.dataset.rglob("*.png")
+    ) == [
+        "8_cat/b.png",
+        "a.png",
+    ]
+    assert trigger_words(folders) == {"8_cat": "ohwx cat"}
+    assert maker.importing.folders.rows == []
+
+
+def test_the_folders_of_a_source_are_listed_before(maker, tmp_path):
+    source = tmp_path / "a.zip"
+    with zipfile.ZipFile(source, "w") as archive:
+        archive.writestr("5_cat/b.png", picture("blue"))
+
+    async def person():
+        await press(maker.project)
+        await maker.import_pictures()
+        maker.importing.form.write(source=str(source))
+        maker.importing.look.click()
+        await maker.importing.looking.task
+        assert "has 1 folders with repeats" in words(maker.importing.looking.panel.state)
+
+    asyncio.run(person())
+    assert [row.said() for row in maker.importing.folders.rows] == ["5_cat"]
 
 
 def test_nothing_to_do_is_no_green_tick_and_a_key_of_ones_own_stays(maker):
@@ -327,7 +415,7 @@ def test_run_all_on_a_fresh_project_says_what_is_missing_and_brings_nothing_of_o
     asyncio.run(run_all())
     folders = maker.project.folders()
     assert names(folders.dataset) == [] and not folders.handover.exists() and not folders.jobs.exists()
-    assert "No pictures have arrived. A file above 10 MB" in words(maker.importing.panel.state)
+    assert "No pictures have arrived. Drop them above" in words(maker.importing.panel.state)
     for shown in (maker.cleaning.panel, maker.captioning.panel, maker.trigger.panel, maker.tags, maker.end):
         said = words(getattr(shown, "place", getattr(shown, "state", None)))
         assert said.endswith("holds no picture: import some first") and "✅" not in said
@@ -359,12 +447,13 @@ def test_another_project_empties_the_forms_and_results_of_the_one_before(maker, 
         await maker.add_trigger()
         await press(maker.trigger)
         await maker.look_at_tags()
-        give(maker.importing.upload, {"a.png": b"1"})
+        maker.importing.upload.use(maker.project.folders())
+        give(maker.importing.upload, {"a.png": picture("red")})
         maker.importing.form.write(source="somewhere.zip", subset="3_cat")
         maker.project.form.write(project="dog")
 
     asyncio.run(person())
-    assert maker.importing.form.read() == ImportConfig() and maker.importing.upload.take() is None
+    assert maker.importing.form.read() == ImportConfig() and maker.importing.upload.source() is None
     assert maker.captioning.kind.value == "tags"
     assert maker.trigger.form.read().trigger_word == "kitty"
     assert 'The captions begin with "kitty" now' in words(maker.trigger.present)

@@ -55,7 +55,7 @@ def test_nested_folders_are_flattened_and_n_name_folders_kept(tmp_path, dataset)
             ("my set/2023_holiday/four.png", GREEN),
         ],
     )
-    report = run(source, dataset)
+    report = run(source, dataset, odd_folders="plain")
     assert tree(dataset) == [
         "5_cat/three.txt",
         "5_cat/three.webp",
