@@ -1,0 +1,42 @@
+"""The subcommands that look at a whole dataset: a config in, the work done, what came of it out."""
+
+from lora_nb.config.dataset import DatasetConfig
+from lora_nb.config.report import ReportConfig
+from lora_nb.dataset import handover, orphans
+from lora_nb.events import Finished, Notice, Poll, Tell
+from lora_nb.shell.given import folder_of, folders_of
+from lora_nb.shell.verb import Verb
+from lora_nb.wording import some
+
+
+def report_dataset(config: ReportConfig, tell: Tell, poll: Poll) -> Finished:
+    """Say all that is wrong with a dataset or worth knowing, worst first, and write it as a page."""
+    from lora_nb.overview import report
+    from lora_nb.overview.report_points import HARMS, HURTS
+
+    folder_of(config)
+    found, path = report.write(config, tell)
+    for point in found.points:
+        words = [point.sentence, *([some(point.names, 5)] if point.names else []), point.advice]
+        words += [f"(mended by `{point.mend.verb}`)"] if point.mend else []
+        level = "warning" if point.harm >= HURTS else "info"
+        tell(Notice(f"{HARMS[point.harm]}: {' '.join(filter(None, words))}", level))
+    return Finished("done", f"{report.in_words(found)} The whole report is in {path}.", (str(path),))
+
+
+def set_orphans_aside(config: DatasetConfig, tell: Tell, poll: Poll) -> Finished:
+    """Set captions aside that belong to no picture."""
+    number = orphans.set_aside(folder_of(config))
+    handover.refresh(folders_of(config), tell)
+    if not number:
+        return Finished("nothing", "Every caption belongs to a picture: none is set aside.")
+    return Finished(
+        "done",
+        f"{number} captions without a picture are in {folders_of(config).set_aside}; `undo` brings them back.",
+    )
+
+
+VERBS = {
+    "report": Verb(ReportConfig, report_dataset),
+    "set_orphans_aside": Verb(DatasetConfig, set_orphans_aside),
+}
