@@ -42,10 +42,9 @@ def restore(dataset: Path, version: Snapshot, tell: Tell = silent) -> Restored:
     note = {"trigger_word": handover.read(folders).trigger_word}
     with gate.step(dataset, VERB, note) as changes:
         work = _Work(folders, version, changes, tell)
-        if any(work.now.get(name, _NONE).sha256 != held.sha256 for name, held in work.wanted.items()) or (
-            work.surplus()
-        ):
-            snapshots.make(dataset, {"automatic": BEFORE.format(version.title)}, whole=False)
+        if work.differs():
+            if work.now:
+                snapshots.make(dataset, {"automatic": BEFORE.format(version.title)}, whole=False)
             work.carry_out()
     return work.done
 
@@ -62,6 +61,12 @@ class _Work:
         self.now = snapshots.look(self.dataset, tell=tell)
         self.texts = snapshots.contents(folders)
         self.wanted = {name: held for name, held in version.files.items() if files.within(self.dataset, name)}
+
+    def differs(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.surplus()) or any(
+            self.now.get(name, _NONE).sha256 != held.sha256 for name, held in self.wanted.items()
+        )
 
     def carry_out(self) -> None:
         """Do it, each picture together with its caption at every moment."""

@@ -57,7 +57,13 @@ def export(config: ExportConfig, tell: Tell = silent) -> Exported:
             raise ValueError(
                 f"no picture in {config.train_data_dir} has a caption: there is none to take out"
             )
-        out = _Set(dataset, found.items, config, config.class_name.strip() or _class_name(folders), tell)
+        out = _Set(
+            dataset,
+            found.items,
+            config,
+            _as_a_folder(config.class_name.strip() or _class_name(folders)),
+            tell,
+        )
         target = files.free_name(folders.export / f"{folders.base.name}-{_ENDINGS[config.layout]}")
         target.parent.mkdir(parents=True, exist_ok=True)
         with files.replacing(target) as temporary:
@@ -68,9 +74,12 @@ def export(config: ExportConfig, tell: Tell = silent) -> Exported:
 
 
 def _class_name(folders: Folders) -> str:
-    """The first trigger word, else the project's name, as a folder may be called."""
+    """The first trigger word, else the project's name."""
     words = split_tags(handover.read(folders).trigger_word)
-    name = words[0] if words else name_of(folders).rpartition("/")[2]
+    return words[0] if words else name_of(folders).rpartition("/")[2]
+
+
+def _as_a_folder(name: str) -> str:
     return "".join("_" if sign in NO_FILE_SIGNS else sign for sign in name)
 
 
@@ -112,7 +121,8 @@ def _captions(out: _Set, path: Path) -> None:
     def entries(archive: zipfile.ZipFile) -> None:
         texts = {captions.caption_path(item.path): item for item in _each(out) if item.caption is not None}
         for place, item in texts.items():
-            _add(archive, _relative(out, place), _caption_bytes(out, item))
+            # In a folder each, by which an import tells captions of one name apart.
+            _add(archive, f"{place.parent.name}/{place.name}", _caption_bytes(out, item))
 
     _zip(path, entries)
 

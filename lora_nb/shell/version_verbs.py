@@ -43,7 +43,7 @@ def show_difference(config: DiffConfig, tell: Tell, poll: Poll) -> Finished:
 
 def go_back(config: RestoreVersionConfig, tell: Tell, poll: Poll) -> Finished:
     """Bring the dataset back to a version; `undo` takes that back."""
-    dataset = folder_of(config)
+    dataset = dataset_of(config)  # it may be gone altogether
     version = versions.find(dataset, config.version)
     done = comeback.restore(dataset, version, tell)
     if done:
