@@ -145,9 +145,10 @@ class _Work:
         for number, (name, held) in enumerate(coming.items(), start=1):
             picture, caption = staging / f"{number}.image", staging / f"{number}.caption"
             shutil.copyfile(sources.of(held), picture)
-            moves = [Move(picture, self.dataset / name, after=held.sha256)]
             target = captions.caption_path(self.dataset / name)
             text = self._text(target.relative_to(self.dataset).as_posix())
+            # Where a caption waits for its picture, an undo takes the picture away from beside it.
+            moves = [Move(picture, self.dataset / name, after="" if target.exists() else held.sha256)]
             if text is not None and not target.exists() and target not in taken:
                 caption.write_bytes(text)
                 moves.append(Move(caption, target, after=record.digest(text)))

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,7 @@ def fill(fiftyone: Any, folders: Folders, tell: Tell) -> Any:
     for done, item in enumerate(items, start=1):
         text = item.caption or ""
         about = {
-            "name": item.path.relative_to(folders.dataset).as_posix(), "caption": text, "caption_as_read": text,
-            "tags_wd": _labels(fiftyone, split_tags(text) if kind_of([text]) == "tags" else []),
+            "name": item.path.relative_to(folders.dataset).as_posix(), **_texts(fiftyone, text),
             "findings": _labels(fiftyone, found[item.path]), "folder": item.subset, "repeats": item.num_repeats,
             "metadata": fiftyone.ImageMetadata(width=item.width, height=item.height),
         }  # fmt: skip
@@ -55,6 +54,22 @@ def fill(fiftyone: Any, folders: Folders, tell: Tell) -> Any:
         tell(Progress("Handing the pictures over", done, len(items)))
     dataset.add_samples(samples)
     return dataset
+
+
+def _texts(fiftyone: Any, text: str) -> dict[str, Any]:
+    """A caption as it can be edited, as it was read, and as labels where it is tags."""
+    tags = split_tags(text) if kind_of([text]) == "tags" else []
+    return {"caption": text, "caption_as_read": text, "tags_wd": _labels(fiftyone, tags)}
+
+
+def retell(fiftyone: Any, dataset: Any, texts: Mapping[str, str], gone: Collection[str]) -> None:
+    """Show in FiftyOne what is so now: captions of pictures by their names, and which are gone."""
+    for sample in dataset.iter_samples():
+        if sample["name"] in texts:
+            for field, value in _texts(fiftyone, texts[sample["name"]]).items():
+                sample[field] = value
+            sample.save()
+    dataset.delete_samples([sample.id for sample in dataset.iter_samples() if sample["name"] in gone])
 
 
 def _labels(fiftyone: Any, words: Iterable[str]) -> Any:

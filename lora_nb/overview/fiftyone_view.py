@@ -98,7 +98,9 @@ def _wait(config: FiftyoneConfig, folders: Folders, dataset: Any, tell: Tell, po
 
 
 def _sum(one: TakenOver, other: TakenOver) -> TakenOver:
-    return TakenOver(one.away + other.away, one.captions + other.captions, (*one.left, *other.left))
+    return TakenOver(
+        one.away + other.away, one.captions + other.captions, tuple(dict.fromkeys((*one.left, *other.left)))
+    )
 
 
 def _carry_out(folders: Folders, dataset: Any, tell: Tell) -> TakenOver:
@@ -112,7 +114,9 @@ def _carry_out(folders: Folders, dataset: Any, tell: Tell) -> TakenOver:
         leaving = [folders.dataset / one.name for one in found if one.away and _is_here(folders, one)]
         plan = aside.plan_aside(folders, [(path, REASON) for path in leaving], changes)
         aside.move_aside(folders, plan, changes)
-    _refresh(folders, dataset, found, written)
+    texts = {one.name: one.caption for one in found if one.name in written}
+    gone = [one.name for one in found if not _is_here(folders, one)]
+    fiftyone_samples.retell(importlib.import_module("fiftyone"), dataset, texts, gone)
     return TakenOver(len(leaving), len(written), tuple(left))
 
 
@@ -139,17 +143,6 @@ def _write(
             captions.write_caption(image, one.caption, write=changes.write)
             written.append(one.name)
     return written, left
-
-
-def _refresh(folders: Folders, dataset: Any, found: Sequence[Decision], written: Sequence[str]) -> None:
-    """What is so in the dataset now, so that no decision is carried out twice."""
-    texts = {one.name: one.caption for one in found if one.name in written}
-    gone = [one.name for one in found if not _is_here(folders, one)]
-    for sample in dataset.iter_samples():
-        if sample["name"] in texts:
-            sample["caption"] = sample["caption_as_read"] = texts[sample["name"]]
-            sample.save()
-    dataset.delete_samples([sample.id for sample in dataset.iter_samples() if sample["name"] in gone])
 
 
 def in_words(done: TakenOver) -> str:
