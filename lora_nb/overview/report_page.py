@@ -8,7 +8,7 @@ from lora_nb.overview.report_points import HARMS, Point
 from lora_nb.overview.report_record import Report
 
 MOST_NAMES, MOST_ROWS = 12, 20
-COLOURS = ("#607d8b", "#8d6e00", "#b3541e", "#c62828", "#8e0000")  # by harm, each 4.5 : 1 under white letters
+COLOURS = ("#546e7a", "#8d6e00", "#b3541e", "#c62828", "#8e0000")  # by harm, each 4.5 : 1 under white letters
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --paper: #ffffff }
 @media (prefers-color-scheme: dark) { :root { --ink: #ececec; --paper: #17191c } }

@@ -21,7 +21,7 @@ def report_dataset(config: ReportConfig, tell: Tell, poll: Poll) -> Finished:
     folder_of(config)
     found, path = report.write(config, tell)
     for point in found.points:
-        words = [point.sentence, *([some(point.names, 5)] if point.names else []), point.advice]
+        words = [point.sentence, *([f"({some(point.names, 5)})"] if point.names else []), point.advice]
         words += [f"(mended by `{point.mend.verb}`)"] if point.mend else []
         level = "warning" if point.harm >= HURTS else "info"
         tell(Notice(f"{HARMS[point.harm]}: {' '.join(filter(None, words))}", level))
