@@ -5,8 +5,6 @@ import importlib.util
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lora_nb import files
+from lora_nb.overview.fiftyone_process import answers, end, free_port
 from lora_nb.processes import creation_time, is_alive
 
 PATIENCE = 60.0  # seconds until a database must answer; on a busy machine it takes some
@@ -62,7 +61,7 @@ def database(base: Path) -> Iterator[str]:
         yield f"mongodb://127.0.0.1:{port}"
     finally:
         if process:
-            _end(process)
+            end(process)
             (folder / "mongod.json").unlink(missing_ok=True)
 
 
@@ -81,14 +80,14 @@ def _open_one(folder: Path) -> int:
     """The port of the database that another process has open; 0 for none."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         about = files.from_json((folder / "mongod.json").read_bytes())
-        if is_alive(int(about["pid"]), float(about["started"])) and _answers(int(about["port"])):
+        if is_alive(int(about["pid"]), float(about["started"])) and answers(int(about["port"])):
             return int(about["port"])
     return 0
 
 
 def _start(program: Path, folder: Path) -> subprocess.Popen:
     (folder / "db").mkdir(exist_ok=True)
-    port = _free_port()
+    port = free_port()
     line = [str(program), "--dbpath", str(folder / "db"), "--port", str(port), "--bind_ip", "127.0.0.1"]
     line += [*(["--nounixsocket"] if os.name == "posix" else []), "--logpath", str(folder / "mongod.log")]
     process = subprocess.Popen(
@@ -97,32 +96,9 @@ def _start(program: Path, folder: Path) -> subprocess.Popen:
     about = {"pid": process.pid, "started": creation_time(process.pid), "port": port}
     files.write_text(folder / "mongod.json", json.dumps(about))
     until = time.monotonic() + PATIENCE
-    while not _answers(port):
+    while not answers(port):
         if process.poll() is not None or time.monotonic() > until:
-            _end(process)
+            end(process)
             raise ValueError(f"FiftyOne's database did not start (see {folder / 'mongod.log'}): {INSTEAD}")
         time.sleep(0.1)
     return process
-
-
-def _end(process: subprocess.Popen) -> None:
-    """End the database, which writes what it holds first."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def _answers(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False

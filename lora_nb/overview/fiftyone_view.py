@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,7 +14,7 @@ from lora_nb.config.report import FiftyoneConfig
 from lora_nb.dataset import aside, captions, gate
 from lora_nb.dataset.images import no_pictures, scan
 from lora_nb.events import Notice, Poll, Tell, silent
-from lora_nb.overview import fiftyone_database, fiftyone_samples
+from lora_nb.overview import fiftyone_database, fiftyone_samples, fiftyone_server
 from lora_nb.overview.fiftyone_samples import Decision
 from lora_nb.project import Folders, folders_of_dataset
 
@@ -43,16 +42,15 @@ def show(config: FiftyoneConfig, tell: Tell, poll: Poll, opened: Callable[[str],
     if not scan(folders.dataset, verify=False).items:
         raise no_pictures(config.train_data_dir)
     with fiftyone_database.database(folders.base) as uri:
-        fiftyone = _load(folders, uri)
-        dataset = fiftyone_samples.fill(fiftyone, folders, tell)
-        port = config.port or _free_port()
-        session = fiftyone.launch_app(dataset, port=port, address="127.0.0.1", remote=True, auto=False)
-        opened(f"http://127.0.0.1:{port}/datasets/{dataset.name}")
-        try:
+        environment = fiftyone_database.environment(folders.base, uri)
+        with fiftyone_server.server(
+            environment, config.port, fiftyone_database.scratch(folders.base)
+        ) as server:
+            fiftyone = _load(folders, uri)
+            dataset = fiftyone_samples.fill(fiftyone, folders, tell)
+            fiftyone_server.wait_for(server, tell)
+            opened(f"{server.address}/datasets/{dataset.name}")
             return _wait(config, folders, dataset, tell, poll)
-        finally:
-            session.close()
-            fiftyone.close_app()
 
 
 def take_over(dataset_folder: Path, tell: Tell = silent) -> TakenOver:
@@ -72,12 +70,6 @@ def _load(folders: Folders, uri: str) -> Any:
     """FiftyOne, told where its database is before it looks for one."""
     os.environ.update(fiftyone_database.environment(folders.base, uri))
     return importlib.import_module("fiftyone")
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def _wait(config: FiftyoneConfig, folders: Folders, dataset: Any, tell: Tell, poll: Poll) -> TakenOver:
