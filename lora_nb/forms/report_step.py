@@ -59,7 +59,7 @@ class ReportStep(Step):
         config = settings.make(CONFIGS[mend.verb], train_data_dir=str(folders.dataset), **mend.settings)
         end = await self.run(mend.verb, config, folders, quiet=True)
         self.redraw(folders)
-        return end.text
+        return end.text.replace("`undo` brings", "The button below brings")
 
     def _again(self, folders: Folders) -> None:
         self.redraw(folders)
@@ -75,7 +75,7 @@ class ReportStep(Step):
             self.result.children = [*rows, W.HTML(report_page.rest(found))]
 
     def _row(self, point: Point) -> W.HBox:
-        words = W.HTML(report_page.points([point]), layout=W.Layout(flex="1 1 420px"))
+        words = W.HTML(report_page.points([point], mends=False), layout=W.Layout(flex="1 1 420px"))
         parts: list[W.Widget] = [words]
         if point.mend:
             button = W.Button(description=point.mend.label, icon="wrench", layout=W.Layout(width="230px"))

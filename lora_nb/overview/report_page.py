@@ -44,19 +44,18 @@ def whole(found: Report) -> str:
     )
 
 
-def points(listed: Sequence[Point]) -> str:
-    """The points as a list, worst first."""
-    rows = "".join(map(point, listed)) or "<li>Nothing is wrong.</li>"
+def points(listed: Sequence[Point], mends: bool = True) -> str:
+    """The points as a list; with `mends` it says what mends each."""
+    rows = "".join(_point(one, mends) for one in listed) or "<li>Nothing is wrong.</li>"
     return f'<style>{BLOCK}</style><div class="lnb-report"><ul>{rows}</ul></div>'
 
 
-def point(one: Point) -> str:
-    """One point as an item of a list."""
+def _point(one: Point, mends: bool) -> str:
     colour, names = COLOURS[one.harm], one.names[:MOST_NAMES]
     more = f" and {len(one.names) - len(names)} more" if len(one.names) > len(names) else ""
     lines = [f"{escape('; '.join(names))}{more}"] if names else []
     lines += [escape(one.advice)] if one.advice else []
-    lines += [f"Mended by: {escape(one.mend.label)}"] if one.mend else []
+    lines += [f"Mended by: {escape(one.mend.label)} (`{one.mend.verb}`)"] if one.mend and mends else []
     below = "".join(f'<div class="more">{line}</div>' for line in lines)
     mark = f'<span class="harm" style="background:{colour}">{HARMS[one.harm]}</span>'
     return f'<li style="border-color:{colour}">{mark}{escape(one.sentence)}{below}</li>'

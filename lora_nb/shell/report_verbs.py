@@ -16,15 +16,14 @@ OPEN = "FiftyOne is open at"
 def report_dataset(config: ReportConfig, tell: Tell, poll: Poll) -> Finished:
     """Say all that is wrong with a dataset or worth knowing, worst first, and write it as a page."""
     from lora_nb.overview import report
-    from lora_nb.overview.report_points import HARMS, HURTS
+    from lora_nb.overview.report_points import HARMS
 
     folder_of(config)
     found, path = report.write(config, tell)
     for point in found.points:
         words = [point.sentence, *([f"({some(point.names, 5)})"] if point.names else []), point.advice]
         words += [f"(mended by `{point.mend.verb}`)"] if point.mend else []
-        level = "warning" if point.harm >= HURTS else "info"
-        tell(Notice(f"{HARMS[point.harm]}: {' '.join(filter(None, words))}", level))
+        tell(Notice(f"{HARMS[point.harm]}: {' '.join(filter(None, words))}"))
     return Finished("done", f"{report.in_words(found)} The whole report is in {path}.", (str(path),))
 
 
