@@ -16,6 +16,9 @@ from lora_nb.project import NO_FILE_SIGNS, Folders, folders_of_dataset, name_of
 
 BEGINNING = (1980, 1, 1, 0, 0, 0)  # equal datasets give equal bytes
 JSONL = "metadata.jsonl"
+# A mask as it lies beside its picture; in a folder apart, which trainers that know none pass over, and whose name an
+# import leaves out.
+MASK, MASKS = "{}-masklabel.png", "masks"
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,15 @@ def _as_a_folder(name: str) -> str:
 def _kohya(out: _Set, path: Path) -> None:
     def entries(archive: zipfile.ZipFile) -> None:
         written: set[str] = set()
+        masks: set[Path] = set()
         for item in _each(out):
             place = _folder(out, item)
             _add_picture(archive, item, f"{place}/{item.path.name}")
             name = f"{place}/{captions.caption_path(item.path).name}"
+            mask = item.path.with_name(MASK.format(item.path.stem))
+            if mask.is_file() and mask not in masks:
+                masks.add(mask)
+                _add(archive, f"{MASKS}/{place}/{mask.name}", mask.read_bytes(), zipfile.ZIP_STORED)
             if item.caption is not None and name not in written:
                 written.add(name)
                 _add(archive, name, _caption_bytes(out, item))

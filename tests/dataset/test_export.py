@@ -130,3 +130,13 @@ def test_nothing_to_take_out_is_one_sentence(tmp_path, make_pictures):
     with pytest.raises(ValueError, match="no picture in .* has a caption"):
         export(ExportConfig(str(tmp_path / "b" / "dataset"), "captions"))
     assert not (tmp_path / "a" / "export").exists() and not (tmp_path / "b" / "export").exists()
+
+
+def test_a_mask_goes_out_apart_and_comes_back_beside_its_picture(folders, tmp_path):
+    mask = folders.dataset / "5_hat" / "a-masklabel.png"
+    Image.new("L", (48, 40), 255).save(mask)
+    path = taken_out(folders, "kohya")
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("masks/5_hat/a-masklabel.png") == mask.read_bytes()
+    import_dataset(ImportConfig(str(path), str(tmp_path / "other" / "dataset")))
+    assert (tmp_path / "other" / "dataset" / "5_hat" / mask.name).read_bytes() == mask.read_bytes()
