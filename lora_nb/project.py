@@ -48,6 +48,10 @@ class Folders:
         return self.base / "runs"
 
     @property
+    def export(self) -> Path:
+        return self.base / "export"
+
+    @property
     def report(self) -> Path:
         return self.base / "report"
 

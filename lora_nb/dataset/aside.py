@@ -119,9 +119,13 @@ def _bring_back(folders: Folders, names: Sequence[str] | None, changes: Changes)
         moves.append(places.move(path, places.free(folders.dataset.absolute() / item.original, path)))
     changes.move(moves)
     if wanted:  # after the moves: until then the records are needed
-        lines = "".join(map(_to_line, list_aside(folders)))
-        changes.write(folders.set_aside / REASONS, lines.encode())
+        changes.write(folders.set_aside / REASONS, records(folders))
     return len(wanted)
+
+
+def records(folders: Folders) -> bytes:
+    """The content of reasons.jsonl for the pictures that are set aside now."""
+    return "".join(map(_to_line, list_aside(folders))).encode()
 
 
 def _read_reasons(folders: Folders) -> list[Aside]:

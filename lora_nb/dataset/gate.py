@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lora_nb import files
-from lora_nb.dataset import record
+from lora_nb.dataset import record, snapshots
 from lora_nb.dataset.record import KEPT, OPEN, OWN, STAGED, UNDONE, Pair, Record, Way
 from lora_nb.dataset.turn import TakenError, turn
 from lora_nb.project import Folders, folders_of_dataset
@@ -121,7 +121,9 @@ class Changes:
             self.record = None
 
     def _begin(self) -> Record:
-        self.record = self.record or record.begin(self.folders.versions, self.head)
+        if self.record is None:
+            snapshots.daily(self.folders.base / self.head["dataset"])
+            self.record = record.begin(self.folders.versions, self.head)
         return self.record
 
     def _way(self, move: Move) -> Way:
@@ -199,7 +201,9 @@ def _sweep(folders: Folders, dataset: Path) -> None:
     for place in folders.base.glob(".import-*"):
         if STAGING.fullmatch(place.name):
             shutil.rmtree(place, ignore_errors=True)
-    for place in (dataset, folders.set_aside, folders.report, *folders.versions.glob(f"{record.OLD_STEP}*")):
+    kept = (folders.versions / record.OBJECTS, folders.versions / record.SNAPSHOTS)
+    old = folders.versions.glob(f"{record.OLD_STEP}*")
+    for place in (dataset, folders.set_aside, folders.report, folders.export, *kept, *old):
         _remove_unfinished(place)
     files.sweep(folders.base, {folders.handover.name}.__contains__)
 

@@ -20,6 +20,7 @@ KEPT, STAGED, UNDONE = (
 )  # old bytes; what an import unpacks; new files of an undone step
 STEP, OLD_STEP = "step-", "captions-"  # the latter held captions alone, by their names in the dataset
 OPEN, TAKEN_BACK = ".unfinished", "-undone"
+SNAPSHOTS, OBJECTS, TEXTS = "snapshots", "objects", "texts.jsonl"  # of versions, beside the steps
 OWN = "@"  # the first part of a name that lies in the step's own folder
 TIME = "%Y%m%d-%H%M%S-%f"
 

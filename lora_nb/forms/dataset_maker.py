@@ -16,7 +16,6 @@ from lora_nb.forms.step import Step
 from lora_nb.forms.trigger_step import TriggerStep
 from lora_nb.forms.watch import Watch
 
-
 # What follows each step, as its cell in the notebook is called.
 NEXT = ("Pictures in", "Look and clean", "Captions", "Look at the tags", "The trigger word")
 

@@ -68,7 +68,7 @@ class Named:
         """The picture of a caption file, by the parts of its path; or why there is none."""
         stem, place = Path(parts[-1]).stem, parts[-2] if len(parts) > 1 else ""
         found = self.by_stem.get(_plain(stem), [])
-        beside = [image for image in found if image.parent != self.dataset and image.parent.name == place]
+        beside = [image for image in found if image.parent.name == place]
         exact = [image for image in beside or found if image.stem == stem]
         best = exact or beside or found
         if len({captions.caption_path(image) for image in best}) > 1:

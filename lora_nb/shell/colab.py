@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import re
 from pathlib import Path
 
 DRIVE = Path("/content/drive")
@@ -51,3 +52,14 @@ def read_secret(name: str) -> str | None:
         return userdata.get(name)
     except (userdata.SecretNotFoundError, userdata.NotebookAccessError, userdata.TimeoutException):
         return None
+
+
+def reachable(address: str) -> str:
+    """The address under which the browser reaches a server on the kernel's machine: Colab's own way in there."""
+    if not is_colab():
+        return address
+    match = re.fullmatch(r"http://127\.0\.0\.1:(\d+)(/.*)?", address)
+    proxied = importlib.import_module("google.colab.output").eval_js(
+        f"google.colab.kernel.proxyPort({match[1]})"
+    )
+    return proxied.rstrip("/") + (match[2] or "")

@@ -1,11 +1,21 @@
 """The subcommands by their names."""
 
-from lora_nb.shell import caption_verbs, dataset_verbs, intake_verbs, picture_verbs, run_verbs
+from lora_nb.shell import (
+    caption_verbs,
+    dataset_verbs,
+    intake_verbs,
+    picture_verbs,
+    report_verbs,
+    run_verbs,
+    version_verbs,
+)
 
 VERBS = {
     **intake_verbs.VERBS,
     **picture_verbs.VERBS,
     **caption_verbs.VERBS,
     **dataset_verbs.VERBS,
+    **version_verbs.VERBS,
+    **report_verbs.VERBS,
     **run_verbs.VERBS,
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lora_nb import files
-from lora_nb.dataset import aside, gate, record, turn
+from lora_nb.dataset import aside, gate, record, snapshots, turn
 from lora_nb.dataset.gate import Changes, Move
 from lora_nb.dataset.history import undo
 from lora_nb.dataset.record import digest
@@ -66,7 +66,7 @@ def test_a_step_is_undone_byte_for_byte_and_then_the_one_before(dataset):
 
 def test_the_old_bytes_are_on_disk_before_the_first_change_and_once(dataset):
     change(dataset, "tag", **{"a": "1", "5_x__b": "2"})
-    record = next((dataset.parent / "versions").iterdir())
+    record = next((dataset.parent / "versions").glob("step-*"))
     assert contents(record / "before" / "dataset") == {"a.txt": b"caf\xe9 \r\n", "5_x/b.txt": b"two"}
     changes = change(dataset, "again", a="3")
     changes.write(dataset / "a.txt", b"4")
@@ -91,7 +91,7 @@ def test_what_was_edited_or_taken_away_since_is_left_and_named(dataset):
         ("new.txt", "it was changed since"),
     ]
     assert contents(dataset) == {"a.txt": b"by hand", "new.txt": b"by hand too"}
-    record = next((dataset.parent / "versions").iterdir())
+    record = next((dataset.parent / "versions").glob("step-*"))
     assert (record / "undone" / "dataset" / "other.txt").read_bytes() == b"4"
     assert (record / "before" / "dataset" / "5_x" / "b.txt").read_bytes() == b"two"
 
@@ -100,6 +100,7 @@ def test_what_was_edited_or_taken_away_since_is_left_and_named(dataset):
 def test_a_kill_between_note_and_change_is_undone_too(dataset, monkeypatch, lines, links):
     """Where a file can have two names, as on most disks but Drive, no write is needed to keep its bytes."""
     first = contents(dataset)
+    snapshots.daily(dataset)
     real, count = files.write_bytes, []
     if not links:
         monkeypatch.setattr(os, "link", no_links)
@@ -114,7 +115,7 @@ def test_a_kill_between_note_and_change_is_undone_too(dataset, monkeypatch, line
     with pytest.raises(KeyboardInterrupt):
         change(dataset, "tag", **{"a": "1", "5_x__b": "2"})
     monkeypatch.undo()
-    record = next((dataset.parent / "versions").iterdir()) / "changes.jsonl"
+    record = next((dataset.parent / "versions").glob("step-*")) / "changes.jsonl"
     with open(record, "ab") as file:
         file.write(b'{"write": "dataset/a.t')
     assert undo(dataset).left == ()
@@ -128,7 +129,7 @@ def test_a_name_in_the_record_that_leads_out_changes_nothing(dataset, tmp_path, 
     (dataset / "link").symlink_to(tmp_path / "away")
     (dataset.parent / "project.toml").write_bytes(b"mine")
     change(dataset, "tag", a="1")
-    record = next((dataset.parent / "versions").iterdir())
+    record = next((dataset.parent / "versions").glob("step-*"))
     after = digest(b"mine")
     with open(record / "changes.jsonl", "a") as file:
         file.write(json.dumps({"write": f"dataset/{name}", "existed": False, "after": after}) + "\n")
@@ -211,7 +212,7 @@ def test_whatever_the_last_step_was_it_is_taken_back_and_then_the_one_before(fol
 def test_what_an_import_brought_lies_in_the_folder_of_the_step_that_was_undone(folders):
     brought_in(folders, "new", "text")
     undo(folders.dataset)
-    (step,) = folders.versions.iterdir()
+    (step,) = folders.versions.glob("step-*")
     assert contents(step / "undone") == {"dataset/10_y/new.png": b"new", "dataset/10_y/new.txt": b"text"}
     assert step.name.endswith("-import-undone")
 
@@ -337,18 +338,29 @@ def test_leftovers_of_dead_processes_go_and_what_only_looks_like_them_stays(fold
 
 def test_only_the_gate_and_what_it_stands_on_moves_or_removes_files_of_a_dataset():
     """Others hand their changes to it: no call in them makes, moves or removes a file by itself."""
-    own = {"gate", "record", "turn", "history", "handover"}  # handover: project.toml
+    own = {
+        "gate",
+        "record",
+        "turn",
+        "history",
+        "handover",
+        "snapshots",
+    }  # handover: project.toml; those in versions/
     calls = re.compile(
         r"os\.(rename|replace|link|remove|unlink)\(|\.(unlink|rename|write_text|write_bytes|rmdir)\(|append_line\(|shutil\.(move|rmtree|copy)"
     )
     found = {
         f"{path.stem}: {line.strip()}"
-        for path in (HOME / "lora_nb" / "dataset").glob("*.py")
+        for wing in ("dataset", "intake", "pictures", "captioning")
+        for path in (HOME / "lora_nb" / wing).glob("*.py")
         for line in path.read_text(encoding="utf-8").splitlines()
         if path.stem not in own and calls.search(line)
     }
     staged = {
         "importer: target.unlink()",
         "importer: files.write_bytes(picture.caption, content)",
+        "comeback: shutil.copyfile(sources.of(held), picture)",
+        "comeback: caption.write_bytes(text)",
+        'export: path.write_text(json.dumps(entries, indent=2, ensure_ascii=False), encoding="utf-8")',
     }  # in its own folder
     assert found == staged

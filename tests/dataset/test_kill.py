@@ -16,6 +16,7 @@ from PIL import Image
 from test_tagger import build
 
 from lora_nb.__main__ import main
+from lora_nb.dataset import versions
 from lora_nb.dataset.images import IMAGE_EXTENSIONS
 
 # A verb in a process of its own, in which the n-th change on the disk does not come about: the process is killed with
@@ -115,6 +116,9 @@ def lines(home: Path, tagger: Path) -> dict[str, list[str]]:
         "trigger": ["trigger", *dataset, "--trigger_word", "ohwx"],
         "tag": ["tag", *dataset, "--tagger", str(tagger), "--existing", "append"],
         "undo": ["undo", *dataset],
+        "snapshot": ["snapshot", *dataset, "--name", "kept"],
+        "restore_version": ["restore_version", *dataset, "--version", "kept"],
+        "export": ["export", *dataset],
     }
 
 
@@ -168,7 +172,9 @@ def start(world: Path, home: Path, tagger: Path, verb: str, capsys) -> dict[str,
     """A copy of the world made ready for `verb`; what undoing everything must come back to."""
     shutil.copytree(world, home, dirs_exist_ok=True)
     first = contents(home)
-    earlier = {"restore": ["curate"], "undo": ["import", "curate"]}.get(verb, [])
+    earlier = {
+        "restore": ["curate"], "undo": ["import", "curate"], "restore_version": ["snapshot", "import", "trigger", "curate"],
+    }.get(verb, [])  # fmt: skip
     for each in earlier:
         assert main(lines(home, tagger)[each]) == 0
     capsys.readouterr()
@@ -208,7 +214,7 @@ def whole(world, tagger, tmp_path_factory):
     return of
 
 
-VERBS = ("import", "curate", "restore", "trigger", "undo")
+VERBS = ("import", "curate", "restore", "trigger", "undo", "restore_version")
 
 
 def spread(moments: int, part: int, parts: int) -> int:
@@ -246,3 +252,36 @@ def test_the_next_run_of_the_same_line_goes_on(world, tagger, whole, tmp_path, c
     assert run("kill", moments // 2, tmp_path, lines(tmp_path, tagger)[verb]).returncode == -9
     assert main(lines(tmp_path, tagger)[verb]) == 0
     assert pairs(contents(tmp_path)) == pairs(after) and orphans(contents(tmp_path)) == hidden(tmp_path) == []
+
+
+def kept_versions(home: Path) -> dict[str, dict[str, str]]:
+    """{name: {file: digest}} of the versions that somebody asked for."""
+    listed = versions.every(home / "cat" / "dataset")
+    return {
+        made.name: {name: held.sha256 for name, held in made.files.items()} for made in listed if made.name
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("verb", ["snapshot", "export"])
+def test_a_kill_while_the_dataset_is_kept_or_taken_out(world, tagger, whole, tmp_path, capsys, verb, part):
+    """The dataset is untouched, a version or a zip is there whole or not at all, and the next one is as it should be."""
+    before, after, moments = whole(verb, capsys)
+    assert before == after
+    start(world, tmp_path, tagger, verb, capsys)
+    killed = run("kill", spread(moments, part, 4), tmp_path, lines(tmp_path, tagger)[verb])
+    assert killed.returncode == -9, killed.stderr
+    assert contents(tmp_path) == before
+    for path in (tmp_path / "cat" / "export").glob("*.zip"):
+        assert zipfile.ZipFile(path).testzip() is None
+    assert all(len(held) == len(before) for held in kept_versions(tmp_path).values())
+    assert main(lines(tmp_path, tagger)[verb]) == 0
+    capsys.readouterr()
+    assert hidden(tmp_path) == [] and contents(tmp_path) == before
+    if verb == "snapshot":
+        held = kept_versions(tmp_path)["kept"]
+        digests = {f"dataset/{name}": digest for name, digest in held.items()}
+        assert digests == {name: hashlib.sha256(content).hexdigest() for name, content in before.items()}
+        shutil.rmtree(tmp_path / "cat" / "dataset")
+        assert main(lines(tmp_path, tagger)["restore_version"]) == 0 and contents(tmp_path) == before
