@@ -1,11 +1,12 @@
 """The subcommands by their names."""
 
-from lora_nb.shell import caption_verbs, dataset_verbs, intake_verbs, picture_verbs, run_verbs
+from lora_nb.shell import caption_verbs, dataset_verbs, gallery_verbs, intake_verbs, picture_verbs, run_verbs
 
 VERBS = {
     **intake_verbs.VERBS,
     **picture_verbs.VERBS,
     **caption_verbs.VERBS,
     **dataset_verbs.VERBS,
+    **gallery_verbs.VERBS,
     **run_verbs.VERBS,
 }
