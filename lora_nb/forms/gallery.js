@@ -333,7 +333,7 @@ class Grid {
     pic.addEventListener("click", event => this.click(tile.place, event));
     name.addEventListener("click", event => this.click(tile.place, event));
     pic.addEventListener("dblclick", () => this.page.large.open(tile.place));
-    this.page.editable(text, () => tile.id, () => this.focus(tile.place));
+    this.page.editable(text, () => tile.picture, () => this.focus(tile.place));
     text.addEventListener("focus", () => this.move(tile.place, false));
     return tile;
   }
@@ -341,8 +341,8 @@ class Grid {
   fill(number, row) {
     [...row.children].forEach((tile, column) => {
       const place = number * this.columns + column, id = this.ids[place];
-      if (tile.id !== id) tile.parts.clash?.remove();
-      Object.assign(tile, {place, id});
+      if (tile.picture !== id) tile.parts.clash?.remove();
+      Object.assign(tile, {place, picture: id});
       tile.classList.toggle("off", id === undefined);
       tile.setAttribute("aria-colindex", column + 1);
       if (id !== undefined) this.paint(tile);
@@ -350,7 +350,7 @@ class Grid {
   }
 
   paint(tile) {
-    const {id, place, parts} = tile, {store} = this.page, row = store.rows.get(id), copy = store.copy(id);
+    const {picture: id, place, parts} = tile, {store} = this.page, row = store.rows.get(id), copy = store.copy(id);
     if (!row) return;
     const url = copy?.url ?? "";
     if (parts.image.getAttribute("src") !== url) url ? (parts.image.src = url) : parts.image.removeAttribute("src");
@@ -380,9 +380,9 @@ class Grid {
   }
 
   settleClash(tile) {
-    const clash = this.page.store.edits.get(tile.id)?.clash;
+    const clash = this.page.store.edits.get(tile.picture)?.clash;
     tile.parts.clash?.remove();
-    tile.parts.clash = clash ? tile.appendChild(this.page.clashOf(tile.id, clash)) : null;
+    tile.parts.clash = clash ? tile.appendChild(this.page.clashOf(tile.picture, clash)) : null;
   }
 
   /** Paint one picture anew, where it is in view. */
@@ -473,7 +473,7 @@ class Grid {
 
   rechosen() {
     for (const row of this.alive.values())
-      for (const tile of row.children) tile.setAttribute("aria-selected", this.chosen.has(tile.id));
+      for (const tile of row.children) tile.setAttribute("aria-selected", this.chosen.has(tile.picture));
     this.page.count();
   }
 
