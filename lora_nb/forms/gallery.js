@@ -19,6 +19,7 @@ html[theme=dark] .lng{--bg:#1f1f1f;--pane:#2b2b2b;--line:#5c5c5c;--ink:#e8e8e8}
 .lng button,.lng input,.lng select,.lng textarea{font:inherit;color:var(--ink);background:var(--bg);border:1px solid var(--line);border-radius:3px}
 .lng button{padding:3px 8px;cursor:pointer;background:var(--pane)}
 .lng button:disabled{opacity:.55;cursor:default}
+.lng ::placeholder{color:var(--soft);opacity:1}
 .lng :focus-visible{outline:2px solid var(--mark);outline-offset:1px}
 .lng .line{display:flex;flex-wrap:wrap;gap:6px;align-items:center}
 .lng .filter{flex:1 1 220px;min-width:120px;padding:4px 6px}
@@ -37,7 +38,7 @@ html[theme=dark] .lng{--bg:#1f1f1f;--pane:#2b2b2b;--line:#5c5c5c;--ink:#e8e8e8}
 .lng .pic img{max-width:100%;max-height:100%;display:block}
 .lng .why{color:var(--bad);padding:4px;text-align:center;overflow-wrap:anywhere;font-size:12px}
 .lng .name{white-space:nowrap;overflow:hidden;text-overflow:ellipsis;font-size:12px}
-.lng .meta{display:flex;justify-content:space-between;gap:4px;font-size:11.5px;color:var(--soft);white-space:nowrap;overflow:hidden}
+.lng .meta{min-height:16px;display:flex;justify-content:space-between;gap:4px;font-size:11.5px;color:var(--soft);white-space:nowrap;overflow:hidden}
 .lng .over{color:var(--warn);font-weight:600}
 .lng textarea{resize:none;width:100%;height:62px;padding:2px 4px;font-size:12px;line-height:1.3}
 .lng textarea.unsaved{border-color:var(--warn);border-style:dashed}
@@ -140,8 +141,8 @@ class Store {
     if (this.epoch !== answer.epoch) this.clear(answer.epoch);
     const {rows, gone} = jsonOf(part);
     for (const row of rows) {
-      const [id, name, folder, repeats, caption, revision, found, aside, reason, stamp] = row;
-      const before = this.rows.get(id) ?? {}, tokens = before.revision === revision ? before.tokens : undefined;
+      const [id, name, folder, repeats, caption, revision, found, aside, reason, stamp, counted] = row;
+      const before = this.rows.get(id) ?? {}, tokens = counted ?? (before.revision === revision ? before.tokens : undefined);
       const size = before.stamp === stamp ? before.size : undefined;
       this.rows.set(id, {tokens, size, id, name, folder, repeats, caption: caption ?? "", revision, found, aside, reason, stamp});
     }
@@ -241,9 +242,12 @@ class Store {
     const mine = edit.text;
     Object.assign(edit, {clash: null, fault: "", base: revision, dirty: true, ends: true});
     edit.text = which === "mine" ? mine : which === "theirs" ? text : [text, mine].filter(Boolean).join(", ");
-    if (which === "theirs") this.edits.delete(id);
+    if (which === "theirs") {
+      this.edits.delete(id);
+      Object.assign(this.rows.get(id), {caption: text, revision});
+    }
     this.page.mark(id);
-    if (which === "theirs") this.page.look();
+    if (which === "theirs") this.page.look(true);
     else this.flush(id);
   }
 }
@@ -588,6 +592,7 @@ class Large {
   }
 
   end() {
+    if (this.cut && this.isOpen) this.box.focus();
     this.cut?.remove();
     this.cut = null;
     this.cropping.hidden = true;

@@ -20,6 +20,7 @@ from lora_nb.wording import first_line
 
 PROTOCOL = 1
 BATCH, MOST_ASKED = 16, 32  # pictures in an answer, and in a question
+FEW = 200  # rows whose tokens are counted at once; of more they come with the small copies
 Answer = tuple[dict[str, Any], list[bytes]]
 WORDS = {
     "set_aside": ("{} pictures set aside.", "No picture was set aside."),
@@ -72,7 +73,8 @@ class Answers:
 
     def _rows(self, since: int) -> Answer:
         came, gone = self.gallery.since(since)
-        rows = {"rows": [row_of(entry) for entry in came], "gone": gone}
+        few = len(came) <= FEW
+        rows = {"rows": [[*row_of(entry), entry.tokens if few else None] for entry in came], "gone": gone}
         return {"revision": self.gallery.revision, "epoch": self.gallery.epoch}, [_json(rows)]
 
     def _view(self, message: Mapping[str, Any]) -> Iterator[Answer]:
@@ -145,7 +147,7 @@ class Answers:
 
 
 def row_of(entry: Entry) -> list[Any]:
-    """A picture as the page keeps it."""
+    """A picture as the page keeps it, without its tokens."""
     return [
         entry.id, entry.name, entry.folder, entry.repeats, entry.caption, entry.revision, list(entry.found),
         entry.is_aside, entry.reason, _stamp(entry),
