@@ -112,8 +112,13 @@ def unreadable(folder: Path, names: Sequence[str]) -> list[tuple[str, str]]:
 
 def list_images(folder: Path) -> list[Path]:
     """The files directly in `folder` that are called like pictures, in order, without hidden ones."""
-    names = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_EXTENSIONS)
+    names = (path for path in folder.iterdir() if is_picture(path))
     return sorted(path for path in names if not path.name.startswith(".") and path.is_file())
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is called like a picture."""
+    return path.suffix.lower() in IMAGE_EXTENSIONS
 
 
 def places(folder: Path, num_repeats: int, tell: Tell = silent) -> Iterator[tuple[Path, int]]:
@@ -121,8 +126,8 @@ def places(folder: Path, num_repeats: int, tell: Tell = silent) -> Iterator[tupl
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder: give the dataset folder, the one with the pictures")
     yield folder, num_repeats
-    for place in sorted(folder.iterdir()):
-        if place.is_dir() and not place.name.startswith(".") and place.name != "__MACOSX":
+    for place in sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir()):
+        if not place.name.startswith(".") and place.name != "__MACOSX":
             match = REPEATS.fullmatch(place.name)
             repeats = int(match[1]) if match else num_repeats
             if repeats > 0:

@@ -20,6 +20,7 @@ from lora_nb.wording import first_line
 
 PROTOCOL = 1
 BATCH, MOST_ASKED = 16, 32  # pictures in an answer, and in a question
+JUST_READ = 2.0  # seconds: a page that is new need not wait for another look at the folders
 FEW = 200  # rows whose tokens are counted at once; of more they come with the small copies
 Answer = tuple[dict[str, Any], list[bytes]]
 WORDS = {
@@ -68,8 +69,9 @@ class Answers:
 
     def _list(self, message: Mapping[str, Any]) -> Iterator[Answer]:
         """The rows that changed since a revision, after a look at the folders: one JSON in bytes."""
-        self.gallery.refresh()
-        yield self._rows(message.get("since", 0))
+        since = message.get("since", 0)
+        self.gallery.refresh(unless_within=0 if since else JUST_READ)
+        yield self._rows(since)
 
     def _rows(self, since: int) -> Answer:
         came, gone = self.gallery.since(since)

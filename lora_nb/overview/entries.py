@@ -1,6 +1,7 @@
 """The pictures of a dataset as a list: each with its caption, its repeats and what was found about it."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +14,7 @@ from lora_nb.project import Folders
 
 COPY, KEPT, BROKEN, UNSURE = "copy", "kept", "unreadable", "encoding"
 Stamp = tuple[int, int]  # of a file: when it was changed (ns), and its bytes
+Kinds = dict[Path | None, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def revision_of(content: bytes | None) -> str:
 def caption_of(picture: Path) -> tuple[str | None, str]:
     """The caption as it is on disk now, and its revision; None too where it is not sure what it says."""
     try:
-        content = captions.caption_path(picture).read_bytes()
+        with open(captions.caption_path(picture), "rb", buffering=0) as file:
+            content = file.read()
     except FileNotFoundError:
         return None, ""
     read = encodings.read(content)
@@ -81,7 +84,7 @@ class Reader:
     def __init__(self, folders: Folders) -> None:
         self.folders = folders
         self.ids: dict[str, int] = {}
-        self.read_captions: dict[Path, tuple[Stamp | None, str | None, str]] = {}
+        self.read_captions: dict[str, tuple[Stamp, str | None, str]] = {}
         self.entries: dict[int, Entry] = {}
 
     def read(self) -> dict[int, Entry]:
@@ -92,57 +95,82 @@ class Reader:
         self.entries = fresh
         return fresh
 
+    def again(self, number: int) -> Entry:
+        """The entry with its caption as it is now."""
+        entry = self.entries[number]
+        text, revision = caption_of(entry.path)
+        fresh = self._known(replace(entry, caption=text, revision=revision))
+        self.entries[number] = fresh
+        return fresh
+
     def _known(self, entry: Entry) -> Entry:
         """The entry of before where it is equal: it knows its tokens and its size already."""
         before = self.entries.get(entry.id)
         return before if before == entry else entry
 
-    def _dataset(self, found: dict[Path, tuple[str, ...]]) -> Iterator[Entry]:
+    def _dataset(self, found: Kinds) -> Iterator[Entry]:
         dataset = self.folders.dataset
         for place, repeats in images.places(dataset, 1) if dataset.is_dir() else ():
             folder = "" if place == dataset else place.name
-            for path in images.list_images(place):
-                name = f"{folder}/{path.name}" if folder else path.name
-                if entry := self._entry(f"/{name}", path, name):
-                    kinds = (*found.get(path, ()), *entry.found)
-                    yield replace(entry, folder=folder, repeats=repeats, found=kinds)
+            stamps = _stamps(place)
+            for file in sorted(stamps):
+                ending = os.path.splitext(file)[1]  # of ten thousand captions no Path need be made
+                if ending != captions.CAPTION_EXTENSION and images.is_picture(path := place / file):
+                    name = f"{folder}/{file}" if folder else file
+                    about = Entry(self._id(f"/{name}"), path, name, folder, repeats, stamps[file], None, "")
+                    yield self._whole(about, stamps, found)
 
-    def _aside(self, found: dict[Path, tuple[str, ...]]) -> Iterator[Entry]:
+    def _aside(self, found: Kinds) -> Iterator[Entry]:
+        stamps: dict[Path, dict[str, Stamp]] = {}
         for item in aside.list_aside(self.folders):
             path = self.folders.set_aside / item.name
-            if entry := self._entry(item.name, path, item.name):
+            here = stamps[path.parent] = stamps.get(path.parent) or _stamps(path.parent)
+            if path.name in here:  # else it is gone meanwhile
                 folder = item.original.rpartition("/")[0]
-                kinds = (*found.get(path, ()), *entry.found)
-                yield replace(entry, folder=folder, found=kinds, is_aside=True, reason=item.reason)
+                about = Entry(self._id(item.name), path, item.name, folder, 1, here[path.name], None, "")
+                yield self._whole(replace(about, is_aside=True, reason=item.reason), here, found)
 
-    def _entry(self, key: str, path: Path, name: str) -> Entry | None:
-        """The entry as its files say it; None for a picture that is gone meanwhile."""
-        stamp = stamp_of(path)
-        if stamp is None:
-            return None
-        text, revision = self._caption(path)
-        unsure = (UNSURE,) if text is None and revision else ()
-        number = self.ids.setdefault(key, len(self.ids))
-        return Entry(number, path, name, "", 1, stamp, text, revision, unsure)
+    def _id(self, key: str) -> int:
+        return self.ids.setdefault(key, len(self.ids))
 
-    def _caption(self, path: Path) -> tuple[str | None, str]:
-        place = captions.caption_path(path)
-        stamp, known = stamp_of(place), self.read_captions.get(place)
-        if known is None or known[0] != stamp or stamp is None:
-            known = (stamp, *caption_of(path)) if stamp else (None, None, "")
-            self.read_captions[place] = known
+    def _whole(self, entry: Entry, stamps: dict[str, Stamp], found: Kinds) -> Entry:
+        """The entry with its caption and what was found about it."""
+        name = os.path.splitext(entry.path.name)[0] + captions.CAPTION_EXTENSION
+        text, revision = self._caption(entry.path, stamps[name]) if name in stamps else (None, "")
+        kinds = found.get(entry.path, ())
+        if text is None and revision:
+            kinds = (*kinds, UNSURE)
+        return replace(entry, caption=text, revision=revision, found=kinds) if revision or kinds else entry
+
+    def _caption(self, path: Path, stamp: Stamp) -> tuple[str | None, str]:
+        key, known = str(path), self.read_captions.get(str(path))
+        if known is None or known[0] != stamp:
+            known = self.read_captions[key] = (stamp, *caption_of(path))
         return known[1:]
 
-    def _found(self) -> dict[Path, tuple[str, ...]]:
-        """The kinds of what the last look at the pictures found, by where the pictures lie now."""
+    def _found(self) -> Kinds:
+        """The kinds of what the last look at the pictures found, by where the pictures may lie now."""
         report, kinds = findings.read(self.folders), {}
         for one in report.broken:
-            kinds[one.set_aside] = (BROKEN,)
+            kinds[one.set_aside] = kinds[one.path] = (BROKEN,)
         for cluster in report.clusters:
             kinds[cluster.kept] = (KEPT,)
             for copy in cluster.copies:
-                kinds[copy.set_aside or copy.path] = kinds[copy.path] = (COPY,)
+                kinds[copy.set_aside] = kinds[copy.path] = (COPY,)
+        for other in getattr(report, "others", ()):
+            for path in other.pictures:
+                kinds[path] = (*kinds.get(path, ()), other.kind)
         return kinds
+
+
+def _stamps(folder: Path) -> dict[str, Stamp]:
+    """The files directly in a folder, without hidden ones, each with its stamp."""
+    found = {}
+    for file in os.scandir(folder) if folder.is_dir() else ():
+        if not file.name.startswith(".") and file.is_file():
+            about = file.stat()
+            found[file.name] = (about.st_mtime_ns, about.st_size)
+    return found
 
 
 def stamp_of(path: Path) -> Stamp | None:

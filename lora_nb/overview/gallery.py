@@ -1,5 +1,6 @@
 """The whole set as a gallery holds it: the list, what changed since, what a filter shows of it, its small copies."""
 
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -44,10 +45,15 @@ class Gallery:
         self.reader = Reader(folders)
         self.entries: dict[int, Entry] = {}
         self.changed: dict[int, int] = {}  # id -> revision at which it came, changed or went
+        self.counted = (-1, -1)  # pictures and captions, as project.toml was told last
+        self.read_at = 0.0
         self.refresh()
 
-    def refresh(self) -> bool:
-        """Read the folders; whether anything is other than before."""
+    def refresh(self, unless_within: float = 0.0) -> bool:
+        """Read the folders, unless that was done within some seconds; whether anything is other than before."""
+        if time.monotonic() - self.read_at < unless_within:
+            return False
+        self.read_at = time.monotonic()
         before, self.entries = self.entries, self.reader.read()
         other = [number for number, entry in self.entries.items() if before.get(number) is not entry]
         other += [number for number in before if number not in self.entries]
@@ -109,7 +115,11 @@ class Gallery:
         try:
             return gestures.edit_caption(self.folders, self.entries[number].path, text, base, goes_on)
         finally:
-            self._settle()
+            before = self.entries[number]
+            if self.reader.again(number) is not before:
+                self.revision += 1
+                self.changed[number] = self.revision
+            self._remember(silent)
 
     def do(self, act: Callable[[Folders, Sequence[Path]], Done], numbers: Sequence[int]) -> Done:
         """`act` on the pictures of the dataset among these; the list is as it is then."""
@@ -144,8 +154,13 @@ class Gallery:
         return [self.entries[number] for number in dict.fromkeys(numbers) if number in self.entries]
 
     def _settle(self, tell: Tell = silent, **learnt: str) -> None:
-        """Read the folders again, and keep project.toml true."""
         self.refresh()
+        self._remember(tell, **learnt)
+
+    def _remember(self, tell: Tell, **learnt: str) -> None:
+        """Keep project.toml true, where it is not."""
         inside = [entry for entry in self.entries.values() if not entry.is_aside]
-        captioned = sum(bool(entry.caption) for entry in inside)
-        handover.refresh(self.folders, tell, images=len(inside), captioned=captioned, **learnt)
+        counted = (len(inside), sum(bool(entry.caption) for entry in inside))
+        if learnt or counted != self.counted:
+            handover.refresh(self.folders, tell, images=counted[0], captioned=counted[1], **learnt)
+            self.counted = counted
