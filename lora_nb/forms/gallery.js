@@ -141,8 +141,8 @@ class Store {
     if (this.epoch !== answer.epoch) this.clear(answer.epoch);
     const {rows, gone} = jsonOf(part);
     for (const row of rows) {
-      const [id, name, folder, repeats, caption, revision, found, aside, reason, stamp, counted] = row;
-      const before = this.rows.get(id) ?? {}, tokens = counted ?? (before.revision === revision ? before.tokens : undefined);
+      const [id, name, folder, repeats, caption, revision, found, aside, reason, stamp] = row;
+      const before = this.rows.get(id) ?? {}, tokens = before.revision === revision ? before.tokens : undefined;
       const size = before.stamp === stamp ? before.size : undefined;
       this.rows.set(id, {tokens, size, id, name, folder, repeats, caption: caption ?? "", revision, found, aside, reason, stamp});
     }
@@ -171,7 +171,7 @@ class Store {
     this.copies.delete(item.id);
     if (!row) return;
     if (item.stamp && item.stamp !== row.stamp) row.stamp = item.stamp;
-    Object.assign(row, {tokens: item.tokens, size: item.size});
+    row.size = item.size;
     const url = item.why ? "" : URL.createObjectURL(new Blob([bytesOf(part)], {type: "image/jpeg"}));
     this.copies.set(item.id, {url, why: item.why ?? "", stamp: row.stamp});
   }
@@ -216,7 +216,6 @@ class Store {
       const {answer, parts} = await this.line.ask("edit", asked);
       Object.assign(edit, {base: answer.base, sent: true, busy: false});
       this.take(answer, parts[0]);
-      if (this.rows.has(id)) this.rows.get(id).tokens = answer.tokens;
     } catch (fault) {
       Object.assign(edit, {busy: false, dirty: true, clash: fault.conflict ?? null, fault: fault.say});
       if (!fault.conflict) this.page.tell(fault.say, false);
@@ -410,7 +409,7 @@ class Grid {
   async ask() {
     if (this.asking) return;
     const {store, line} = this.page, ids = this.inView().filter(id => !store.copy(id)).slice(0, ASKED);
-    if (!ids.length) return;
+    if (!ids.length) return this.askTokens();
     this.asking = true;
     try {
       await line.ask("thumbs", {ids}, (answer, parts) => answer.items.forEach((item, at) => {
@@ -418,6 +417,24 @@ class Grid {
         this.repaint(item.id);
       }));
       store.thin(new Set(this.inView()));
+    } catch (fault) {
+      this.page.tell(fault.say, false);
+      return;
+    } finally {
+      this.asking = false;
+    }
+    this.soon();
+  }
+
+  /** Where all small copies are there: ask for the tokens of the captions in view. */
+  async askTokens() {
+    const {store, line} = this.page, ids = this.inView().filter(id => store.rows.get(id)?.tokens === undefined && store.rows.has(id)).slice(0, ASKED);
+    if (!ids.length) return;
+    this.asking = true;
+    try {
+      const {answer} = await line.ask("tokens", {ids});
+      for (const [id, tokens] of answer.items) if (store.rows.has(id)) store.rows.get(id).tokens = tokens;
+      for (const id of ids) this.repaint(id);
     } catch (fault) {
       this.page.tell(fault.say, false);
       return;
@@ -645,7 +662,7 @@ class Large {
     const box = [left / width * wide, top / height * high, right / width * wide, bottom / height * high].map(Math.round);
     this.end();
     await this.page.act("crop", {box}, [this.id]);
-    this.open(this.place);
+    if (this.isOpen) this.open(this.place);
   }
 
   key(event) {
@@ -911,6 +928,7 @@ class Page {
 
   mark(id) {
     this.grid.repaint(id);
+    this.grid.soon();
     this.large.paint();
   }
 

@@ -21,7 +21,6 @@ from lora_nb.wording import first_line
 PROTOCOL = 1
 BATCH, MOST_ASKED = 16, 32  # pictures in an answer, and in a question
 JUST_READ = 2.0  # seconds: a page that is new need not wait for another look at the folders
-FEW = 200  # rows whose tokens are counted at once; of more they come with the small copies
 Answer = tuple[dict[str, Any], list[bytes]]
 WORDS = {
     "set_aside": ("{} pictures set aside.", "No picture was set aside."),
@@ -42,7 +41,7 @@ class Answers:
         self.lock = threading.RLock()
         self.known: dict[str, Callable[[Mapping[str, Any]], Iterator[Answer]]] = {
             "hello": self._hello, "list": self._list, "view": self._view, "thumbs": self._thumbs,
-            "large": self._large, "edit": self._edit, "batch": self._batch, "undo": self._undo,
+            "tokens": self._tokens, "large": self._large, "edit": self._edit, "batch": self._batch, "undo": self._undo,
         }  # fmt: skip
 
     def to(self, message: Any) -> Iterator[Answer]:
@@ -75,15 +74,14 @@ class Answers:
 
     def _rows(self, since: int) -> Answer:
         came, gone = self.gallery.since(since)
-        few = len(came) <= FEW
-        rows = {"rows": [[*row_of(entry), entry.tokens if few else None] for entry in came], "gone": gone}
+        rows = {"rows": [row_of(entry) for entry in came], "gone": gone}
         return {"revision": self.gallery.revision, "epoch": self.gallery.epoch}, [_json(rows)]
 
     def _view(self, message: Mapping[str, Any]) -> Iterator[Answer]:
         yield {"revision": self.gallery.revision}, [_json(asdict(self.gallery.view(str(message["filter"]))))]
 
     def _thumbs(self, message: Mapping[str, Any]) -> Iterator[Answer]:
-        """Small copies with tokens and size, in batches; a failure is a reason in the picture's place."""
+        """Small copies with the sizes of the pictures, in batches; a failure is a reason in the picture's place."""
         wanted = list(message["ids"])[:MOST_ASKED]
         for at in range(0, len(wanted), BATCH):
             items = [self._thumb(number) for number in wanted[at : at + BATCH]]
@@ -94,11 +92,16 @@ class Answers:
         entry = self.gallery.entries.get(number)
         if entry is None:
             return {"id": number, "why": "is not there any more"}, b""
-        item = {"id": number, "stamp": _stamp(entry), "tokens": entry.tokens, "size": entry.size}
+        item = {"id": number, "stamp": _stamp(entry), "size": entry.size}
         try:
             return item, self.gallery.small(number)
         except (ValueError, OSError) as error:
             return {**item, "why": first_line(error).removeprefix(f"{entry.path}: ")}, b""
+
+    def _tokens(self, message: Mapping[str, Any]) -> Iterator[Answer]:
+        """How many tokens captions have: asked apart, as what counts them takes a moment to be made."""
+        known = [number for number in message["ids"] if number in self.gallery.entries]
+        yield {"items": [[number, self.gallery.entries[number].tokens] for number in known[:MOST_ASKED]]}, []
 
     def _large(self, message: Mapping[str, Any]) -> Iterator[Answer]:
         entry = self.gallery.entries[message["id"]]
@@ -109,11 +112,7 @@ class Answers:
         base = message.get("base")
         revision = self.gallery.edit(message["id"], str(message["text"]), base, goes_on)
         answer, parts = self._rows(since)
-        yield {**answer, "id": message["id"], "base": revision, "tokens": self._tokens(message["id"])}, parts
-
-    def _tokens(self, number: int) -> int:
-        entry = self.gallery.entries.get(number)
-        return entry.tokens if entry else 0
+        yield {**answer, "id": message["id"], "base": revision}, parts
 
     def _batch(self, message: Mapping[str, Any]) -> Iterator[Answer]:
         name, numbers = message["action"], [int(number) for number in message["ids"]]
@@ -149,7 +148,7 @@ class Answers:
 
 
 def row_of(entry: Entry) -> list[Any]:
-    """A picture as the page keeps it, without its tokens."""
+    """A picture as the page keeps it."""
     return [
         entry.id, entry.name, entry.folder, entry.repeats, entry.caption, entry.revision, list(entry.found),
         entry.is_aside, entry.reason, _stamp(entry),
