@@ -16,7 +16,7 @@ from typing import Any
 
 from lora_nb import files
 from lora_nb.dataset import record, snapshots
-from lora_nb.dataset.record import KEPT, OPEN, OWN, STAGED, UNDONE, Pair, Record, Way
+from lora_nb.dataset.record import KEPT, OPEN, OWN, STAGED, TAKEN_BACK, UNDONE, Pair, Record, Way
 from lora_nb.dataset.turn import TakenError, turn
 from lora_nb.project import Folders, folders_of_dataset
 
@@ -34,13 +34,19 @@ class Move:
 
 
 @contextmanager
-def step(dataset: Path, verb: str, note: Mapping[str, Any] | None = None) -> Iterator["Changes"]:
+def step(
+    dataset: Path, verb: str, note: Mapping[str, Any] | None = None, goes_on: Path | None = None
+) -> Iterator["Changes"]:
     """The changes of one step, by the only process that changes this dataset now.
 
-    What a dead process left is made whole first. Raises TakenError when another process is at work.
+    A step that `goes_on` writing one file is one with the last step, if that was of the same verb and wrote this file
+    alone: both are undone together. What a dead process left is made whole first. Raises TakenError when another
+    process is at work.
     """
     with alone(dataset, verb):
         changes = Changes(dataset, verb, note)
+        if goes_on:
+            changes.join(goes_on)
         try:
             yield changes
         except BaseException:
@@ -81,6 +87,15 @@ class Changes:
         self.head = {"verb": verb, "dataset": Path(dataset).absolute().name, "note": dict(note or {})}
         self.record: Record | None = None
         self.kept: set[str] = set()
+
+    def join(self, path: Path) -> None:
+        """Be one with the last step, if that was of the same verb and wrote this file alone."""
+        last = next(map(Record, record.steps(self.folders.versions)), None)
+        name = self._name(path)
+        own = last and last.head.get("verb") == self.head["verb"] and last.dataset == self.head["dataset"]
+        if own and not last.folder.name.endswith(TAKEN_BACK) and [*last.changes] == [name]:
+            last.rename(OPEN)
+            self.record, self.kept = last, {name}
 
     def write(self, path: Path, content: bytes) -> None:
         """Replace the content of a file, or make it. What stood there is kept first."""

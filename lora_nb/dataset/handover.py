@@ -39,7 +39,8 @@ def read(folders: Folders, tell: Tell = silent) -> Handover:
 def remember(folders: Folders, tell: Tell = silent, **learnt: Any) -> Handover:
     """Write what was learnt into project.toml, with the project's name, fresh counts and the kind of its captions.
 
-    Every other key stays as it is. A file that is no TOML is set aside under another name, and the person is told.
+    Every other key stays as it is; pictures whose number is among what was `learnt` are not looked at again. A file
+    that is no TOML is set aside under another name, and the person is told.
     """
     try:
         table = _table(folders)
@@ -47,7 +48,7 @@ def remember(folders: Folders, tell: Tell = silent, **learnt: Any) -> Handover:
         table = {}
         kept = _set_aside(folders)
         tell(Notice(f"{folders.handover} could not be read ({error}) and is kept as {kept}", "warning"))
-    learnt = {**_seen(folders, table), **learnt}
+    learnt = {**_seen(folders, table, learnt), **learnt}
     known = replace(_known(folders, table, tell), **learnt)
     fresh = settings.to_dict(known)
     written = {**fresh, **table, **{name: fresh[name] for name in learnt}}
@@ -89,8 +90,10 @@ def _subsets(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     )
 
 
-def _seen(folders: Folders, table: Mapping[str, Any]) -> dict[str, Any]:
+def _seen(folders: Folders, table: Mapping[str, Any], learnt: Mapping[str, Any]) -> dict[str, Any]:
     """What the folder itself tells; the kind of captions only where nobody has said it."""
+    if {"images", "captioned"} <= learnt.keys():
+        return {}
     found = images.scan(folders.dataset, verify=False).items if folders.dataset.is_dir() else ()
     texts = [item.caption for item in found if item.caption]
     kind = {} if table.get("caption_kind") else {"caption_kind": kind_of(texts)}

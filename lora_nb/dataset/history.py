@@ -58,13 +58,17 @@ def _take_back(last: Record) -> Undone:
         (name.removeprefix(f"{last.dataset}/"), reason) for name, reason in reasons.items() if reason
     )
     done = [name for name, reason in reasons.items() if not reason and _counts(last, name)]
-    pictures = sum(isinstance(last.changes[name], Pair) for name in done)
+    pictures = sum(isinstance(last.changes[name], Pair) or _is_picture(name) for name in done)
     return Undone(str(last.head.get("verb", "")), len(done), left, last.note, pictures)
 
 
 def _counts(last: Record, name: str) -> bool:
     """Whether a change is one of a picture or a caption, not of what is noted about them."""
     return isinstance(last.changes[name], Pair) or name.startswith(f"{last.dataset}/")
+
+
+def _is_picture(name: str) -> bool:
+    return Path(name).suffix.lower() in IMAGE_EXTENSIONS
 
 
 def _plan_way_back(last: Record) -> None:

@@ -77,9 +77,12 @@ def scan(
     none, OSError when a file cannot be read. What a killed step left between is made whole first.
     """
     gate.mend(Path(folder))
-    places = _places(Path(folder), num_repeats, tell)
-    found = {path: repeats for place, repeats in places for path in list_images(place)}
-    measure = _measure_whole if verify else _measure_header
+    found = {
+        path: repeats
+        for place, repeats in places(Path(folder), num_repeats, tell)
+        for path in list_images(place)
+    }
+    measure = _measure_whole if verify else measure_header
     items, broken, texts = [], [], captions.Reader(caption_extension, caption_encoding)
     for path, size in each(measure, list(found), "Reading images", tell):
         if isinstance(size, str):
@@ -103,22 +106,28 @@ def each(
 
 def unreadable(folder: Path, names: Sequence[str]) -> list[tuple[str, str]]:
     """(name, reason) of each of these pictures in `folder` whose header already shows that it is none."""
-    measured = each(_measure_header, [Path(folder, name) for name in names], "Reading images")
+    measured = each(measure_header, [Path(folder, name) for name in names], "Reading images")
     return [(name, size) for name, (_, size) in zip(names, measured, strict=True) if isinstance(size, str)]
 
 
 def list_images(folder: Path) -> list[Path]:
     """The files directly in `folder` that are called like pictures, in order, without hidden ones."""
-    names = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_EXTENSIONS)
+    names = (path for path in folder.iterdir() if is_picture(path))
     return sorted(path for path in names if not path.name.startswith(".") and path.is_file())
 
 
-def _places(folder: Path, num_repeats: int, tell: Tell) -> Iterator[tuple[Path, int]]:
+def is_picture(path: Path) -> bool:
+    """Whether a file is called like a picture."""
+    return path.suffix.lower() in IMAGE_EXTENSIONS
+
+
+def places(folder: Path, num_repeats: int, tell: Tell = silent) -> Iterator[tuple[Path, int]]:
+    """`folder` and its direct sub-folders, each with the repeats of its pictures. Raises ValueError when it is none."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder: give the dataset folder, the one with the pictures")
     yield folder, num_repeats
-    for place in sorted(folder.iterdir()):
-        if place.is_dir() and not place.name.startswith(".") and place.name != "__MACOSX":
+    for place in sorted(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir()):
+        if not place.name.startswith(".") and place.name != "__MACOSX":
             match = REPEATS.fullmatch(place.name)
             repeats = int(match[1]) if match else num_repeats
             if repeats > 0:
@@ -134,12 +143,13 @@ def _measure_whole(path: Path) -> tuple[int, int] | str:
         return str(error).removeprefix(f"{path}: ")
 
 
-def _measure_header(path: Path) -> tuple[int, int] | str:
+def measure_header(path: Path) -> tuple[int, int] | str:
+    """Width and height of the upright picture as its header says them, or why it is none. Raises OSError."""
     with open(path, "rb") as file:
         try:
             with Image.open(file, formats=FORMATS) as image:
                 width, height = image.size
-                return (height, width) if _orientation(image) >= 5 else (width, height)
+                return (height, width) if orientation(image) >= 5 else (width, height)
         except Exception as error:
             return _reason(error, file)
 
@@ -178,14 +188,15 @@ def _decode(path: Path, draft: tuple[int, int] | None) -> Image.Image:
             if draft:
                 image.draft("RGB", draft)
             image.load()
-            upright = UPRIGHT.get(_orientation(image))
+            upright = UPRIGHT.get(orientation(image))
             rgb = _to_rgb(image)
             return rgb.transpose(upright) if upright is not None else rgb
     except Exception as error:
         raise ValueError(f"{path}: {_reason(error, file)}") from error
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """How the picture is to be turned, as its EXIF says it: 1 to 8."""
     try:
         value = image.getexif().get(ORIENTATION, 1)
     except Exception:  # damaged EXIF does not make a whole picture unreadable

@@ -15,6 +15,7 @@ Config = TypeVar("Config")
 LABEL_WIDTH = "205px"
 CONTROL_WIDTH = "470px"
 ERROR = '<span class="lora-nb-error" style="color:#d32f2f">{}</span>'
+ADVANCED = "Advanced: fine as they are for a first LoRA"
 HELP = '<span style="opacity:.7">{}</span>'
 
 
@@ -159,8 +160,17 @@ class Form(Generic[Config]):
 
 
 def _folded(rows: list[W.Widget]) -> list[W.Widget]:
+    """The rows behind a button; an Accordion would break on Colab beside an anywidget (colabtools#3571)."""
     if not rows:
         return []
-    accordion = W.Accordion([W.VBox(rows)], selected_index=None)
-    accordion.set_title(0, "Advanced: fine as they are for a first LoRA")
-    return [accordion]
+    inside = W.VBox(rows, layout=W.Layout(display="none"))
+    opener = W.ToggleButton(
+        description=ADVANCED, icon="chevron-right", layout=W.Layout(width="auto", align_self="flex-start")
+    )
+    opener.observe(lambda change: _fold(opener, inside, change["new"]), "value")
+    return [opener, inside]
+
+
+def _fold(opener: W.ToggleButton, inside: W.VBox, is_open: bool) -> None:
+    opener.icon = "chevron-down" if is_open else "chevron-right"
+    inside.layout.display = "" if is_open else "none"

@@ -3,6 +3,7 @@
 from lora_nb.shell import (
     caption_verbs,
     dataset_verbs,
+    gallery_verbs,
     intake_verbs,
     picture_verbs,
     report_verbs,
@@ -15,6 +16,7 @@ VERBS = {
     **picture_verbs.VERBS,
     **caption_verbs.VERBS,
     **dataset_verbs.VERBS,
+    **gallery_verbs.VERBS,
     **version_verbs.VERBS,
     **report_verbs.VERBS,
     **run_verbs.VERBS,

@@ -1,6 +1,7 @@
 import dataclasses
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import ipywidgets as W
@@ -14,6 +15,7 @@ from lora_nb.config.pictures import CurateConfig
 from lora_nb.config.project import ProjectConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.declare import setting, settings_of
+from lora_nb.forms import form as form_module
 from lora_nb.forms.form import Form
 
 CONFIGS = [
@@ -140,10 +142,13 @@ def test_learning_rates_have_text_boxes_and_thresholds_sliders():
 
 def test_advanced_settings_are_folded_under_headings():
     form = Form(Every())
-    folded = [child for child in form.widget.children if isinstance(child, W.Accordion)]
-    assert len(folded) == 1 and folded[0].selected_index is None
-    inside = folded[0].children[0].children
-    assert [form.fields[name].widget in inside for name in ("kind", "length", "word", "number")] == [
+    opener, inside = form.widget.children[-3:-1]
+    assert isinstance(opener, W.ToggleButton) and inside.layout.display == "none"
+    opener.value = True
+    assert inside.layout.display == "" and opener.icon == "chevron-down"
+    opener.value = False
+    assert inside.layout.display == "none" and opener.icon == "chevron-right"
+    assert [form.fields[name].widget in inside.children for name in ("kind", "length", "word", "number")] == [
         True,
         True,
         False,
@@ -151,6 +156,12 @@ def test_advanced_settings_are_folded_under_headings():
     ]
     headings = [child.value for child in form.widget.children if isinstance(child, W.HTML) and child.value]
     assert headings == ["<b>One</b>", "<b>Two</b>"]
+
+
+def test_no_form_has_a_widget_that_colab_breaks():
+    """Its widget manager, which an anywidget brings along, loses the titles of Accordion and Tab (colabtools#3571)."""
+    forms = Path(form_module.__file__).parent.glob("*.py")
+    assert not [path.name for path in forms if re.search(r"\bW\.(Accordion|Tab)\b", path.read_text())]
 
 
 def test_help_is_text_and_not_markup():
