@@ -63,33 +63,6 @@ def refresh(folders: Folders, tell: Tell = silent, **learnt: Any) -> None:
         remember(folders, tell, **learnt)
 
 
-def trigger_words(folders: Folders) -> dict[str, str]:
-    """{sub-folder: its own trigger word}, from the table `subsets`; what is not usable counts as absent."""
-    try:
-        subsets = _subsets(_table(folders))
-    except _Damaged:
-        return {}
-    words = {name: row.get("trigger_word") for name, row in subsets.items()}
-    return {name: word for name, word in words.items() if isinstance(word, str) and word}
-
-
-def remember_subsets(folders: Folders, words: Mapping[str, str], tell: Tell = silent) -> None:
-    """Write the trigger words of sub-folders into the table `subsets`; other folders and keys stay as they are."""
-    remember(folders, tell)
-    table = _table(folders)
-    subsets = _subsets(table)
-    fresh = {name: {**subsets.get(name, {}), "trigger_word": word} for name, word in words.items()}
-    with _unswept(folders):
-        files.write_text(folders.handover, tomli_w.dumps({**table, "subsets": {**subsets, **fresh}}))
-
-
-def _subsets(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    found = table.get("subsets")
-    return (
-        {name: row for name, row in found.items() if isinstance(row, dict)} if isinstance(found, dict) else {}
-    )
-
-
 def _seen(folders: Folders, table: Mapping[str, Any], learnt: Mapping[str, Any]) -> dict[str, Any]:
     """What the folder itself tells; the kind of captions only where nobody has said it."""
     if {"images", "captioned"} <= learnt.keys():
