@@ -20,6 +20,8 @@ from lora_nb.declare import settings_of
 from lora_nb.events import Notice, Tell, silent
 from lora_nb.project import Folders
 
+SUBSETS = "subsets"  # a table: the name of a sub-folder -> what is known of it
+
 
 def read(folders: Folders, tell: Tell = silent) -> Handover:
     """What project.toml says. A key that is not known, or whose value is not usable, counts as absent."""
@@ -60,33 +62,6 @@ def refresh(folders: Folders, tell: Tell = silent, **learnt: Any) -> None:
         remember(folders, tell, **learnt)
 
 
-def trigger_words(folders: Folders) -> dict[str, str]:
-    """{sub-folder: its own trigger word}, from the table `subsets`; what is not usable counts as absent."""
-    try:
-        subsets = _subsets(_table(folders))
-    except _Damaged:
-        return {}
-    words = {name: row.get("trigger_word") for name, row in subsets.items()}
-    return {name: word for name, word in words.items() if isinstance(word, str) and word}
-
-
-def remember_subsets(folders: Folders, words: Mapping[str, str], tell: Tell = silent) -> None:
-    """Write the trigger words of sub-folders into the table `subsets`; other folders and keys stay as they are."""
-    remember(folders, tell)
-    table = _table(folders)
-    subsets = _subsets(table)
-    fresh = {name: {**subsets.get(name, {}), "trigger_word": word} for name, word in words.items()}
-    with _unswept(folders):
-        files.write_text(folders.handover, tomli_w.dumps({**table, "subsets": {**subsets, **fresh}}))
-
-
-def _subsets(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    found = table.get("subsets")
-    return (
-        {name: row for name, row in found.items() if isinstance(row, dict)} if isinstance(found, dict) else {}
-    )
-
-
 def _seen(folders: Folders, table: Mapping[str, Any]) -> dict[str, Any]:
     """What the folder itself tells; the kind of captions only where nobody has said it."""
     found = images.scan(folders.dataset, verify=False).items if folders.dataset.is_dir() else ()
@@ -94,6 +69,32 @@ def _seen(folders: Folders, table: Mapping[str, Any]) -> dict[str, Any]:
     kind = {} if table.get("caption_kind") else {"caption_kind": kind_of(texts)}
     name = {"project": project.name_of(folders)} if isinstance(table.get("project", ""), str) else {}
     return {**name, "images": len(found), "captioned": len(texts), **kind}
+
+
+def trigger_words(folders: Folders) -> dict[str, str]:
+    """The trigger words that sub-folders have for themselves, by the folder's name, as the table `subsets` says."""
+    try:
+        table = _table(folders).get(SUBSETS)
+    except _Damaged:
+        return {}
+    given = table.items() if isinstance(table, dict) else ()
+    words = {name: each.get("trigger_word") if isinstance(each, dict) else each for name, each in given}
+    return {name: word for name, word in words.items() if isinstance(word, str) and word.strip()}
+
+
+def remember_subsets(folders: Folders, words: Mapping[str, str], tell: Tell = silent) -> None:
+    """Write the trigger words of sub-folders into project.toml; "" takes one out. Every other key stays as it is."""
+    remember(folders, tell)
+    table = _table(folders)
+    given = table.get(SUBSETS)
+    subsets = dict(given) if isinstance(given, dict) else {}
+    for name, word in words.items():
+        others = subsets.get(name) if isinstance(subsets.get(name), dict) else {}
+        kept = {key: value for key, value in others.items() if key != "trigger_word"}
+        subsets[name] = {**kept, **({"trigger_word": word} if word else {})}
+    table[SUBSETS] = {name: each for name, each in subsets.items() if each}
+    with _unswept(folders):
+        files.write_text(folders.handover, tomli_w.dumps(table))
 
 
 def for_training(known: Handover, captions: Captions) -> Captions:
