@@ -8,6 +8,13 @@ const ASKED = 32, KEPT_COPIES = 1500, PAUSE = 300, SILENCE = 5000, LOOK_AGAIN = 
 const LIMITS = [75, 150, 225];
 const SHAPES = [["free", 0], ["1:1", 1], ["3:4", 3 / 4], ["4:3", 4 / 3], ["2:3", 2 / 3], ["3:2", 3 / 2]];
 
+const HELP = [
+  ["Select", "click · Shift+click from the last one to here · Ctrl+click one more · in the grid: arrows, Shift+arrows, Space, Ctrl+A all, Ctrl+I the others, Esc none"],
+  ["In the grid", "F or Enter large · E or F2 the caption · X set aside · B bring back · L, R turn · / the filter · Ctrl+Z undo the last step"],
+  ["In a caption", "it is saved while you type; Enter or Esc leave it"],
+  ["Filter", 'cat · tag:"long hair" · tag:*hair · caption:sofa · name:IMG · folder:5_cat · finding:copy · is:captionless · is:aside · tags:>20 · tokens:>75 · size:<512 · size:512x768 · repeats:>1, joined by AND, OR, NOT and brackets'],
+];
+
 const STYLE = `
 .lng{--bg:var(--jp-layout-color1,#fff);--pane:var(--jp-layout-color2,#f3f3f3);--line:var(--jp-border-color1,#bdbdbd);
  --ink:var(--jp-ui-font-color1,#1f1f1f);--soft:#595959;--mark:#1565c0;--marked:#dcebfb;--good:#1b6e20;--bad:#b71c1c;--warn:#8a4b00;
@@ -59,6 +66,7 @@ html[theme=dark] .lng{--bg:#1f1f1f;--pane:#2b2b2b;--line:#5c5c5c;--ink:#e8e8e8}
 .lng .cut{position:absolute;border:2px solid #fff;outline:2px dashed #000;box-shadow:0 0 0 4000px #0009;cursor:move;touch-action:none}
 .lng .cut i{position:absolute;width:12px;height:12px;background:#fff;border:1px solid #000}
 .lng .cut i:nth-child(1){left:-7px;top:-7px}.lng .cut i:nth-child(2){right:-7px;top:-7px}.lng .cut i:nth-child(3){left:-7px;bottom:-7px}.lng .cut i:nth-child(4){right:-7px;bottom:-7px}
+.lng details{font-size:12px;color:var(--soft)}.lng summary{cursor:pointer}.lng details div{margin:2px 0 2px 12px}
 .lng [hidden]{display:none!important}
 `;
 
@@ -102,7 +110,7 @@ class Line {
       } catch (error) {
         this.drop(seq);
         this.heard(false);
-        reject({say: "The kernel cannot be reached."});
+        reject({say: "The kernel cannot be reached: run this cell again."});
       }
     });
   }
@@ -715,7 +723,7 @@ class Page {
     this.said = make("div", {className: "say", role: "status"});
     this.lost = make("div", {className: "lost", role: "alert", hidden: true});
     this.root.append(make("style", {}, STYLE), make("div", {className: "line"}, this.filterBox, this.quick, this.counts),
-      this.lost, this.body, make("div", {className: "line"}, this.known, ...this.buttons, undo), this.said);
+      this.lost, this.body, make("div", {className: "line"}, this.known, ...this.buttons, undo), this.said, make("details", {}, make("summary", {}, "Keys and words of the filter"), ...HELP.map(([head, words]) => make("div", {}, make("b", {}, `${head}: `), words))));
   }
 
   button(word, press, title = "") {

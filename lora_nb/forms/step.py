@@ -51,7 +51,9 @@ class Step:
         self.job: jobs.Job | None = None
         self.task: asyncio.Task | None = None
         self.companions: tuple[Step, ...] = ()
-        self.outlook: Callable[[], str] = str  # what is left to do, and what comes next, once the work is done
+        self.outlook: Callable[[], str] = (
+            str  # what is left to do, and what comes next, once the work is done
+        )
         self.changed: Callable[[], object] = lambda: None  # called when the work may have changed the dataset
 
     def followed_by(self, other: "Step") -> "Step":

@@ -399,3 +399,30 @@ def test_the_saved_notebook_is_small_and_says_what_was_there(notebook, lab):  # 
         assert time.monotonic() < until
         time.sleep(0.2)
     assert said and path.stat().st_size < 20_000
+
+
+def test_a_page_that_is_loaded_again_shows_the_gallery_again(notebook, shown):
+    notebook.run("Look").done()
+    notebook.page.locator(".lng .counts").get_by_text("300 of 300 pictures shown").wait_for()
+    notebook.page.keyboard.press("Control+s")
+    notebook.page.wait_for_timeout(1000)
+    notebook.page.reload()
+    notebook.page.locator(".lng .counts").get_by_text("300 of 300 pictures shown").wait_for()
+
+
+def test_after_a_restart_of_the_kernel_it_says_so_and_keeps_what_is_unsaved(notebook, shown, folders):
+    page = notebook.page
+    notebook.run("Look").done()
+    page.locator(".lng .counts").get_by_text("300 of 300 pictures shown").wait_for()
+    page.locator(".jp-NotebookPanel-toolbar [data-command='notebook:restart-kernel']").click()
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    notebook._have_kernel()
+    text = page.locator(".lng .tile:visible textarea").nth(1)
+    before = captions.read_caption(folders.dataset / "011.jpg")
+    text.fill("typed after the restart")
+    page.locator(".lng .lost").get_by_text(re.compile("run this cell again. Unsaved captions: 1")).wait_for()
+    assert page.locator(".lng .lost textarea").input_value() == "011.jpg: typed after the restart"
+    assert captions.read_caption(folders.dataset / "011.jpg") == before
+    place = os.environ.get("LORA_NB_SCREENSHOTS")
+    if place:
+        page.screenshot(path=str(Path(place) / "gallery_restarted.png"))

@@ -209,6 +209,25 @@ def test_an_edit_that_goes_on_after_another_step_is_a_step_of_its_own(gallery, f
     assert history.undo(folders.dataset) and captions.read_caption(path) == "tagged"
 
 
+@pytest.mark.parametrize("writes", [False, True])
+def test_an_edit_that_goes_on_and_is_killed_leaves_one_text_or_the_other(gallery, folders, writes):
+    """The step before stays as it was, whole and to be undone, wherever the process ends."""
+    path = gallery.select("")[0].path
+    place = captions.caption_path(path)
+    gestures.edit_caption(folders, path, "x")
+    with gate.alone(folders.dataset, "edit_caption"):
+        dying = gate.Changes(folders.dataset, "edit_caption")
+        dying.join(place)
+        if writes:
+            dying.write(place, b"xy\n")
+    assert record.unfinished(folders.versions)
+    with gate.step(folders.dataset, "tag"):
+        pass
+    assert not record.unfinished(folders.versions) and len(record.steps(folders.versions)) == 1
+    assert captions.read_caption(path) == ("xy" if writes else "x")
+    assert history.undo(folders.dataset).restored == 1 and captions.read_caption(path) == "red, hat"
+
+
 def test_pictures_that_cannot_be_read_are_named_and_the_others_done(gallery, folders):
     (folders.dataset / "b.png").write_bytes(b"none")
     done = gestures.turn(folders, [folders.dataset / name for name in ("a.jpg", "b.png")], 1)
