@@ -1,8 +1,5 @@
 """Duplicates and broken pictures: the right ones found, the best one kept, the reason said."""
 
-import itertools
-import random
-
 import numpy as np
 import pytest
 from imagededup.methods import PHash
@@ -11,7 +8,7 @@ from PIL import Image, ImageFilter, features
 from lora_nb.config.pictures import CurateConfig
 from lora_nb.dataset import aside, captions
 from lora_nb.dataset.images import ORIENTATION
-from lora_nb.pictures import curate, findings
+from lora_nb.pictures import curate, findings, looking
 from lora_nb.project import folders_of_dataset
 
 
@@ -130,24 +127,6 @@ def test_an_empty_dataset_has_nothing_to_curate(tmp_path):
 
 
 def test_the_hash_is_imagededups_own(dataset):
-    looked, _ = curate._look_at_all(config(dataset), lambda event: None)
+    looked, _ = looking.look_at_all(config(dataset), lambda event: None)
     own = {path: PHash(verbose=False).encode_image(image_file=path) for path in dataset.iterdir()}
     assert {one.path: f"{one.hash:016x}" for one in looked} == own
-
-
-@pytest.mark.parametrize("block", [7, 50, 1 << 22])
-def test_every_near_pair_is_found_whatever_the_block(monkeypatch, block):
-    monkeypatch.setattr(curate, "BLOCK", block)
-    rng = random.Random(0)
-    hashes = [rng.getrandbits(64) for _ in range(30)]
-    hashes += [hashes[0] ^ 0b111, hashes[1], hashes[2] ^ (1 << 63)]
-    found = curate.near_pairs(np.array(hashes, dtype=np.uint64), 3)
-    every = itertools.combinations(range(len(hashes)), 2)
-    assert {tuple(pair) for pair in found.tolist()} == {
-        (i, j) for i, j in every if (hashes[i] ^ hashes[j]).bit_count() <= 3
-    }
-
-
-def test_groups_are_connected_through_others():
-    assert curate.connected(6, [(0, 3), (3, 5), (1, 2)]) == [[0, 3, 5], [1, 2]]
-    assert curate.connected(3, []) == []
