@@ -59,7 +59,7 @@ KINDS: dict[str, tuple[Callable[[Picture], Picture], int]] = {
     "enlarged by 1.5": (resized(1.5), QUALITY),
 }
 WAYS = [
-    *(("aligned", least) for least in (0.3, 0.4, 0.5, 0.6, 0.7)),
+    *(("aligned", least) for least in (0.4, 0.5, 0.6)),
     *((f"{letter}hash", most) for letter in "pdaw" for most in (6, 10, 16)),
 ]
 
@@ -134,7 +134,8 @@ def write(path: Path, lines: list[str], photos: int) -> None:
     """Put the table between its marks in a page."""
     begin, end = "<!-- table: begin -->", "<!-- table: end -->"
     before, _, rest = path.read_text(encoding="utf-8").partition(begin)
-    said = f"{photos} photos, {photos * len(KINDS)} planted copies, {photos * (photos - 1) // 2} pairs of different photos."
+    pairs = photos * (photos - 1) // 2
+    said = f"{photos} photos, {photos * len(KINDS)} planted copies, {pairs} pairs of different photos."
     path.write_text(
         f"{before}{begin}\n{said}\n\n" + "\n".join(lines) + f"\n{end}{rest.partition(end)[2]}",
         encoding="utf-8",

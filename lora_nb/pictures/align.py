@@ -122,7 +122,7 @@ def _sums(field: np.ndarray) -> np.ndarray:
 
 
 def local_contrast(picture: Image.Image, size: tuple[int, int]) -> np.ndarray:
-    """Of a grey picture brought to `size`: each pixel's difference from its surroundings, by how much they differ there."""
+    """Of a grey picture brought to `size`: each pixel's difference from what is around it, by how much that differs."""
     grey = np.asarray(picture.resize(size, Image.Resampling.BOX), dtype=np.float32)
     rest = grey - _blurred(grey)
     return rest / (np.sqrt(np.maximum(_blurred(rest**2), 0)) + GREY)

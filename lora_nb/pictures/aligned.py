@@ -95,6 +95,6 @@ def _pairing(suspect: Suspect, laid: Overlay) -> Pairing:
 
 
 def _distances(found: Sequence[float], least: float) -> Distances:
-    counts = np.histogram(np.clip(found, 0, 1), BINS, (0, 1))[0]
+    counts = np.histogram(np.minimum(np.maximum(found, 0), 1), BINS, (0, 1))[0]
     label = "how well one picture fits when laid over the other"
     return Distances(label, 0.0, 1.0, tuple(counts.tolist()), least, near_is_low=False)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+REPORT = "prepare.html"  # in the folder of reports
 MOST = 60
 MARK = "<!--row-->"
 PAGE = (
@@ -26,7 +27,8 @@ class Row:
 def page(rows: Sequence[Row], heading: str) -> str:
     """HTML of the first rows, whole in itself."""
     more = f"<p>and {len(rows) - MOST} more</p>" if len(rows) > MOST else ""
-    return f"{PAGE}<h1>{escape(heading)}</h1>{''.join(MARK + _row(one) for one in rows[:MOST])}{MARK}{more}</body></html>"
+    shown = "".join(MARK + _row(one) for one in rows[:MOST])
+    return f"{PAGE}<h1>{escape(heading)}</h1>{shown}{MARK}{more}</body></html>"
 
 
 def first_rows(page: str, most: int) -> str:

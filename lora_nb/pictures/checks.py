@@ -119,23 +119,30 @@ def _alike(seen: Seen, least: float, config: CheckConfig) -> Found:
     if len(seen.measures) < LEAST_TO_COMPARE:
         return []
     usual = float(np.median(apart(seen.vectors)))
-    words = f"the pictures are much alike (they lie {usual:.3f} apart by {seen.by}): the LoRA will learn what they share, also the background and the pose"
+    words = f"the pictures are much alike (they lie {usual:.3f} apart by {seen.by}): a LoRA learns all that they share"
     return [((), words)] if usual < least else []
 
 
 def _few(seen: Seen, least: float, config: CheckConfig) -> Found:
     number = len(seen.measures)
-    words = f"{number} pictures: with fewer than {least:g} a LoRA learns them by heart; more, and different ones, help most"
+    words = (
+        f"{number} pictures: with fewer than {least:g} a LoRA learns them by heart; more, different ones help"
+    )
     return [((), words)] if number < least else []
 
 
 CHECKS = (
-    Check("blur", "Blurred", "the spread of the Laplacian at the size of training", "min_sharpness", HURTS, "set_aside", _of_each(_blurred)),
+    Check("blur", "Blurred", "the spread of the Laplacian at the size of training", "min_sharpness",
+          HURTS, "set_aside", _of_each(_blurred)),
     Check("small", "Too small", "width by height", "resolution", HURTS, "set_aside", _of_each(_small)),
-    Check("shape", "Extreme shape", "the longer side by the shorter one", "max_aspect", HURTS, "crop", _of_each(_extreme)),
-    Check("empty", "Nearly empty", "the share without structure", "max_flat", HURTS, "set_aside", _of_each(_empty)),
-    Check("exposure", "Under- or over-exposed", "the share that is black or white", "max_clipped", MINOR, "set_aside", _of_each(_clipped)),
-    Check("text", "Text or watermark likely", "the share that a text detector (rapidocr) marks; it reads no logos", "max_text", HURTS, "set_aside", _text),
+    Check("shape", "Extreme shape", "the longer side by the shorter one", "max_aspect",
+          HURTS, "crop", _of_each(_extreme)),
+    Check("empty", "Nearly empty", "the share without structure", "max_flat",
+          HURTS, "set_aside", _of_each(_empty)),
+    Check("exposure", "Under- or over-exposed", "the share that is black or white", "max_clipped",
+          MINOR, "set_aside", _of_each(_clipped)),
+    Check("text", "Text or watermark likely", "the share that rapidocr finds text on; it reads no logos", "max_text",
+          HURTS, "set_aside", _text),
     Check("odd", "Odd one out", "how far it lies from the others", "max_oddness", MINOR, "set_aside", _odd),
     Check("alike", "Too alike as a set", "how far the pictures lie apart", "min_variety", MINOR, "show", _alike),
     Check("few", "Few pictures", "their number", "min_pictures", SPOILS, "show", _few),

@@ -55,7 +55,7 @@ def find(vectors: np.ndarray, least: float) -> Paired:
     for start in range(0, len(vectors), BLOCK):
         likeness = vectors[start : start + BLOCK] @ vectors[start:].T
         upper = np.triu_indices(*likeness.shape[:1], k=1, m=likeness.shape[1])
-        counts += np.histogram(np.clip(likeness[upper], 0, 1), BINS, (0, 1))[0]
+        counts += np.histogram(np.minimum(np.maximum(likeness[upper], 0), 1), BINS, (0, 1))[0]
         near = likeness[upper] >= least
         for i, j in zip(upper[0][near].tolist(), upper[1][near].tolist(), strict=True):
             pairings.append(Pairing(i + start, j + start, f"{likeness[i, j]:.2f} alike to a network"))
@@ -66,7 +66,7 @@ def find(vectors: np.ndarray, least: float) -> Paired:
 
 
 def load(method: str, embedder: str) -> Network:
-    """The network: imagededup's own, or a vision model by its Hugging Face id. Raises ValueError when it cannot be had."""
+    """imagededup's own network, or a vision model by its Hugging Face id. Raises ValueError when it cannot be had."""
     try:
         return _imagededups() if method == "cnn" else _transformers(embedder)
     except (OSError, ValueError) as error:

@@ -24,12 +24,12 @@ def largest_face(session: Any, picture: Image.Image) -> tuple[float, float] | No
     if not len(boxes):
         return None
     x, y, _ = boxes[boxes[:, 2].argmax()]
-    return (float(np.clip(x / size[0], 0, 1)), float(np.clip(y / size[1], 0, 1)))
+    return (min(1.0, max(0.0, float(x / size[0]))), min(1.0, max(0.0, float(y / size[1]))))
 
 
 def _boxes(said: dict[str, np.ndarray], stride: int, width: int) -> np.ndarray:
     """(faces, 3): the middle's x and y, and the area, of what one grid of the model is sure of."""
-    seen, there = (said[f"{name}_{stride}"].reshape(-1).clip(0, 1) for name in ("cls", "obj"))
+    seen, there = (np.maximum(said[f"{name}_{stride}"].reshape(-1), 0) for name in ("cls", "obj"))
     sure = np.flatnonzero(np.sqrt(seen * there) >= SURE)
     box = said[f"bbox_{stride}"].reshape(-1, 4)[sure]
     rows, columns = np.divmod(sure, width // stride)

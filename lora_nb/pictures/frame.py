@@ -23,7 +23,7 @@ def parse_size(text: str) -> tuple[int, int] | None:
     size = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if not SMALLEST <= min(size) <= max(size) <= LARGEST:
         raise ValueError(
-            f'size = "{text}" is not usable: write 512, 768 or 512x768 (width x height), each from {SMALLEST} to {LARGEST}'
+            f'size = "{text}" is not usable: write 512 or 512x768 (width x height), each {SMALLEST} to {LARGEST}'
         )
     return size
 

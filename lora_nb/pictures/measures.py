@@ -18,7 +18,7 @@ BINS = 6
 
 @dataclass(frozen=True)
 class Measures:
-    """Of one picture: its upright size; 0 to 1 each: sharpness of its sharpest tenth, shares that are flat, black, white.
+    """Of a picture: its upright size; from 0 to 1 sharpness of its sharpest tenth, shares that are flat, black, white.
 
     `features` are colours and light as a vector, for a comparison with other pictures.
     """

@@ -14,7 +14,7 @@ NO_SIDE = 1024  # of a model that takes any
 
 
 def load(name: str, file: str, what: str, tell: Tell = silent) -> Any:
-    """A session of the model called `name`, of which a repository holds `file`. Raises ValueError saying `what` lacks."""
+    """A session of the model `name`: a file, or `file` in a repository. Raises ValueError saying `what` lacks."""
     import onnxruntime
 
     path = Path(name).expanduser()

@@ -1,6 +1,7 @@
 """The pairs of 64-bit hashes that differ in few bits."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -41,10 +42,7 @@ def each_near(hashes: np.ndarray, max_distance: int) -> Iterator[np.ndarray]:
 def _parts(hashes: np.ndarray, count: int) -> list[np.ndarray]:
     """The hashes cut into `count` parts of nearly the same number of bits."""
     edges = [64 * number // count for number in range(count + 1)]
-    return [
-        (hashes >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
-        for low, high in zip(edges, edges[1:], strict=False)
-    ]
+    return [(hashes >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1) for low, high in pairwise(edges)]
 
 
 def _each_with_each(hashes: np.ndarray, max_distance: int) -> Iterator[np.ndarray]:

@@ -13,7 +13,6 @@ from lora_nb.pictures import before_after
 from lora_nb.pictures.making import Made, Maker
 from lora_nb.project import folders_of_dataset
 
-REPORT = "prepare.html"
 AT_ONCE = 8  # pictures in memory
 ASKS_NOTHING = "nothing is asked for: give a size, a format, what to do with transparency, or make_masks"
 
@@ -105,4 +104,4 @@ def _write_sheet(done: Sequence[Made], dataset: Path) -> None:
     rows = [one.row for one in done if one.content is not None or one.mask is not None]
     if rows:
         page = before_after.page(rows, f"{len(rows)} pictures, before and after")
-        files.write_text(folders_of_dataset(dataset).report / REPORT, page)
+        files.write_text(folders_of_dataset(dataset).report / before_after.REPORT, page)

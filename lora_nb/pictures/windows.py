@@ -41,7 +41,7 @@ def _waves(start: float, size: float) -> np.ndarray:
     edges = np.arange(SIDE + 1) / SIDE
     overlap = np.minimum(edges[1:], start + size) - np.maximum(edges[:-1], start)
     middle = ((edges[1:] + edges[:-1]) / 2 - start) / size
-    return np.clip(overlap, 0, None) * np.cos(np.pi * np.arange(WAVES)[:, None] * middle)
+    return np.maximum(overlap, 0) * np.cos(np.pi * np.arange(WAVES)[:, None] * middle)
 
 
 _STRETCHES = list(
