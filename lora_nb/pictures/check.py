@@ -26,7 +26,7 @@ def check(config: CheckConfig, tell: Tell = silent) -> Findings:
         unread, clusters, run_checks(_see(config, {one.path for one in broken}, tell), config), distances
     )
     folders = folders_of_dataset(Path(config.train_data_dir))
-    findings.write(folders, findings.with_aside(folders, found))
+    findings.write(folders, found, name=findings.LOOKED)
     return found
 
 

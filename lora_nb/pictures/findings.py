@@ -1,4 +1,4 @@
-"""What was found wrong with the pictures, from report/curate.json to the screen in one shape."""
+"""What was found wrong with the pictures, from the files in report/ to the screen in one shape."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from lora_nb import files
 from lora_nb.pictures.pairing import Distances
 from lora_nb.project import Folders
 
-REPORT = "curate.json"
+REPORT, LOOKED = "curate.json", "check.json"  # what was moved, which an undo brings back; what was only found
 SPOILS, HURTS, MINOR = 3, 2, 1  # what a finding does to a LoRA
 
 Action = Literal["set_aside", "keep_other", "crop", "show"]
@@ -91,49 +91,62 @@ def of_cluster(cluster: Cluster) -> Finding:
     return Finding("copies", pictures, sentence, HURTS, "keep_other")
 
 
-def with_aside(folders: Folders, found: Findings) -> Findings:
+def with_earlier(folders: Folders, found: Findings) -> Findings:
     """`found`, and what an earlier search set aside that still lies there."""
-    earlier = read(folders)
+    earlier = _read(folders, REPORT)
     broken = [one for one in earlier.broken if one.set_aside and one.set_aside.exists()]
     clusters = [one for one in earlier.clusters if one.kept.exists() and _any_aside(one)]
     return replace(found, broken=(*found.broken, *broken), clusters=(*found.clusters, *clusters))
 
 
-def with_earlier(folders: Folders, found: Findings) -> Findings:
-    """As `with_aside`, and what a check found of pictures that are still in the dataset."""
-    others = tuple(one for one in read(folders).others if all(map(Path.exists, one.pictures)))
-    return replace(with_aside(folders, found), others=others)
-
-
 def replaced(folders: Folders, old: Cluster, new: Cluster) -> Findings:
-    """What was found last, with another cluster in place of `old`."""
-    found = read(folders)
-    return replace(found, clusters=tuple(new if one == old else one for one in found.clusters))
+    """What was set aside so far, with another cluster in place of `old`."""
+    found = _read(folders, REPORT)
+    others = [one for one in found.clusters if one != old]
+    return replace(found, clusters=(new, *others))
 
 
 def _any_aside(cluster: Cluster) -> bool:
     return any(copy.set_aside and copy.set_aside.exists() for copy in cluster.copies)
 
 
-def write(folders: Folders, found: Findings, put: Callable[[Path, bytes], None] = files.write_bytes) -> None:
+def write(
+    folders: Folders,
+    found: Findings,
+    put: Callable[[Path, bytes], None] = files.write_bytes,
+    name: str = REPORT,
+) -> None:
     """Keep what was found, for `read`; by `put`."""
 
     def named(value: Any) -> str:
         return value.relative_to(folders.base.absolute()).as_posix()
 
     text = json.dumps(asdict(found), indent=1, default=named)
-    put(folders.report / REPORT, text.encode())
+    put(folders.report / name, text.encode())
 
 
 def read(folders: Folders) -> Findings:
-    """What was found last, without what does not lie in this project; nothing when there was no search.
+    """What was set aside last, and what was found since that still stands; nothing when there was no search.
 
-    Absolute paths of an earlier version are read where they lead into a project's dataset or set_aside, whatever it
-    was called then.
+    What does not lie in this project is left out. Absolute paths of an earlier version are read where they lead into
+    a project's dataset or set_aside, whatever it was called then.
     """
+    moved, looked = _read(folders, REPORT), _read(folders, LOOKED)
+    broken = tuple(one for one in looked.broken if one.path.exists())
+    clusters = tuple(
+        one for one in looked.clusters if one.kept.exists() and all(copy.path.exists() for copy in one.copies)
+    )
+    others = tuple(one for one in looked.others if all(path.exists() for path in one.pictures))
+    return Findings(
+        (*moved.broken, *broken), (*moved.clusters, *clusters), (*moved.others, *others),
+        looked.distances if clusters or moved.distances is None else moved.distances,
+    )  # fmt: skip
+
+
+def _read(folders: Folders, name: str) -> Findings:
     folders = Folders(folders.base.absolute())
     try:
-        report = files.from_json((folders.report / REPORT).read_bytes())
+        report = files.from_json((folders.report / name).read_bytes())
     except (FileNotFoundError, ValueError):
         report = {}
     broken = [one for entry in _dicts(report, "broken") if (one := _unread(folders, entry))]

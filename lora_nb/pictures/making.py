@@ -37,7 +37,7 @@ class Maker:
     def __init__(self, config: PrepareConfig, tell: Tell = silent) -> None:
         self.config = config
         self.size = frame.parse_size(config.size)
-        self.colour = ImageColor.getrgb("white" if config.transparent != "colour" else config.background)
+        self.colour = _colour(config)
         wants_faces = self.size and config.cut == "crop" and config.focus == "face"
         self.faces: Any = (
             onnx_model.load(config.face_detector, faces.FILE, "face_detector", tell) if wants_faces else None
@@ -104,6 +104,15 @@ class Maker:
     def _filled(self, picture: Image.Image) -> Image.Image:
         keeps = self.config.transparent == "keep"
         return picture if keeps or picture.mode != "RGBA" else _on(picture, self.colour)
+
+
+def _colour(config: PrepareConfig) -> tuple[int, ...]:
+    if config.transparent != "colour":
+        return (255, 255, 255)
+    try:
+        return ImageColor.getrgb(config.background)
+    except ValueError:
+        raise ValueError(f'background = "{config.background}" is no colour: write it as #rrggbb') from None
 
 
 def _on(picture: Image.Image, colour: tuple[int, ...]) -> Image.Image:
