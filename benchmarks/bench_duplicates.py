@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 from imagededup.methods import PHash
 
-from lora_nb.pictures.curate import near_pairs
+from lora_nb.pictures.pairs import near_pairs
 
 MAX_DISTANCE = 10  # imagededup's default
 PLANTED = 100

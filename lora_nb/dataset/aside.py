@@ -104,23 +104,25 @@ def bring_back(folders: Folders, names: Sequence[str] | None = None) -> int:
     for a name that is not set aside.
     """
     with gate.step(folders.dataset, "restore") as changes:
-        return _bring_back(folders, names, changes)
+        return len(put_back(folders, names, changes))
 
 
-def _bring_back(folders: Folders, names: Sequence[str] | None, changes: Changes) -> int:
+def put_back(folders: Folders, names: Sequence[str] | None, changes: Changes) -> list[Path]:
+    """Where the pictures of `names`, or all, went back to; a part of somebody's step, otherwise as `bring_back`."""
     aside = {item.name: item for item in list_aside(folders)}
     unknown = [name for name in names or () if name not in aside]
     if unknown:
         raise ValueError(f'"{unknown[0]}" is not set aside: choose from {folders.set_aside}')
     wanted = list(aside.values()) if names is None else [aside[name] for name in dict.fromkeys(names)]
-    places, moves = Places(changes.dropped), []
+    places, moves, targets = Places(changes.dropped), [], []
     for item in wanted:
         path = folders.set_aside.absolute() / item.name
-        moves.append(places.move(path, places.free(folders.dataset.absolute() / item.original, path)))
+        targets.append(places.free(folders.dataset.absolute() / item.original, path))
+        moves.append(places.move(path, targets[-1]))
     changes.move(moves)
     if wanted:  # after the moves: until then the records are needed
         changes.write(folders.set_aside / REASONS, records(folders))
-    return len(wanted)
+    return targets
 
 
 def records(folders: Folders) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 from lora_nb import files
 from lora_nb.dataset import gate, record
 from lora_nb.dataset.captions import caption_path
-from lora_nb.dataset.images import IMAGE_EXTENSIONS
+from lora_nb.dataset.images import IMAGE_EXTENSIONS, MASK, is_picture
 from lora_nb.dataset.record import OPEN, OWN, TAKEN_BACK, UNDONE, Pair, Record, Way, Written
 from lora_nb.project import folders_of_dataset
 
@@ -58,17 +58,17 @@ def _take_back(last: Record) -> Undone:
         (name.removeprefix(f"{last.dataset}/"), reason) for name, reason in reasons.items() if reason
     )
     done = [name for name, reason in reasons.items() if not reason and _counts(last, name)]
-    pictures = sum(isinstance(last.changes[name], Pair) or _is_picture(name) for name in done)
+    pictures = sum(isinstance(last.changes[name], Pair) or is_picture(Path(name)) for name in done)
     return Undone(str(last.head.get("verb", "")), len(done), left, last.note, pictures)
 
 
 def _counts(last: Record, name: str) -> bool:
     """Whether a change is one of a picture or a caption, not of what is noted about them."""
-    return isinstance(last.changes[name], Pair) or name.startswith(f"{last.dataset}/")
-
-
-def _is_picture(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_EXTENSIONS
+    change = last.changes[name]
+    if isinstance(change, Pair):
+        return True
+    copied = is_picture(Path(name)) and not change.existed  # its original, which went, counts
+    return name.startswith(f"{last.dataset}/") and not copied and not name.endswith(MASK)
 
 
 def _plan_way_back(last: Record) -> None:

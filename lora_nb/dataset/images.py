@@ -21,6 +21,9 @@ IMAGE_EXTENSIONS = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".avif")
 # Whatever its ending says, a file is read as one of these only: Pillow's EPS reader would run Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "AVIF", "GIF", "TIFF")
 REPEATS = re.compile(r"(\d+)_(.+)")
+MASK = (
+    "-masklabel.png"  # how a picture's mask ends that lies beside it, as OneTrainer calls it: white is learnt
+)
 ORIENTATION = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -111,14 +114,19 @@ def unreadable(folder: Path, names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The files directly in `folder` that are called like pictures, in order, without hidden ones."""
+    """The files directly in `folder` that are called like pictures, in order, without hidden ones and masks."""
     names = (path for path in folder.iterdir() if is_picture(path))
     return sorted(path for path in names if not path.name.startswith(".") and path.is_file())
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file is called like a picture."""
-    return path.suffix.lower() in IMAGE_EXTENSIONS
+    """Whether a file is called like a picture, and not like a picture's mask."""
+    return path.suffix.lower() in IMAGE_EXTENSIONS and not path.name.endswith(MASK)
+
+
+def mask_path(image: Path) -> Path:
+    """Where the mask of a picture lies, there or not."""
+    return image.with_name(image.stem + MASK)
 
 
 def places(folder: Path, num_repeats: int, tell: Tell = silent) -> Iterator[tuple[Path, int]]:
@@ -163,6 +171,28 @@ def open_upright(path: Path) -> Image.Image:
     return _decode(path, draft=None)
 
 
+def open_reduced(path: Path, side: int, mode: str = "RGB") -> tuple[Image.Image, tuple[int, int]]:
+    """The upright picture for a look at it, and the size it has: a JPEG is read at a fraction, not below `side` pixels.
+
+    `mode` is "RGB" or "L". Raises like `open_upright`.
+    """
+    return _decode_at(path, (side, side), mode)
+
+
+def open_see_through(path: Path) -> Image.Image:
+    """As `open_upright`, in RGBA where the picture has transparency."""
+    return _decode_at(path, None, "RGBA")[0]
+
+
+def coarseness(path: Path) -> int:
+    """How coarsely a JPEG is quantised: the sum of its first table; 0 for another file."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return sum(getattr(image, "quantization", {}).get(0, ()))
+    except Exception:  # whatever a decoder meets in a damaged file
+        return 0
+
+
 def thumbnail(path: Path, side: int = 160) -> bytes:
     """A JPEG of the upright picture, at most `side` pixels wide and high. Raises like `open_upright`."""
     image = _decode(path, draft=(side, side))
@@ -180,17 +210,24 @@ def resize_crop(image: Image.Image, resized: tuple[int, int], crop: tuple[int, i
 
 
 def _decode(path: Path, draft: tuple[int, int] | None) -> Image.Image:
+    return _decode_at(path, draft, "RGB")[0]
+
+
+def _decode_at(path: Path, draft: tuple[int, int] | None, mode: str) -> tuple[Image.Image, tuple[int, int]]:
     file = BytesIO(Path(path).read_bytes())
     # Decoders meet damaged files with any exception there is (struct.error, IndexError, zlib.error, ...); the
     # bytes are in memory, so none of them can be a disk's.
     try:
         with Image.open(file, formats=FORMATS) as image:
+            size = image.size
             if draft:
-                image.draft("RGB", draft)
+                image.draft(mode, draft)
             image.load()
-            upright = UPRIGHT.get(orientation(image))
-            rgb = _to_rgb(image)
-            return rgb.transpose(upright) if upright is not None else rgb
+            turned = orientation(image)
+            grey = image.mode == mode == "L" and not image.has_transparency_data
+            seen = image if grey else _to_mode(image, mode)
+            seen = seen.transpose(UPRIGHT[turned]) if turned in UPRIGHT else seen
+            return seen, size[::-1] if turned >= 5 else size
     except Exception as error:
         raise ValueError(f"{path}: {_reason(error, file)}") from error
 
@@ -202,6 +239,12 @@ def orientation(image: Image.Image) -> int:
     except Exception:  # damaged EXIF does not make a whole picture unreadable
         return 1
     return value if value in UPRIGHT else 1
+
+
+def _to_mode(image: Image.Image, mode: str) -> Image.Image:
+    if mode == "RGBA":
+        return image.convert("RGBA") if image.has_transparency_data else _to_rgb(image)
+    return _to_rgb(image).convert(mode)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -119,6 +119,7 @@ def lines(home: Path, tagger: Path) -> dict[str, list[str]]:
         "snapshot": ["snapshot", *dataset, "--name", "kept"],
         "restore_version": ["restore_version", *dataset, "--version", "kept"],
         "export": ["export", *dataset],
+        "prepare": ["prepare", *dataset, "--size", "32x24", "--format", "webp", "--names", "0.png;1.png;5_x/small.png"],
     }
 
 
@@ -230,6 +231,24 @@ def test_a_kill_at_any_moment(world, tagger, whole, tmp_path, capsys, verb, part
     killed = run("kill", spread(moments, part, 4), tmp_path, lines(tmp_path, tagger)[verb])
     assert killed.returncode == -9, killed.stderr
     check(tmp_path, tagger, first, before, after, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+def test_a_kill_while_pictures_are_prepared(world, tagger, whole, tmp_path, capsys, part):
+    """Each picture stands with its caption, as it was or as it will be; undo gives all back."""
+    before, after, moments = whole("prepare", capsys)
+    first = start(world, tmp_path, tagger, "prepare", capsys)
+    killed = run("kill", spread(moments, part, 4), tmp_path, lines(tmp_path, tagger)["prepare"])
+    assert killed.returncode == -9, killed.stderr
+    assert main(["scan", *lines(tmp_path, tagger)["undo"][1:]]) == 0
+    found = contents(tmp_path)
+    assert hidden(tmp_path) == [] and orphans(found) == []
+    stems = {name.rpartition(".")[0] for name in before if name.startswith("dataset/")}
+    assert {name.rpartition(".")[0] for name in found if name.startswith("dataset/")} == stems
+    assert all(content in (before.get(name), after.get(name)) for name, content in found.items())
+    undo_all(tmp_path, tagger, capsys)
+    assert contents(tmp_path) == first
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ def test_a_damaged_report_counts_as_none(folders, text):
 def test_a_report_is_read_back_holds_no_absolute_path_and_a_missing_one_is_empty(folders):
     assert findings.read(folders) == Findings()
     unread = Unread(folders.dataset / "猫.png", "cut", folders.set_aside / "猫.png")
-    copy = Copy(folders.dataset / "5_x" / "b.png", 3, folders.set_aside / "5_x" / "b.png")
+    copy = Copy(folders.dataset / "5_x" / "b.png", "3 of 64 bits differ", folders.set_aside / "5_x" / "b.png")
     found = Findings((unread,), (Cluster(folders.dataset / "a.png", (copy, copy), "the largest"),))
     findings.write(folders, found)
     assert findings.read(folders) == found and found.moved == 3
@@ -74,4 +74,6 @@ def test_a_report_is_read_though_the_project_was_moved_and_paths_were_absolute_o
     (unread,), (cluster,) = found.broken, found.clusters
     assert unread == Unread(folders.dataset / "x.png", "cut", folders.set_aside / "5_x" / "x.png")
     assert cluster.kept == folders.dataset / "5_x" / "a.png"
-    assert cluster.copies == (Copy(folders.dataset / "c.png", 3, folders.set_aside / "c.png"),)
+    assert cluster.copies == (
+        Copy(folders.dataset / "c.png", "3 of 64 bits differ", folders.set_aside / "c.png"),
+    )
