@@ -19,15 +19,12 @@ from lora_nb.shell import colab
 class ExportStep(Step):
     """The dataset as a file to carry away. It is never due: only a person presses it."""
 
+    by_hand = True
+
     def __init__(self, project: ProjectStep) -> None:
         self.project = project
         self.form = Form(ExportConfig())
         super().__init__("Take it out", self._export, [self.form.widget], project.presses, icon="archive")
-
-    def show(self) -> None:
-        """Put the step under the cell that runs; a later cell does not press it."""
-        super().show()
-        self.due = False
 
     async def _export(self) -> str:
         folders = self.project.folders()

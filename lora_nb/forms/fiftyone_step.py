@@ -32,6 +32,8 @@ class FiftyOneStep(Step):
     `redraw` shows the dataset elsewhere as it is after the decisions were taken over.
     """
 
+    by_hand = True
+
     def __init__(
         self, project: ProjectStep, redraw: Callable[[Folders], None] = lambda folders: None
     ) -> None:
@@ -51,11 +53,6 @@ class FiftyOneStep(Step):
         self.widget.children = (*self.widget.children, self.take)
         self.undo = self.followed_by(UndoStep(project, redraw))
         self.reading = False
-
-    def show(self) -> None:
-        """Put the step under the cell that runs; a later cell does not press it."""
-        super().show()
-        self.due = False
 
     def take_over(self) -> None:
         """Carry out what was decided: by the App that is open, else from what it left."""

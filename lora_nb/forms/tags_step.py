@@ -28,6 +28,8 @@ class EditTagsStep(Step):
     It is never due: an edit is made by a person who saw what it does, or not at all.
     """
 
+    by_hand = True
+
     def __init__(self, project: ProjectStep) -> None:
         self.project = project
         self.form = Form(EditTagsConfig())
@@ -46,14 +48,9 @@ class EditTagsStep(Step):
 
     def preset(self) -> None:
         """Show the tags there are; nothing is changed unless a person presses the button."""
-        self.done = True
         folders = self.project.folders()
         if review.pictures(folders):
             self._show_tags(folders)
-
-    def _fill(self) -> None:
-        self.done = True  # also where there is no project yet
-        super()._fill()
 
     def empty(self) -> None:
         """Go back to the first edit."""

@@ -26,6 +26,8 @@ class VersionsStep(Step):
     `redraw` shows the dataset elsewhere as it is after going back.
     """
 
+    by_hand = True
+
     def __init__(
         self, project: ProjectStep, redraw: Callable[[Folders], None] = lambda folders: None
     ) -> None:
@@ -34,11 +36,6 @@ class VersionsStep(Step):
         self.asked: tuple[str, str] | None = None  # verb, version
         super().__init__("Keep this version", self._act, [self.form.widget], project.presses, icon="bookmark")
         self.undo = self.followed_by(UndoStep(project, self._redraw))
-
-    def show(self) -> None:
-        """Put the step under the cell that runs; a later cell does not press it."""
-        super().show()
-        self.due = False
 
     def preset(self) -> None:
         """List the versions there are."""
