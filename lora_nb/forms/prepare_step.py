@@ -17,6 +17,8 @@ MOST = 8  # pairs of pictures kept in the notebook; the sheet holds more
 class PrepareStep(Step):
     """Pictures brought to a size, a format, a background; it does nothing unless something is asked for."""
 
+    by_hand = True
+
     def __init__(self, project: ProjectStep) -> None:
         self.project = project
         self.form = Form(PrepareConfig())

@@ -1,21 +1,20 @@
 """Copies found by laying one picture over the other: resized, recompressed, cropped, mirrored ones.
 
-Codes of the windows that may be cut out of a picture say which pairs are worth it; only agreement proves them.
+Codes of the windows that may be cut out of a picture say which pairs are worth it; only agreement proves them, in
+lines and in colours.
 """
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
 from os import cpu_count
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from lora_nb.events import Progress, Tell, silent
-from lora_nb.pictures import windows
+from lora_nb.pictures import colours, windows
 from lora_nb.pictures.align import NOWHERE, Overlay, overlay
 from lora_nb.pictures.looking import Look, grey
 from lora_nb.pictures.pairing import Distances, Paired, Pairing
@@ -23,8 +22,10 @@ from lora_nb.pictures.pairs import each_near_between
 
 SUSPICIOUS = 12  # bits of 63: so near the code of a window has to be
 MANY = 20_000  # pictures: from there on only whole pictures and their mirror images are suspected
+ALIKE = 6  # bits of 63: so near are only codes of the same whole picture, though it was blurred
 TRIES = 3  # windows of a pair that are tried, the nearest first
 BINS = 20
+ALL_OF_IT = Overlay(1.0, (0.0, 0.0, 1.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -41,30 +42,49 @@ class Suspect:
 def find(looks: Sequence[Look], least: float, tell: Tell = silent) -> Paired:
     """The pairs of which one fits into the other with an agreement of `least`."""
     groups = list(_by_pair(suspects(looks)).values())
-    opened = lru_cache(maxsize=512)(lambda path: grey(path)[0])
-
-    def prove(group: list[Suspect]) -> tuple[Suspect, Overlay]:
-        found = (group[0], NOWHERE)
-        for suspect in islice(group, TRIES):
-            laid = _lay(looks[suspect.whole].path, looks[suspect.part].path, suspect, opened)
-            found = max(found, (suspect, laid), key=lambda one: one[1].agreement)
-            if laid.agreement >= least:
-                break
-        return found
-
-    proven = []
+    trial, proven = _Trial(looks, least), []
     with ThreadPoolExecutor(min(4, cpu_count() or 1)) as pool:
-        for done, one in enumerate(pool.map(prove, groups), start=1):
+        for done, one in enumerate(pool.map(trial.prove, groups), start=1):
             proven.append(one)
             tell(Progress("Comparing pictures", done, len(groups)))
     pairings = tuple(_pairing(*one) for one in proven if one[1].agreement >= least)
     return Paired(pairings, _distances([laid.agreement for _, laid in proven], least))
 
 
-def _lay(whole: Path, part: Path, suspect: Suspect, opened) -> Overlay:
-    small: Image.Image = opened(part)
-    small = ImageOps.mirror(small) if suspect.mirrored else small
-    return overlay(opened(whole), small, windows.WINDOWS[suspect.window])
+class _Trial:
+    """What becomes of suspicions: the pictures are opened, laid over one another, and compared."""
+
+    def __init__(self, looks: Sequence[Look], least: float) -> None:
+        self.looks, self.least = looks, least
+        self.opened = lru_cache(maxsize=512)(lambda path: grey(path)[0])
+
+    def prove(self, group: Sequence[Suspect]) -> tuple[Suspect, Overlay]:
+        """The best of the suspicions against two pictures, and how well they agree; not at all in other colours."""
+        suspect, laid = self._best(group)
+        if laid.agreement >= self.least and self._same(suspect, laid, colours.FINE):
+            return suspect, laid
+        first = group[0]
+        blurred = first.window == 0 and first.distance <= ALIKE
+        if blurred and self._same(first, ALL_OF_IT, colours.COARSE):
+            return first, ALL_OF_IT
+        return suspect, replace(laid, agreement=min(laid.agreement, 0))
+
+    def _best(self, group: Sequence[Suspect]) -> tuple[Suspect, Overlay]:
+        found = (group[0], NOWHERE)
+        for suspect in group[:TRIES]:
+            found = max(found, (suspect, self._lay(suspect)), key=lambda one: one[1].agreement)
+            if found[1].agreement >= self.least:
+                break
+        return found
+
+    def _lay(self, suspect: Suspect) -> Overlay:
+        whole, small = (self.opened(self.looks[number].path) for number in (suspect.whole, suspect.part))
+        small = ImageOps.mirror(small) if suspect.mirrored else small
+        return overlay(whole, small, windows.WINDOWS[suspect.window])
+
+    def _same(self, suspect: Suspect, laid: Overlay, cells: int) -> bool:
+        whole, part = self.looks[suspect.whole].path, self.looks[suspect.part].path
+        return colours.same(whole, part, laid.box, suspect.mirrored, cells)
 
 
 def suspects(looks: Sequence[Look]) -> Iterator[Suspect]:

@@ -119,7 +119,16 @@ def lines(home: Path, tagger: Path) -> dict[str, list[str]]:
         "snapshot": ["snapshot", *dataset, "--name", "kept"],
         "restore_version": ["restore_version", *dataset, "--version", "kept"],
         "export": ["export", *dataset],
-        "prepare": ["prepare", *dataset, "--size", "32x24", "--format", "webp", "--names", "0.png;1.png;5_x/small.png"],
+        "prepare": [
+            "prepare",
+            *dataset,
+            "--size",
+            "32x24",
+            "--format",
+            "webp",
+            "--names",
+            "0.png;1.png;5_x/small.png",
+        ],
     }
 
 

@@ -105,7 +105,10 @@ def test_from_a_zip_to_the_hand_over_by_buttons(maker, photos, tmp_path):
         maker.trigger.suggest.click()
         suggested = maker.trigger.form.read().remove_tags
         assert suggested and "ohwx cat" not in suggested
-        await maker.look_at_tags()
+        await maker.report()
+        assert "Next: " in words(maker.trigger.panel.ahead) and "Left to do" not in words(
+            maker.trigger.panel.ahead
+        )
         await maker.hand_over()
 
     asyncio.run(person())
@@ -180,18 +183,25 @@ def test_steps_whose_buttons_nobody_presses_are_done_as_they_stand(maker, tmp_pa
     async def run_all():
         maker.project.example.click()
         await maker.import_pictures()
+        await maker.look()
         await maker.clean()
+        await maker.prepare()
         await maker.caption()
         maker.captioning.forms["tags"].write(tagger=str(build(tmp_path / "tagger")))
+        await maker.edit_tags()
         await maker.add_trigger()
-        await maker.look_at_tags()
+        await maker.report()
         await maker.hand_over()
+        await maker.keep_versions()
+        await maker.take_out()
+        await maker.open_fiftyone()
 
     asyncio.run(run_all())
     known = handover(maker.project.folders())
     assert known.images == known.captioned > 15
     assert (known.project, known.trigger_word, known.caption_kind) == ("example", "ohwx", "tags")
-    assert [step.done for step in maker.steps] == [True] * 5
+    assert [step.done for step in maker.steps] == [not step.by_hand for step in maker.steps]
+    assert not any(step.done for step in maker.extras)
 
 
 @pytest.mark.slow
@@ -204,7 +214,7 @@ def test_what_is_missing_is_one_sentence_and_the_notebook_goes_on(maker, tmp_pat
         maker.project.form.write(project="cat")
         assert "everything lies in" in await press(maker.project)
         assert "nothing.zip does not exist" in await press(maker.importing)
-        await maker.look_at_tags()
+        await maker.report()
         await maker.hand_over()
 
     asyncio.run(run_all())
@@ -408,17 +418,26 @@ def test_run_all_on_a_fresh_project_says_what_is_missing_and_brings_nothing_of_o
 
     async def run_all():
         await maker.import_pictures()
+        await maker.look()
         await maker.clean()
+        await maker.prepare()
         await maker.caption()
+        await maker.edit_tags()
         await maker.add_trigger()
-        await maker.look_at_tags()
+        await maker.report()
         await maker.hand_over()
 
     asyncio.run(run_all())
     folders = maker.project.folders()
     assert names(folders.dataset) == [] and not folders.handover.exists() and not folders.jobs.exists()
     assert "No pictures have arrived. Drop them above" in words(maker.importing.panel.state)
-    for shown in (maker.cleaning.panel, maker.captioning.panel, maker.trigger.panel, maker.tags, maker.end):
+    for shown in (
+        maker.cleaning.panel,
+        maker.captioning.panel,
+        maker.trigger.panel,
+        maker.reporting.panel,
+        maker.end,
+    ):
         said = words(getattr(shown, "place", getattr(shown, "state", None)))
         assert said.endswith("holds no picture: import some first") and "✅" not in said
 
@@ -448,7 +467,8 @@ def test_another_project_empties_the_forms_and_results_of_the_one_before(maker, 
         maker.captioning.kind.value = "sentences"
         await maker.add_trigger()
         await press(maker.trigger)
-        await maker.look_at_tags()
+        await maker.edit_tags()
+        assert words(maker.editing.result)
         maker.importing.upload.use(maker.project.folders())
         give(maker.importing.upload, {"a.png": picture("red")})
         maker.importing.form.write(source="somewhere.zip", subset="3_cat")
@@ -459,7 +479,7 @@ def test_another_project_empties_the_forms_and_results_of_the_one_before(maker, 
     assert maker.captioning.kind.value == "tags"
     assert maker.trigger.form.read().trigger_word == "kitty"
     assert 'The captions begin with "kitty" now' in words(maker.trigger.present)
-    assert words(maker.trigger.panel.state) == words(maker.tags.place) == ""
+    assert words(maker.trigger.panel.state) == words(maker.editing.panel.state) == ""
     assert not any(step.done or step.due for step in maker.steps[1:]), (
         "nothing is done to the new one unasked"
     )
