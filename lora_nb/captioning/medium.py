@@ -13,7 +13,7 @@ from lora_nb.events import Progress, Tell, silent
 # numpy is imported where it is used: the forms load this module.
 
 SIDE = 384  # pixels of the longer side that are looked at
-MOST = 24  # pictures of a set
+MOST = 12  # pictures of a set: each is read from a Drive that is slow
 FLAT, SOFT = 1, 12  # of 255: neighbours that differ by no more are one colour, or one shade and the next
 DRAWN = 0.45  # by how much more of a drawing is of one colour than shaded; no photograph measured has more than 0.35
 CLEAR = 2 / 3  # of the pictures: a set that is less of one kind is not told

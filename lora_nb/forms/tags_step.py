@@ -18,8 +18,9 @@ from lora_nb.forms.undo import UndoStep
 from lora_nb.project import Folders
 
 MOST_SHOWN, MOST_TAGS = 40, 50
-GONE = '<del style="color:#d32f2f">{}</del>'
-FRESH = '<ins style="color:#2e7d32;font-weight:600;text-decoration:none">+ {}</ins>'
+# The text keeps the colour of its theme, light or dark: what changes is told by signs and by what is behind it.
+GONE = '<del style="background:#f4433640;padding:0 2px">{}</del>'
+FRESH = '<ins style="background:#4caf5040;padding:0 2px;text-decoration:none">+ {}</ins>'
 
 
 class EditTagsStep(Step):
@@ -41,7 +42,7 @@ class EditTagsStep(Step):
             description="Preview", icon="search", layout=W.Layout(width="auto", min_width="220px")
         )
         self.preview.on_click(lambda _: project.presses.carry_out(self._press_preview))
-        parts = [self.form.widget, self.preview]
+        parts = [self.form.widget, W.HBox([self.preview])]
         super().__init__("Apply", self._apply, parts, project.presses, icon="check")
         self.undo = self.followed_by(UndoStep(project, self._show_tags))
         self._show_needed()
@@ -116,7 +117,9 @@ def delta_table(plan: EditPlan) -> str:
         f'<td style="text-align:right;padding-left:12px">{after - before:+d}</td></tr>'
         for tag, (before, after) in deltas[:MOST_TAGS]
     )
-    head = '<tr><th style="text-align:left">tag</th><th>before</th><th></th><th>after</th><th></th></tr>'
+    head = (
+        '<tr><th style="text-align:left">tag</th><th>before</th><th></th><th>after</th><th>change</th></tr>'
+    )
     return f'<table class="lora-nb-deltas" style="line-height:1.35">{head}{rows}</table>' if deltas else ""
 
 

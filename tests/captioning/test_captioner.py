@@ -132,11 +132,11 @@ def test_a_model_of_another_kind_is_refused_instead_of_talking_nonsense(dataset,
         run(dataset, tmp_path / "clip")
 
 
-# The other kinds: models of one or two layers whose tokenizer knows some words.
+# The other kinds: models of one or two layers whose tokenizer knows some words, wide enough for 4 bits.
 MARKS = ["[PAD]", "[UNK]", "[BOS]", "[EOS]", "<image>"]
 KNOWN = [*WORDS, "USER", "ASSISTANT", "Question", "Describe", "this", "picture", "?"]
 COUNT = len(MARKS + KNOWN)
-SIZE = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "num_hidden_layers": 2}
+SIZE = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 2, "num_hidden_layers": 2}
 VISION = {**SIZE, "image_size": 32, "patch_size": 8}
 ENDS = {"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 0}
 CHAT = (
@@ -160,10 +160,10 @@ def pixels(**named):
 
 def blip2_model():
     text = {
-        **ENDS, "model_type": "opt", "hidden_size": 16, "ffn_dim": 32, "num_attention_heads": 2, "num_hidden_layers": 2,
-        "vocab_size": COUNT, "max_position_embeddings": 64, "word_embed_proj_dim": 16,
+        **ENDS, "model_type": "opt", "hidden_size": 64, "ffn_dim": 128, "num_attention_heads": 2, "num_hidden_layers": 2,
+        "vocab_size": COUNT, "max_position_embeddings": 64, "word_embed_proj_dim": 64,
     }  # fmt: skip
-    former = {**SIZE, "encoder_hidden_size": 16, "vocab_size": COUNT}
+    former = {**SIZE, "encoder_hidden_size": 64, "vocab_size": COUNT}
     config = Blip2Config(
         vision_config=VISION, qformer_config=former, text_config=text, num_query_tokens=4, image_token_index=4
     )
@@ -176,13 +176,13 @@ def blip2_model():
 
 def florence_model():
     text = {
-        **ENDS, "model_type": "bart", "vocab_size": COUNT, "d_model": 16, "encoder_layers": 1, "decoder_layers": 1,
-        "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
+        **ENDS, "model_type": "bart", "vocab_size": COUNT, "d_model": 64, "encoder_layers": 1, "decoder_layers": 1,
+        "encoder_ffn_dim": 128, "decoder_ffn_dim": 128, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
         "max_position_embeddings": 128, "decoder_start_token_id": 3, "forced_eos_token_id": 3,
     }  # fmt: skip
     vision = {
         "depths": (1,), "patch_size": (7,), "patch_stride": (4,), "patch_padding": (3,), "patch_prenorm": (False,),
-        "embed_dim": (16,), "num_heads": (2,), "num_groups": (2,), "window_size": 4, "projection_dim": 16,
+        "embed_dim": (64,), "num_heads": (2,), "num_groups": (2,), "window_size": 4, "projection_dim": 64,
     }  # fmt: skip
     looks = pixels()
     looks.image_seq_length = 65
@@ -193,7 +193,7 @@ def florence_model():
 
 def llava_model():
     text = {**ENDS, **SIZE, "model_type": "llama", "vocab_size": COUNT, "max_position_embeddings": 128}
-    vision = {**VISION, "model_type": "clip_vision_model", "projection_dim": 16}
+    vision = {**VISION, "model_type": "clip_vision_model", "projection_dim": 64}
     config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=4, image_seq_length=16)
     words = words_of(extra_special_tokens={"image_token": "<image>"})
     more = {"patch_size": 8, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}

@@ -50,7 +50,7 @@ def test_the_shipped_drawings_are_known_as_such(tmp_path, name):
     judged = judge(
         [path for path in sorted(tmp_path.rglob("*")) if path.suffix.lower() in (".png", ".jpg", ".webp")]
     )
-    assert judged.seen >= 10 and judged.captions == "tags"
+    assert judged.seen >= 6 and judged.captions == "tags"
 
 
 def test_where_it_is_not_clear_nothing_is_chosen():
@@ -60,4 +60,4 @@ def test_where_it_is_not_clear_nothing_is_chosen():
 
 def test_of_many_pictures_some_are_looked_at(tmp_path):
     drawing(0).resize((40, 30)).save(tmp_path / "a.png")
-    assert 12 <= judge([tmp_path / "a.png"] * 1000).seen <= 24
+    assert 6 <= judge([tmp_path / "a.png"] * 1000).seen <= 12
