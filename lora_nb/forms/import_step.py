@@ -98,7 +98,7 @@ class ImportStep(Step):
         said = self.named(end.text) + self._typed_too()
         self.upload.clear()
         self.folders.clear()
-        self._show(folders, import_report.read(folders))
+        self._show(folders, None if self.idle else import_report.read(folders))
         return said
 
     def _typed_too(self) -> str:

@@ -238,7 +238,7 @@ class View {
     const remove = element("button", "", "Remove");
     remove.setAttribute("aria-label", `Remove ${file.name}`);
     remove.onclick = () => this.change({ op: "remove", name: file.name });
-    row.append(this.preview(file.name), name, remove, element("span", "lnu-soft", `${file.kind}, ${size(file.size)}`));
+    row.append(this.preview(file.name), name, remove, element("span", "lnu-soft", [file.kind, size(file.size), file.holds].filter(Boolean).join(", ")));
     return row;
   }
   partRow(part) {

@@ -32,11 +32,8 @@ class ImportReport:
     trigger_words: tuple[tuple[str, str], ...] = ()
 
 
-def write(
-    folders: Folders, report: ImportReport, put: Callable[[Path, bytes], None] = files.write_bytes
-) -> None:
-    """Keep what came of an import, for `read`; by `put`."""
-    folders.report.mkdir(parents=True, exist_ok=True)
+def write(folders: Folders, report: ImportReport, put: Callable[[Path, bytes], None]) -> None:
+    """Keep what came of an import, for `read`; by `put`, so that it goes with the pictures when they do."""
     put(folders.report / REPORT, json.dumps({"version": 1, **asdict(report)}).encode("utf-8", "replace"))
 
 

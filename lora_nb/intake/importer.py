@@ -14,7 +14,7 @@ from lora_nb.dataset import captions, encodings, gate, record
 from lora_nb.dataset.gate import Changes, Move
 from lora_nb.dataset.images import IMAGE_EXTENSIONS
 from lora_nb.events import Progress, Tell, silent
-from lora_nb.intake import archive, arrivals, sources, subsets, tables
+from lora_nb.intake import archive, arrivals, import_report, sources, subsets, tables
 from lora_nb.intake.archive import Entry
 from lora_nb.intake.content import ENDINGS
 from lora_nb.intake.given_captions import Given, Named
@@ -102,6 +102,14 @@ def _import(source: Fetched, config: ImportConfig, tell: Tell, changes: Changes)
         if not pictures:
             _place_captions(entries, staging, work)
     _note_origins(work)
+    report = _report(work)
+    if report.added or report.captions or (report.different and config.existing == "replace"):
+        import_report.write(changes.folders, report, changes.write)
+    return report
+
+
+def _report(work: _Import) -> ImportReport:
+    given = work.given
     return ImportReport(
         added=tuple(work.added), captions=given.written, skipped=tuple(work.skipped), renamed=tuple(work.renamed),
         failed=tuple(work.failed), known=work.known, equal=given.equal, different=tuple(given.different),

@@ -18,7 +18,8 @@ from typing import Any
 
 from lora_nb import files
 from lora_nb.dataset.captions import CAPTION_EXTENSION
-from lora_nb.intake import content, scratch, tables
+from lora_nb.dataset.images import IMAGE_EXTENSIONS
+from lora_nb.intake import archive, content, scratch, tables
 
 PROTOCOL = 1
 PART, ABOUT = ".part", ".about"
@@ -74,6 +75,7 @@ class Uploads:
         self.epoch = f"{time.time_ns():x}"
         self.lock = threading.Lock()
         self.known: dict[str, File] = {}
+        self.read: dict[tuple[str, int], str] = {}  # what zips hold
 
     def answer(self, message: Mapping[str, Any], pieces: list[Any]) -> dict[str, Any]:
         """The answer to a message of the page: `re` is its `seq`, `ok` whether it was done, `text` why not."""
@@ -120,7 +122,12 @@ class Uploads:
 
     def _hello(self, message: Mapping[str, Any], pieces: list[Any]) -> dict[str, Any]:
         whole = [
-            {"name": one.path.name, "size": one.path.stat().st_size, "kind": one.kind}
+            {
+                "name": one.path.name,
+                "size": one.path.stat().st_size,
+                "kind": one.kind,
+                "holds": self._holds(one),
+            }
             for one in self.arrived()
         ]
         parts = [
@@ -131,6 +138,13 @@ class Uploads:
             "protocol": PROTOCOL, "piece": self.piece, "most": PIECE, "window": WINDOW, "whole": whole, "parts": parts,
             "free": scratch.free(self.folder),
         }  # fmt: skip
+
+    def _holds(self, one: Arrived) -> str:
+        """What is in a zip, in words; "" for other files. A zip is read once."""
+        key = (one.path.name, one.path.stat().st_mtime_ns)
+        if one.kind == content.ZIP and key not in self.read:
+            self.read[key] = _in_zip(one.path)
+        return self.read.get(key, "")
 
     def _begin(self, message: Mapping[str, Any], pieces: list[Any]) -> dict[str, Any]:
         file = _file(message)
@@ -265,6 +279,16 @@ def _read(about: Path) -> File | None:
         return File(**files.from_json(about.read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _in_zip(path: Path) -> str:
+    try:
+        with archive.contents(path, leave_out=path) as found:
+            pictures = sum(entry.suffix in IMAGE_EXTENSIONS for entry in found.entries)
+            texts = sum(entry.suffix == CAPTION_EXTENSION for entry in found.entries)
+    except ValueError as error:
+        return f"it cannot be imported: {str(error).removeprefix(f'{path} ')}"
+    return f"{pictures} pictures, {texts} captions"
 
 
 def _kind(path: Path) -> str:

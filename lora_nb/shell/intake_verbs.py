@@ -1,6 +1,7 @@
 """The subcommands that bring pictures into a dataset: a config in, the work done, what came of it out."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from lora_nb.config.intake import ImportConfig, LookConfig
@@ -15,17 +16,16 @@ from lora_nb.shell.verb import Verb
 
 def import_pictures(config: ImportConfig, tell: Tell, poll: Poll) -> Finished:
     """Copy pictures with their captions, or edited captions, from a zip, a folder or the web into the dataset."""
-    from lora_nb.intake import import_report
     from lora_nb.intake.importer import import_dataset
 
     report = import_dataset(config, tell, _keys())
     unreadable = unreadable_among(Path(config.train_data_dir), report.added)
-    name_some(tell, "Skipped", report.skipped)
+    level = "info" if report.added or report.captions else "warning"  # then it is all there is to see
+    name_some(lambda notice: tell(replace(notice, level=level)), "Skipped", report.skipped)
     name_some(tell, "Renamed", report.renamed)
     name_some(tell, "Unreadable", unreadable)
     name_some(tell, "Differs", outcomes.differences(report))
     folders = folders_of(config)
-    import_report.write(folders, report)
     handover.refresh(folders, tell)
     if report.trigger_words:
         handover.remember_subsets(folders, dict(report.trigger_words), tell)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import signal
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -21,9 +22,11 @@ pytestmark = [
 ]
 CELLS = [
     """# @title Set up
-import sys
+import os, sys
 sys.path.append("..")
+from pathlib import Path
 from lora_nb.forms import DatasetMaker
+Path("kernel.pid").write_text(str(os.getpid()))
 maker = DatasetMaker()
 maker.choose_project()
 maker.project.form.write(project="up")""",
@@ -56,7 +59,9 @@ def archive(tmp_path_factory) -> Path:
 def notebook(lab, browser):  # noqa: F811
     address, folder = lab
     cells = [nbformat.v4.new_code_cell(text) for text in CELLS]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "notebooks" / "Upload.ipynb")
+    about = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
+    made = nbformat.v4.new_notebook(cells=cells, metadata=about)  # with a kernel named, none is asked for
+    nbformat.write(made, folder / "notebooks" / "Upload.ipynb")
     opened = Notebook(browser, address, "Upload.ipynb")
     opened.run("Set up").done()
     yield opened
@@ -140,6 +145,25 @@ def test_dropped_pictures_are_shown_before_the_import_refused_ones_named_and_key
     notebook.page.keyboard.press("Enter")
     see(notebook, "1 file is here")
     assert not notebook.page.get_by_text("did not load").first.is_visible()
+
+
+def test_a_restarted_kernel_is_said_and_goes_on_with_what_is_there(notebook, lab, archive):  # noqa: F811
+    step = notebook.run("In")
+    step.button("Choose files …").wait_for()
+    choose(notebook, archive)
+    notebook.page.wait_for_function("() => document.querySelector('.lnu progress')?.value > 8e6")
+    os.kill(int((lab[1] / "notebooks" / "kernel.pid").read_text()), signal.SIGKILL)  # Jupyter starts it anew
+    notebook.page.locator(".jp-Dialog button").last.click()
+    see(notebook, "The kernel does not answer. If it was restarted, run this cell again")
+    notebook.run("Set up").done()
+    notebook.run("In")
+    row = notebook.page.locator(".lnu li", has_text="choose this file again to go on")
+    row.wait_for()
+    assert float(re.search(r"([\d.]+) MB of 60", row.inner_text())[1]) > 5
+    choose(notebook, archive)
+    see(notebook, "1 file is here")
+    notebook.page.get_by_role("button", name="Remove large.zip").click()
+    notebook.page.locator(".lnu li").first.wait_for(state="detached")
 
 
 def test_a_page_that_does_not_load_says_another_way(notebook):

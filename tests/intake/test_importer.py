@@ -67,7 +67,7 @@ def test_nested_folders_are_flattened_and_n_name_folders_kept(tmp_path, dataset)
     assert sorted(report.added) == ["5_cat/three.webp", "four.png", "one.JPG", "two.png"]
     assert (report.captions, report.skipped, report.renamed) == (2, (), ())
     assert (dataset / "one.txt").read_bytes() == b"a cat"
-    assert sorted(os.listdir(dataset.parent)) == ["dataset", "versions"]
+    assert sorted(os.listdir(dataset.parent)) == ["dataset", "report", "versions"]
     assert [path.name for path in dataset.parent.glob("versions/*/*")] == ["changes.jsonl"]
 
 

@@ -165,6 +165,14 @@ def test_names_are_cleaned_and_the_ending_says_what_it_is(core):
     assert Page(core, "x_.jpg.png", BLUE).all()["name"] == "x_.jpg-2.png", "no file is overwritten"
 
 
+def test_what_a_zip_holds_is_said_before_the_import(core, archive):
+    Page(core, "good.zip", archive).all()
+    Page(core, "bad.zip", b"PK\x03\x04" + bytes(99)).all()
+    holds = {one["name"]: one["holds"] for one in Page(core, "", b"").ask("hello")["whole"]}
+    assert holds["good.zip"] == "2 pictures, 0 captions"
+    assert holds["bad.zip"].startswith("it cannot be imported: is not a whole zip archive")
+
+
 def test_a_part_can_be_forgotten_and_a_whole_one_removed(core, archive):
     page = Page(core, "cats.zip", archive)
     page.begin()
