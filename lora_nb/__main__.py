@@ -89,7 +89,8 @@ def refuse_lost_folder() -> None:
 
 def overview() -> str:
     """What `--help` says: one line a verb."""
-    lines = [f"  {name:10}{(verb.run.__doc__ or '').splitlines()[0]}" for name, verb in VERBS.items()]
+    width = max(map(len, VERBS)) + 2
+    lines = [f"  {name:{width}}{(verb.run.__doc__ or '').splitlines()[0]}" for name, verb in VERBS.items()]
     return "\n".join(
         [
             "python -m lora_nb <verb> [file.toml] [--setting value ...]",

@@ -701,7 +701,7 @@ class Page {
     this.filterBox = make("input", {className: "filter", type: "search", "aria-label": "Filter", placeholder: 'Filter: cat   tag:"long hair"   tokens:>75   NOT is:captionless', oninput: () => this.refilter()});
     this.quick = make("select", {"aria-label": "Show", onchange: () => this.setFilter(this.quick.value)});
     this.counts = make("span", {className: "counts", "aria-live": "polite"});
-    this.tags = make("div", {className: "tags"});
+    this.tags = make("div", {className: "tags", role: "toolbar", "aria-orientation": "vertical", "aria-label": "Tags", onkeydown: event => this.walkTags(event)});
     this.tagsHead = make("b", {}, "Tags");
     this.side = make("div", {className: "side", role: "group", "aria-label": "Tags of the pictures shown"}, this.tagsHead, this.tags);
     this.body = make("div", {className: "body"}, this.grid.box, this.side, this.large.box);
@@ -904,8 +904,20 @@ class Page {
     const button = (word, count, term, label) => make("button", {className: "tag", "aria-pressed": words.includes(term), title: label, onclick: () => this.turn(term)}, make("span", {}, word), make("span", {}, String(count)));
     const rows = tags.map(([tag, count]) => button(tag, count, `tag:${quoted(tag)}`, `Show only pictures with ${tag}`));
     if (captionless) rows.unshift(button("(no caption)", captionless, "is:captionless", "Show only pictures without a caption"));
+    rows.forEach((row, at) => (row.tabIndex = at ? -1 : 0));
     this.tags.replaceChildren(...rows);
     this.known.replaceChildren(...tags.map(([tag]) => make("option", {value: tag})));
+  }
+
+  /** The tags are one Tab stop; arrows lead from one to the next. */
+  walkTags(event) {
+    const rows = [...this.tags.children], at = rows.indexOf(document.activeElement);
+    const to = {ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1}[event.key];
+    if (at < 0 || to === undefined || !rows[to]) return;
+    event.preventDefault();
+    rows[at].tabIndex = -1;
+    rows[to].tabIndex = 0;
+    rows[to].focus();
   }
 
   /** A term into the filter, or out of it where it stands there. */

@@ -217,6 +217,23 @@ def test_arrows_move_through_the_grid_with_one_tab_stop(gallery):
     assert page.evaluate(focused) == "011.jpg"
 
 
+def test_the_tags_are_one_tab_stop_and_lead_to_the_buttons(gallery):
+    page = gallery.page
+    gallery.box.get_by_label("Filter").click()
+    stops = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate("document.activeElement.className || document.activeElement.tagName"))
+    assert stops[:3] == ["SELECT", "tile", "tag"] and stops[3] in ("short", "number")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.className") == "tag"
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.textContent") == "a dog100"
+    page.keyboard.press("Enter")
+    gallery.see("100 of 300 pictures shown")
+
+
 def caption(folders, name: str, expected: str) -> None:
     """Wait until the file says so."""
     until = time.monotonic() + 5
