@@ -93,6 +93,15 @@ class Gallery:
             arg=text,
         )
 
+    def look_again_until_it_shows(self, text: str) -> None:
+        """As a person whose pointer comes back to the gallery, now and then."""
+        self.page.wait_for_function(
+            "text => document.querySelector('.lng').dispatchEvent(new Event('pointerenter')) &&"
+            " [...document.querySelectorAll('.lng .tile textarea')].some(one => one.value === text)",
+            arg=text,
+            polling=300,
+        )
+
     def scroll(self, to: int) -> None:
         self.box.locator(".grid").evaluate("(grid, to) => grid.scrollTop = to", to)
 
@@ -291,11 +300,7 @@ def test_of_two_changes_of_one_caption_a_person_chooses(gallery, folders, choice
     tile.locator(".clash").wait_for(state="detached")
     gallery.shows(expected)
     captions.write_caption(folders.dataset / "014.jpg", "a house, number 14")
-    gallery.page.wait_for_timeout(2_100)
-    gallery.box.locator(".grid").hover(position={"x": 5, "y": 5})
-    gallery.page.mouse.move(2, 2)
-    gallery.box.dispatch_event("pointerenter")
-    gallery.shows("a house, number 14")
+    gallery.look_again_until_it_shows("a house, number 14")
 
 
 def test_selected_pictures_are_turned_tagged_and_repeated(gallery, folders):
