@@ -89,7 +89,7 @@ def refuse_lost_folder() -> None:
 
 def overview() -> str:
     """What `--help` says: one line a verb."""
-    width = max(map(len, VERBS)) + 1
+    width = max(map(len, VERBS)) + 2
     lines = [f"  {name:{width}}{(verb.run.__doc__ or '').splitlines()[0]}" for name, verb in VERBS.items()]
     return "\n".join(
         [

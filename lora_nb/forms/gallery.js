@@ -26,7 +26,7 @@ html[theme=dark] .lng{--bg:#1f1f1f;--pane:#2b2b2b;--line:#5c5c5c;--ink:#e8e8e8}
 .lng button,.lng input,.lng select,.lng textarea{font:inherit;color:var(--ink);background:var(--bg);border:1px solid var(--line);border-radius:3px}
 .lng button{padding:3px 8px;cursor:pointer;background:var(--pane)}
 .lng button:disabled{opacity:.55;cursor:default}
-.lng ::placeholder{color:var(--soft);opacity:1}
+.lng.lng ::placeholder{color:var(--soft);opacity:1}
 .lng :focus-visible{outline:2px solid var(--mark);outline-offset:1px}
 .lng .line{display:flex;flex-wrap:wrap;gap:6px;align-items:center}
 .lng .filter{flex:1 1 220px;min-width:120px;padding:4px 6px}
@@ -44,7 +44,8 @@ html[theme=dark] .lng{--bg:#1f1f1f;--pane:#2b2b2b;--line:#5c5c5c;--ink:#e8e8e8}
 .lng .pic{flex:1 1 0;min-height:0;display:flex;align-items:center;justify-content:center;background:#8882;overflow:hidden;cursor:pointer;user-select:none}
 .lng .pic img{max-width:100%;max-height:100%;display:block}
 .lng .why{color:var(--bad);padding:4px;text-align:center;overflow-wrap:anywhere;font-size:12px}
-.lng .name{white-space:nowrap;overflow:hidden;text-overflow:ellipsis;font-size:12px}
+.lng .name{display:flex;white-space:nowrap;font-size:12px}
+.lng .name span{overflow:hidden;text-overflow:ellipsis;flex:0 99 auto}.lng .name span+span{flex:0 1 auto}
 .lng .meta{min-height:16px;display:flex;justify-content:space-between;gap:4px;font-size:11.5px;color:var(--soft);white-space:nowrap;overflow:hidden}
 .lng .over{color:var(--warn);font-weight:600}
 .lng textarea{resize:none;width:100%;height:62px;padding:2px 4px;font-size:12px;line-height:1.3}
@@ -336,7 +337,7 @@ class Grid {
   tile() {
     const image = make("img", {alt: "", draggable: false}), why = make("div", {className: "why"});
     const pic = make("div", {className: "pic"}, image, why);
-    const name = make("div", {className: "name"}), tokens = make("span"), flags = make("span");
+    const name = make("div", {className: "name"}, make("span"), make("span")), tokens = make("span"), flags = make("span");
     const text = make("textarea", {tabIndex: -1, spellcheck: false});
     const tile = make("div", {className: "tile", role: "gridcell", tabIndex: -1}, pic, name, text, make("div", {className: "meta"}, tokens, flags));
     tile.parts = {image, why, name, text, tokens, flags};
@@ -367,13 +368,20 @@ class Grid {
     if (parts.image.getAttribute("src") !== url) url ? (parts.image.src = url) : parts.image.removeAttribute("src");
     parts.why.textContent = copy?.why ?? "";
     const title = row.folder && row.aside ? `${row.name} (set aside: ${row.reason || "no reason noted"})` : row.aside ? `${row.name} (set aside)` : row.name;
-    if (parts.name.textContent !== title) parts.name.textContent = parts.name.title = title;
+    if (parts.name.title !== title) this.name(parts.name, title, row.name.lastIndexOf("/") + 1);
     this.write(parts, id, row);
     tile.classList.toggle("aside", row.aside);
     tile.setAttribute("aria-selected", this.chosen.has(id));
     tile.setAttribute("aria-label", `${title}. ${store.textOf(id) || "no caption"}`);
     tile.tabIndex = place === this.at ? 0 : -1;
     this.settleClash(tile);
+  }
+
+  /** A name of which the folder is cut first, where there is too little room. */
+  name(place, title, cut) {
+    place.title = title;
+    place.firstChild.textContent = title.slice(0, cut);
+    place.lastChild.textContent = title.slice(cut);
   }
 
   write(parts, id, row) {
@@ -701,7 +709,7 @@ class Page {
     this.filterBox = make("input", {className: "filter", type: "search", "aria-label": "Filter", placeholder: 'Filter: cat   tag:"long hair"   tokens:>75   NOT is:captionless', oninput: () => this.refilter()});
     this.quick = make("select", {"aria-label": "Show", onchange: () => this.setFilter(this.quick.value)});
     this.counts = make("span", {className: "counts", "aria-live": "polite"});
-    this.tags = make("div", {className: "tags"});
+    this.tags = make("div", {className: "tags", role: "toolbar", "aria-orientation": "vertical", "aria-label": "Tags", onkeydown: event => this.walkTags(event)});
     this.tagsHead = make("b", {}, "Tags");
     this.side = make("div", {className: "side", role: "group", "aria-label": "Tags of the pictures shown"}, this.tagsHead, this.tags);
     this.body = make("div", {className: "body"}, this.grid.box, this.side, this.large.box);
@@ -904,8 +912,20 @@ class Page {
     const button = (word, count, term, label) => make("button", {className: "tag", "aria-pressed": words.includes(term), title: label, onclick: () => this.turn(term)}, make("span", {}, word), make("span", {}, String(count)));
     const rows = tags.map(([tag, count]) => button(tag, count, `tag:${quoted(tag)}`, `Show only pictures with ${tag}`));
     if (captionless) rows.unshift(button("(no caption)", captionless, "is:captionless", "Show only pictures without a caption"));
+    rows.forEach((row, at) => (row.tabIndex = at ? -1 : 0));
     this.tags.replaceChildren(...rows);
     this.known.replaceChildren(...tags.map(([tag]) => make("option", {value: tag})));
+  }
+
+  /** The tags are one Tab stop; arrows lead from one to the next. */
+  walkTags(event) {
+    const rows = [...this.tags.children], at = rows.indexOf(document.activeElement);
+    const to = {ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1}[event.key];
+    if (at < 0 || to === undefined || !rows[to]) return;
+    event.preventDefault();
+    rows[at].tabIndex = -1;
+    rows[to].tabIndex = 0;
+    rows[to].focus();
   }
 
   /** A term into the filter, or out of it where it stands there. */

@@ -93,6 +93,15 @@ class Gallery:
             arg=text,
         )
 
+    def look_again_until_it_shows(self, text: str) -> None:
+        """As a person whose pointer comes back to the gallery, now and then."""
+        self.page.wait_for_function(
+            "text => document.querySelector('.lng').dispatchEvent(new Event('pointerenter')) &&"
+            " [...document.querySelectorAll('.lng .tile textarea')].some(one => one.value === text)",
+            arg=text,
+            polling=300,
+        )
+
     def scroll(self, to: int) -> None:
         self.box.locator(".grid").evaluate("(grid, to) => grid.scrollTop = to", to)
 
@@ -217,6 +226,23 @@ def test_arrows_move_through_the_grid_with_one_tab_stop(gallery):
     assert page.evaluate(focused) == "011.jpg"
 
 
+def test_the_tags_are_one_tab_stop_and_lead_to_the_buttons(gallery):
+    page = gallery.page
+    gallery.box.get_by_label("Filter").click()
+    stops = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate("document.activeElement.className || document.activeElement.tagName"))
+    assert stops[:3] == ["SELECT", "tile", "tag"] and stops[3] in ("short", "number")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.className") == "tag"
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.textContent") == "a dog100"
+    page.keyboard.press("Enter")
+    gallery.see("100 of 300 pictures shown")
+
+
 def caption(folders, name: str, expected: str) -> None:
     """Wait until the file says so."""
     until = time.monotonic() + 5
@@ -274,11 +300,7 @@ def test_of_two_changes_of_one_caption_a_person_chooses(gallery, folders, choice
     tile.locator(".clash").wait_for(state="detached")
     gallery.shows(expected)
     captions.write_caption(folders.dataset / "014.jpg", "a house, number 14")
-    gallery.page.wait_for_timeout(2_100)
-    gallery.box.locator(".grid").hover(position={"x": 5, "y": 5})
-    gallery.page.mouse.move(2, 2)
-    gallery.box.dispatch_event("pointerenter")
-    gallery.shows("a house, number 14")
+    gallery.look_again_until_it_shows("a house, number 14")
 
 
 def test_selected_pictures_are_turned_tagged_and_repeated(gallery, folders):
