@@ -115,7 +115,16 @@ def lines(home: Path, tagger: Path) -> dict[str, list[str]]:
         "trigger": ["trigger", *dataset, "--trigger_word", "ohwx"],
         "tag": ["tag", *dataset, "--tagger", str(tagger), "--existing", "append"],
         "undo": ["undo", *dataset],
-        "prepare": ["prepare", *dataset, "--size", "32x24", "--format", "webp", "--names", "0.png;1.png;5_x/small.png"],
+        "prepare": [
+            "prepare",
+            *dataset,
+            "--size",
+            "32x24",
+            "--format",
+            "webp",
+            "--names",
+            "0.png;1.png;5_x/small.png",
+        ],
     }
 
 

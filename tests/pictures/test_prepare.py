@@ -151,7 +151,10 @@ def test_a_drawn_mask_is_taken_for_the_one_picture(dataset, tmp_path):
         ({"size": "big"}, 'size = "big" is not usable'),
         ({"size": "4"}, "each 16 to 8192"),
         ({"size": "64", "names": ("no.png",)}, '"no.png" is no picture'),
-        ({"format": "png", "transparent": "colour", "background": "teal-ish"}, 'background = "teal-ish" is no colour'),
+        (
+            {"format": "png", "transparent": "colour", "background": "teal-ish"},
+            'background = "teal-ish" is no colour',
+        ),
         (
             {"size": "64", "focus": "face", "face_detector": "/no/model.onnx"},
             "face_detector /no/model.onnx does not exist",
