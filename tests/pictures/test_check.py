@@ -34,7 +34,7 @@ def kinds(found):
 
 
 def asked(dataset, **settings):
-    return CheckConfig(str(dataset), **{"max_oddness": 0, "min_variety": 0, **settings})
+    return CheckConfig(str(dataset), **{"max_oddness": 0, "min_variety": 0, "max_text": 0, **settings})
 
 
 BAD = {
@@ -69,7 +69,7 @@ def test_a_check_whose_threshold_is_0_does_not_look(dataset):
 def test_copies_and_broken_files_are_found_and_left_where_they_are(dataset):
     photo(3, 150).save(dataset / "copy.png")
     (dataset / "cut.png").write_bytes((dataset / "00.png").read_bytes()[:500])
-    found = check(asked(dataset, resolution=64))
+    found = check(asked(dataset, training_side=64))
     assert kinds(found) == {("broken", "cut.png"), ("copies", "03.png", "copy.png")}
     assert [one.kind for one in found.all] == ["broken", "copies"], "the worst first"
     assert found.moved == 0 and sum(found.distances.counts) >= 1
@@ -122,7 +122,23 @@ def test_text_is_found_where_a_detector_says_so(dataset):
 def test_the_verbs_check_and_keep_other(dataset, capsys):
     photo(3, 150).save(dataset / "copy.png")
     place = ["--train_data_dir", str(dataset)]
-    assert main(["check", *place, "--resolution", "64", "--max_oddness", "0", "--min_variety", "0"]) == 0
+    assert (
+        main(
+            [
+                "check",
+                *place,
+                "--training_side",
+                "64",
+                "--max_oddness",
+                "0",
+                "--min_variety",
+                "0",
+                "--max_text",
+                "0",
+            ]
+        )
+        == 0
+    )
     said = capsys.readouterr().out
     assert (
         "Nearly the same: 03.png, copy.png (2 pictures show the same; 03.png is the largest, 512x512)" in said
