@@ -41,7 +41,8 @@ def _see(config: CheckConfig, broken: set[Path], tell: Tell) -> Seen:
     found = images.scan(Path(config.train_data_dir).absolute(), verify=False)
     paths = sorted(item.path for item in found.items if item.path not in broken)
     measured = [
-        one for _, one in images.each(lambda path: measure(path, config.resolution), paths, "Measuring", tell)
+        one
+        for _, one in images.each(lambda path: measure(path, config.training_side), paths, "Measuring", tell)
     ]
     vectors, by = _vectors(config, measured, tell)
     return Seen(tuple(measured), vectors, by, _text(config, paths, tell))

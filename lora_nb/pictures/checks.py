@@ -58,9 +58,7 @@ def _of_each(
 def _blurred(one: Measures, least: float, config: CheckConfig) -> str:
     if one.sharpness >= least:
         return ""
-    return (
-        f"blurred at {config.resolution} pixels: sharpness {one.sharpness:.3f}, others have {least:g} or more"
-    )
+    return f"blurred at {config.training_side} pixels: sharpness {one.sharpness:.3f}, others have {least:g} or more"
 
 
 def _small(one: Measures, least: float, config: CheckConfig) -> str:
@@ -134,7 +132,7 @@ def _few(seen: Seen, least: float, config: CheckConfig) -> Found:
 CHECKS = (
     Check("blur", "Blurred", "the spread of the Laplacian at the size of training", "min_sharpness",
           HURTS, "set_aside", _of_each(_blurred)),
-    Check("small", "Too small", "width by height", "resolution", HURTS, "set_aside", _of_each(_small)),
+    Check("small", "Too small", "width by height", "training_side", HURTS, "set_aside", _of_each(_small)),
     Check("shape", "Extreme shape", "the longer side by the shorter one", "max_aspect",
           HURTS, "crop", _of_each(_extreme)),
     Check("empty", "Nearly empty", "the share without structure", "max_flat",

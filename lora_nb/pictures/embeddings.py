@@ -46,7 +46,7 @@ def _opened(paths: Sequence[Path], looks: list[Look], broken: list[Broken]) -> I
             broken.append(Broken(path, str(error).removeprefix(f"{path}: ")))
             continue
         looks.append(Look(path, *size, np.empty(0, dtype=np.uint64)))
-        yield np.asarray(picture)
+        yield np.array(picture)
 
 
 def find(vectors: np.ndarray, least: float) -> Paired:

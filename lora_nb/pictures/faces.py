@@ -1,4 +1,4 @@
-"""The largest face in a picture, by YuNet (Wu et al., YuNet: A Tiny Millisecond-level Face Detector, 2023)."""
+"""The largest face in a picture, by OpenCV's detector (Wu et al., A Tiny Millisecond-level Face Detector, 2023)."""
 
 from typing import Any
 

@@ -13,7 +13,6 @@ from lora_nb.events import Tell, silent
 from lora_nb.pictures import windows
 
 SIDE = 128  # pixels a picture is read at, where its format allows less than all
-HASHED_SIDE = 256
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def _hashed(method: str) -> Eye:
     )
 
     def look(path: Path) -> Look:
-        picture, size = images.open_reduced(path, HASHED_SIDE)
+        picture, size = images.open_reduced(path, SIDE)
         code = int(hasher.encode_image(image_array=np.asarray(picture)), 16)
         return Look(path, *size, np.array([code], dtype=np.uint64))
 

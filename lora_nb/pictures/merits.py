@@ -11,6 +11,7 @@ from lora_nb.dataset import images
 
 SHARPNESS_SIDE = 512
 STRETCH = 128  # pixels of a line that are looked at together
+SHORTEST = 8
 LARGER = 1.1  # times as many pixels a side for the same: below it nobody enlarged on purpose
 ABOVE, BELOW = (1.1, 1.4), (0.8, 0.95)  # bands around the finest wave that the smaller picture can hold
 REAL = 0.25  # of the power below that wave: a picture that was not enlarged has more above it
@@ -76,6 +77,8 @@ def _mean(power: np.ndarray, low: float, high: float) -> float:
 def _power(lines: np.ndarray) -> np.ndarray:
     """The mean power of STRETCH // 2 + 1 frequencies along the lines of a picture."""
     length = min(STRETCH, lines.shape[1])
+    if length < SHORTEST:
+        return np.zeros(STRETCH // 2 + 1)
     count = max(1, lines.shape[1] // length)
     stretches = lines[:, : count * length].reshape(-1, length)
     window = np.hanning(length + 1)[:-1].astype(np.float32)

@@ -41,7 +41,12 @@ def _waves(start: float, size: float) -> np.ndarray:
     edges = np.arange(SIDE + 1) / SIDE
     overlap = np.minimum(edges[1:], start + size) - np.maximum(edges[:-1], start)
     middle = ((edges[1:] + edges[:-1]) / 2 - start) / size
-    return np.maximum(overlap, 0) * np.cos(np.pi * np.arange(WAVES)[:, None] * middle)
+    weight = np.maximum(overlap, 0)
+    waves = weight * np.cos(np.pi * np.arange(WAVES)[:, None] * middle)
+    waves[1:] -= weight * (
+        waves[1:].sum(axis=1, keepdims=True) / weight.sum()
+    )  # blind to brightness, at any edge
+    return waves
 
 
 _STRETCHES = list(
