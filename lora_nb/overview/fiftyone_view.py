@@ -4,7 +4,6 @@ import importlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,9 +42,7 @@ def show(config: FiftyoneConfig, tell: Tell, poll: Poll, opened: Callable[[str],
         raise no_pictures(config.train_data_dir)
     with fiftyone_database.database(folders.base) as uri:
         environment = fiftyone_database.environment(folders.base, uri)
-        with fiftyone_server.server(
-            environment, config.port, fiftyone_database.scratch(folders.base)
-        ) as server:
+        with fiftyone_server.server(environment, config.port) as server:
             fiftyone = _load(folders, uri)
             dataset = fiftyone_samples.fill(fiftyone, folders, tell)
             fiftyone_server.wait_for(server, tell)
@@ -76,16 +73,15 @@ def _wait(config: FiftyoneConfig, folders: Folders, dataset: Any, tell: Tell, po
     """Until it is to end, or for so many minutes."""
     until = time.monotonic() + 60 * config.minutes
     total = TakenOver()
-    with suppress(KeyboardInterrupt):
-        while time.monotonic() < until:
-            asked = poll()
-            if "save" in asked:
-                done = _carry_out(folders, dataset, tell)
-                tell(Notice(in_words(done)))
-                total = _sum(total, done)
-            if "stop" in asked:
-                break
-            time.sleep(TICK)
+    while time.monotonic() < until:
+        asked = poll()
+        if "save" in asked:
+            done = _carry_out(folders, dataset, tell)
+            tell(Notice(in_words(done)))
+            total = _sum(total, done)
+        if "stop" in asked:
+            break
+        time.sleep(TICK)
     return _sum(total, _carry_out(folders, dataset, tell))
 
 
