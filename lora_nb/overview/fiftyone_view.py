@@ -15,7 +15,7 @@ from lora_nb.dataset.images import no_pictures, scan
 from lora_nb.events import Notice, Poll, Tell, silent
 from lora_nb.overview import fiftyone_database, fiftyone_samples, fiftyone_server
 from lora_nb.overview.fiftyone_samples import Decision
-from lora_nb.project import Folders, folders_of_dataset
+from lora_nb.project import Folders
 
 VERB, REASON = "fiftyone", "marked in FiftyOne"
 TICK = 0.3
@@ -37,7 +37,7 @@ def show(config: FiftyoneConfig, tell: Tell, poll: Poll, opened: Callable[[str],
     `opened` is given its address. At the end the decisions are taken over once more. Raises ValueError where FiftyOne,
     its database or a picture is missing.
     """
-    folders = folders_of_dataset(Path(config.train_data_dir))
+    folders = aside.project_of(Path(config.train_data_dir))
     if not scan(folders.dataset, verify=False).items:
         raise no_pictures(config.train_data_dir)
     with fiftyone_database.database(folders.base) as uri:
@@ -52,7 +52,7 @@ def show(config: FiftyoneConfig, tell: Tell, poll: Poll, opened: Callable[[str],
 
 def take_over(dataset_folder: Path, tell: Tell = silent) -> TakenOver:
     """Carry out what was decided in the App, be it open in another process or closed. Raises ValueError without one."""
-    folders = folders_of_dataset(dataset_folder)
+    folders = aside.project_of(dataset_folder)
     with fiftyone_database.database(folders.base) as uri:
         fiftyone = _load(folders, uri)
         name = fiftyone_samples.name_of(folders)
