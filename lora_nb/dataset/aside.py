@@ -10,7 +10,7 @@ from lora_nb.dataset import gate
 from lora_nb.dataset.gate import Changes, Move
 from lora_nb.dataset.images import IMAGE_EXTENSIONS
 from lora_nb.dataset.places import Places
-from lora_nb.project import Folders
+from lora_nb.project import Folders, folders_of_dataset
 
 REASONS = "reasons.jsonl"
 
@@ -32,6 +32,17 @@ class Leaving:
     target: Path
     reason: str
     moves: tuple[Move, ...]
+
+
+def project_of(dataset: Path) -> Folders:
+    """The project whose dataset this is. Raises ValueError for a folder of another name."""
+    folders = folders_of_dataset(dataset)
+    if Path(dataset).absolute() != folders.dataset:
+        raise ValueError(
+            f"{dataset} is not called {folders.dataset.name}, as the dataset of a project is, beside which pictures "
+            "can be set aside: rename it, or import it into a project"
+        )
+    return folders
 
 
 def set_aside(folders: Folders, paths_with_reasons: Sequence[tuple[Path, str]]) -> int:

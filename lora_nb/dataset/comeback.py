@@ -16,7 +16,7 @@ from lora_nb.dataset.gate import Changes, Move
 from lora_nb.dataset.places import Places
 from lora_nb.dataset.snapshots import Held, Snapshot
 from lora_nb.events import Progress, Tell, silent
-from lora_nb.project import Folders, folders_of_dataset
+from lora_nb.project import Folders
 
 VERB = "restore_version"
 BEFORE = "before going back to {}"
@@ -38,7 +38,7 @@ class Restored:
 def restore(dataset: Path, version: Snapshot, tell: Tell = silent) -> Restored:
     """Bring a dataset back to a version. Where anything changes, a light version of how it was before is kept."""
     dataset = Path(dataset).absolute()
-    folders = folders_of_dataset(dataset)
+    folders = aside.project_of(dataset)
     note = {"trigger_word": handover.read(folders).trigger_word}
     with gate.step(dataset, VERB, note) as changes:
         work = _Work(folders, version, changes, tell)

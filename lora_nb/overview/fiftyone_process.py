@@ -1,9 +1,13 @@
 """A server of FiftyOne's as a process of this machine: a port for it, whether it answers, its end."""
 
-import signal
+import os
 import socket
 import subprocess
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
+
+import psutil
 
 
 def free_port() -> int:
@@ -20,12 +24,25 @@ def answers(port: int) -> bool:
     return False
 
 
-def end(process: subprocess.Popen) -> None:
-    """End a process, which may write first what it holds."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def begin(
+    line: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen:
+    """Start a process in `folder`, in a group of its own: Ctrl-C and the end of a job do not reach it."""
+    apart = {"process_group": 0} if os.name == "posix" else {}
+    return subprocess.Popen(
+        line, cwd=folder, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **apart,
+    )  # fmt: skip
+
+
+def end(pid: int) -> None:
+    """End a process with its children; each may write first what it holds."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        every = [process, *process.children(recursive=True)]
+        for each in every:
+            with suppress(psutil.NoSuchProcess):
+                each.terminate()
+        for each in psutil.wait_procs(every, timeout=20)[1]:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()

@@ -4,7 +4,6 @@ FiftyOne's own way to start it gives up after a minute, which a busy machine nee
 """
 
 import importlib.util
-import os
 import subprocess
 import sys
 import time
@@ -14,19 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lora_nb.events import Progress, Tell
-from lora_nb.overview.fiftyone_process import answers, end, free_port
+from lora_nb.overview.fiftyone_process import answers, begin, end, free_port
 
 PATIENCE = 240.0  # seconds
-LOG = "server.log"
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that was started; `log` is what it says."""
+    """A server that was started."""
 
     process: subprocess.Popen
     port: int
-    log: Path
 
     @property
     def address(self) -> str:
@@ -35,7 +32,7 @@ class Server:
 
 
 @contextmanager
-def server(environment: Mapping[str, str], port: int, scratch: Path) -> Iterator[Server]:
+def server(environment: Mapping[str, str], port: int) -> Iterator[Server]:
     """A server at `port`, or a free one for 0, ended at the end. Raises ValueError when the port is taken."""
     if port and answers(port):
         raise ValueError(
@@ -44,15 +41,12 @@ def server(environment: Mapping[str, str], port: int, scratch: Path) -> Iterator
     port = port or free_port()
     found = importlib.util.find_spec("fiftyone")
     place = Path(found.submodule_search_locations[0]) / "server"
-    with open(scratch / LOG, "wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "main.py", "--port", str(port), "--address", "127.0.0.1"],
-            cwd=place, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
+    line = [sys.executable, "main.py", "--port", str(port), "--address", "127.0.0.1"]
+    process = begin(line, place, environment)
     try:
-        yield Server(process, port, scratch / LOG)
+        yield Server(process, port)
     finally:
-        end(process)
+        end(process.pid)
 
 
 def wait_for(started: Server, tell: Tell) -> None:
@@ -61,8 +55,6 @@ def wait_for(started: Server, tell: Tell) -> None:
     tell(Progress("Opening FiftyOne's App", 0, 1))
     while not answers(started.port):
         if started.process.poll() is not None or time.monotonic() > until:
-            raise ValueError(
-                f"FiftyOne's App did not start (see {started.log}): look at the pictures in the gallery"
-            )
+            raise ValueError("FiftyOne's App did not start: look at the pictures in the gallery")
         time.sleep(0.2)
     tell(Progress("Opening FiftyOne's App", 1, 1))

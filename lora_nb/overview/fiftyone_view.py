@@ -4,7 +4,6 @@ import importlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from lora_nb.dataset.images import no_pictures, scan
 from lora_nb.events import Notice, Poll, Tell, silent
 from lora_nb.overview import fiftyone_database, fiftyone_samples, fiftyone_server
 from lora_nb.overview.fiftyone_samples import Decision
-from lora_nb.project import Folders, folders_of_dataset
+from lora_nb.project import Folders
 
 VERB, REASON = "fiftyone", "marked in FiftyOne"
 TICK = 0.3
@@ -38,14 +37,12 @@ def show(config: FiftyoneConfig, tell: Tell, poll: Poll, opened: Callable[[str],
     `opened` is given its address. At the end the decisions are taken over once more. Raises ValueError where FiftyOne,
     its database or a picture is missing.
     """
-    folders = folders_of_dataset(Path(config.train_data_dir))
+    folders = aside.project_of(Path(config.train_data_dir))
     if not scan(folders.dataset, verify=False).items:
         raise no_pictures(config.train_data_dir)
     with fiftyone_database.database(folders.base) as uri:
         environment = fiftyone_database.environment(folders.base, uri)
-        with fiftyone_server.server(
-            environment, config.port, fiftyone_database.scratch(folders.base)
-        ) as server:
+        with fiftyone_server.server(environment, config.port) as server:
             fiftyone = _load(folders, uri)
             dataset = fiftyone_samples.fill(fiftyone, folders, tell)
             fiftyone_server.wait_for(server, tell)
@@ -55,7 +52,7 @@ def show(config: FiftyoneConfig, tell: Tell, poll: Poll, opened: Callable[[str],
 
 def take_over(dataset_folder: Path, tell: Tell = silent) -> TakenOver:
     """Carry out what was decided in the App, be it open in another process or closed. Raises ValueError without one."""
-    folders = folders_of_dataset(dataset_folder)
+    folders = aside.project_of(dataset_folder)
     with fiftyone_database.database(folders.base) as uri:
         fiftyone = _load(folders, uri)
         name = fiftyone_samples.name_of(folders)
@@ -76,16 +73,15 @@ def _wait(config: FiftyoneConfig, folders: Folders, dataset: Any, tell: Tell, po
     """Until it is to end, or for so many minutes."""
     until = time.monotonic() + 60 * config.minutes
     total = TakenOver()
-    with suppress(KeyboardInterrupt):
-        while time.monotonic() < until:
-            asked = poll()
-            if "save" in asked:
-                done = _carry_out(folders, dataset, tell)
-                tell(Notice(in_words(done)))
-                total = _sum(total, done)
-            if "stop" in asked:
-                break
-            time.sleep(TICK)
+    while time.monotonic() < until:
+        asked = poll()
+        if "save" in asked:
+            done = _carry_out(folders, dataset, tell)
+            tell(Notice(in_words(done)))
+            total = _sum(total, done)
+        if "stop" in asked:
+            break
+        time.sleep(TICK)
     return _sum(total, _carry_out(folders, dataset, tell))
 
 

@@ -7,10 +7,14 @@ from lora_nb.config.report import FiftyoneConfig, ReportConfig
 from lora_nb.dataset import handover, orphans
 from lora_nb.events import Finished, Notice, Poll, Tell
 from lora_nb.shell.given import folder_of, folders_of, name_some
+from lora_nb.shell.interrupts import stop_on_signals
 from lora_nb.shell.verb import Verb
 from lora_nb.wording import some
 
 OPEN = "FiftyOne is open at"
+HINT = (
+    "Tag pictures `set aside`, edit `caption`, or tag a label of `tags_wd` with `remove`; Ctrl-C closes it."
+)
 
 
 def report_dataset(config: ReportConfig, tell: Tell, poll: Poll) -> Finished:
@@ -47,13 +51,12 @@ def open_fiftyone(config: FiftyoneConfig, tell: Tell, poll: Poll) -> Finished:
 
     def opened(address: str) -> None:
         tell(Notice(f"{OPEN} {address}"))
-        tell(
-            Notice(
-                "Tag pictures `set aside`, edit `caption`, or tag a label of `tags_wd` with `remove`; Ctrl-C ends it."
-            )
-        )
+        tell(Notice(HINT))
 
-    done = fiftyone_view.show(config, tell, poll, opened)
+    with stop_on_signals() as stopping:
+        done = fiftyone_view.show(
+            config, tell, lambda: poll() | ({"stop"} if stopping() else frozenset()), opened
+        )
     return _taken_over(config, done, tell)
 
 

@@ -235,3 +235,13 @@ def test_what_project_toml_said_comes_with_the_version(folders):
     handover.remember(folders, trigger_word="dog")
     assert versions.facts(folders.dataset, kept)["trigger_word"] == "cat"
     assert snapshots.daily(folders.dataset) is None
+
+
+def test_a_folder_of_another_name_keeps_versions_and_is_not_gone_back_to(folders):
+    other = folders.dataset.rename(folders.base / "photos")
+    kept = versions.keep(other, "first")
+    (other / "a.png").unlink()
+    assert versions.difference(other, kept).removed == ("a.png",)
+    with pytest.raises(ValueError, match="is not called dataset"):
+        comeback.restore(other, kept)
+    assert versions.every(folders.dataset) == (), "those of another folder are its own"
