@@ -42,7 +42,7 @@ def differences(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """
     forward, back = _fit(one, other), _fit(other, one)
     dark, bright, (gain, offset) = (one, other, forward) if forward[0] >= back[0] else (other, one, back)
-    expected = np.clip(gain * dark + offset, 0, 255)
+    expected = np.minimum(np.maximum(gain * dark + offset, 0), 255)
     return np.sqrt(((bright - expected) ** 2).sum(axis=1))
 
 
