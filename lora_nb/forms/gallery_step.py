@@ -54,7 +54,8 @@ class GalleryStep:
         folders: Folders = self.project.folders()
         if self.answers is None or self.answers.gallery.folders != folders:
             self.answers = Answers(Gallery(folders))
-        self.answers.gallery.refresh(unless_within=1)
+        with self.answers.lock:  # the page asks in another thread
+            self.answers.gallery.refresh(unless_within=1)
         return self.answers
 
     def _fill(self, answers: Answers, text: str) -> None:

@@ -109,7 +109,8 @@ class PagedGallery:
 
     def renew(self) -> None:
         """Look at the folders again, and show the page anew."""
-        self.answers.gallery.refresh()
+        with self.answers.lock:
+            self.answers.gallery.refresh()
         self.redraw()
 
     def _count(self) -> None:

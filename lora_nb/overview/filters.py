@@ -137,12 +137,23 @@ def _of(key: str, value: str) -> Test:
             raise ValueError(f'the filter knows no "is:{value}"; there are is:{", is:".join(STATES)}')
         return STATES[value]
     if key == "tag":
-        is_meant = _like(same_tag(value))
-        return lambda entry: any(map(is_meant, entry.same_tags))
+        return _tag(same_tag(value))
     is_meant = _like(value.casefold() if key in ("folder", "finding") else _inside(value))
     if key == "finding":
         return lambda entry: any(is_meant(kind.casefold()) for kind in entry.found)
     return lambda entry: is_meant((getattr(entry, key) or "").casefold())
+
+
+def _tag(wanted: str) -> Test:
+    is_meant = _like(wanted)
+    part = (
+        "" if re.search(r"[*?\[]", wanted) else wanted
+    )  # most captions do not hold it at all: no need to cut them
+
+    def test(entry: Entry) -> bool:
+        return part in same_tag(entry.caption or "") and any(map(is_meant, entry.same_tags))
+
+    return test
 
 
 def _anywhere(value: str) -> Test:
