@@ -73,10 +73,11 @@ class App:
     def __init__(self, folders: Folders) -> None:
         self.job = folders.jobs / "fiftyone"
         line = [sys.executable, "-m", "lora_nb", "fiftyone", "--train_data_dir", str(folders.dataset)]
-        own = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+        self.environment = {**os.environ, "PYTHONPATH": path}
         self.process = subprocess.Popen(
             [*line, "--job_dir", str(self.job)],
-            env=own,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -171,7 +172,13 @@ def test_findings_appear_and_decisions_come_back_through_the_gate(folders, app, 
     assert history.undo(folders.dataset).verb == "fiftyone"
     (folders.dataset / "5_x" / "d.txt").write_bytes(first["d.txt"])
     assert {path.name: path.read_bytes() for path in folders.dataset.rglob("*") if path.is_file()} == first
-    assert main(["fiftyone_decisions", "--train_data_dir", str(folders.dataset)]) == 0  # the App is closed
+    line = [sys.executable, "-m", "lora_nb", "fiftyone_decisions", "--train_data_dir", str(folders.dataset)]
+    later = subprocess.run(line, env=app.environment, capture_output=True, text=True)  # the App is closed
+    assert later.returncode == 0 and "0 pictures set aside and 1 captions written" in later.stdout, (
+        later.stderr
+    )
+    text = (folders.dataset / "5_x" / "d.txt").read_text()
+    assert text == "lost against the disk\n", "its caption is the one again that was decided about"
     assert not (scratch(folders.base) / "mongod.json").exists(), "the database is ended"
 
 
