@@ -134,7 +134,6 @@ KNOWN_NAMES = {
         '"lr/textencoder"',
     },  # TensorBoard, as sd-scripts calls them
     "lora_nb/training/metadata.py": {"ss_fp8_base_unet"},
-    "lora_nb/pictures/faces.py": {"YuNet"},  # a detector of faces
     "lora_nb/training/divergence.py": {"clip = ", "{rates}: try a third{clip}"},  # of gradients
 }
 

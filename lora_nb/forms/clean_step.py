@@ -16,7 +16,6 @@ from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.step import Step
 from lora_nb.forms.undo import UndoStep
 from lora_nb.pictures import findings
-from lora_nb.pictures.checks import labels
 from lora_nb.pictures.findings import Copy, Finding
 from lora_nb.project import Folders
 
@@ -109,7 +108,7 @@ class CleanStep(Step):
         """Take the pictures of a finding out of the dataset."""
 
         def act(folders: Folders) -> str:
-            reason = f"{labels().get(found.kind, found.kind)}: {found.sentence}"
+            reason = f"{finding_rows.label_of(found)}: {found.sentence}"
             number = aside.set_aside(folders, [(path, reason) for path in found.pictures])
             return f"{number} pictures set aside in {folders.set_aside}; the buttons bring them back."
 

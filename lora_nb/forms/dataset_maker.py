@@ -21,7 +21,7 @@ from lora_nb.forms.step import Step
 from lora_nb.forms.tags_step import EditTagsStep
 from lora_nb.forms.trigger_step import TriggerStep
 from lora_nb.forms.versions_step import VersionsStep
-from lora_nb.forms.watch import Watch
+from lora_nb.forms.watch import watch
 
 
 class DatasetMaker:
@@ -62,9 +62,9 @@ class DatasetMaker:
         titles = [*self.titles.values(), "On to the training"]
         for step, following in zip(self.steps, titles[1:], strict=True):
             step.outlook = partial(self._outlook, following)
-        watch = Watch()
+        listening = watch()
         for step in (*self.steps, *self.extras):
-            step.widget.children += (watch,)
+            step.widget.children += (listening,)
             step.changed = self.gallery.refresh
 
     def _outlook(self, following: str) -> str:

@@ -9,7 +9,6 @@ import ipywidgets as W
 
 from lora_nb.forms import gallery
 from lora_nb.forms.gallery import Thumb
-from lora_nb.pictures.checks import labels
 from lora_nb.pictures.findings import HURTS, MINOR, SPOILS, Cluster, Copy, Finding
 
 MOST = 40
@@ -27,6 +26,13 @@ class Acts:
     bring_back: Callable[[Sequence[str]], None]
 
 
+def label_of(found: Finding) -> str:
+    """What people call such a finding."""
+    from lora_nb.pictures.checks import labels  # here: it loads numpy, which the first cell does without
+
+    return labels().get(found.kind, found.kind)
+
+
 def rows(found: Sequence[Finding], acts: Acts) -> list[W.Widget]:
     """A row for each of the first findings, and how many more there are."""
     shown: list[W.Widget] = [_row(one, acts) for one in found[:MOST]]
@@ -38,7 +44,7 @@ def _row(found: Finding, acts: Acts) -> W.Widget:
     word, colour = HARM.get(found.harm, HARM[MINOR])
     names = ", ".join(path.name for path in found.pictures)
     badge = f'<span style="border:1px solid {colour};border-radius:3px;padding:0 4px;font-size:11px">{word}</span>'
-    words = f"<b>{escape(labels().get(found.kind, found.kind))}</b> {badge}<br>{escape(names)} {escape(found.sentence)}"
+    words = f"<b>{escape(label_of(found))}</b> {badge}<br>{escape(names)} {escape(found.sentence)}"
     text = W.HTML(f'<div style="line-height:1.35">{words}</div>', layout=W.Layout(flex="1 1 260px"))
     parts: list[W.Widget] = [text]
     if found.pictures:

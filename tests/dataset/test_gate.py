@@ -346,18 +346,30 @@ def test_only_the_gate_and_what_it_stands_on_moves_or_removes_files_of_a_dataset
         "handover",
         "snapshots",
     }  # handover: project.toml; those in versions/
+    own |= {
+        "boards",
+        "drive",
+        "hub_dataset",
+        "scratch",
+        "uploads",
+        "web",
+    }  # what is on its way, in local scratch
+    own |= {"thumbnails", "fiftyone_database"}  # in local scratch, too
+    own |= {"scores", "subsets", "report", "report_record"}  # what is noted beside the dataset
     calls = re.compile(
         r"os\.(rename|replace|link|remove|unlink)\(|\.(unlink|rename|write_text|write_bytes|rmdir)\(|append_line\(|shutil\.(move|rmtree|copy)"
     )
     found = {
         f"{path.stem}: {line.strip()}"
-        for wing in ("dataset", "intake", "pictures", "captioning")
+        for wing in ("dataset", "intake", "pictures", "captioning", "overview")
         for path in (HOME / "lora_nb" / wing).glob("*.py")
         for line in path.read_text(encoding="utf-8").splitlines()
         if path.stem not in own and calls.search(line)
     }
     staged = {
-        "importer: target.unlink()",
+        "unpack: target.unlink()",
+        "edit_kinds: return lambda text, subset: edits.rename(text, names)",  # a tag
+        "prepare: files.write_text(folders_of_dataset(dataset).report / before_after.REPORT, page)",
         "importer: files.write_bytes(picture.caption, content)",
         "comeback: shutil.copyfile(sources.of(held), picture)",
         "comeback: caption.write_bytes(text)",
