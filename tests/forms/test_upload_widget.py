@@ -161,9 +161,10 @@ def test_a_restarted_kernel_is_said_and_goes_on_with_what_is_there(notebook, lab
     row.wait_for()
     assert float(re.search(r"([\d.]+) MB of 60", row.inner_text())[1]) > 5
     choose(notebook, archive)
-    see(notebook, "1 file is here")
+    there = notebook.page.locator(".lnu li", has_text="20 pictures, 0 captions")
+    there.wait_for()
     notebook.page.get_by_role("button", name="Remove large.zip").click()
-    notebook.page.locator(".lnu li").first.wait_for(state="detached")
+    there.wait_for(state="detached")
 
 
 def test_a_page_that_does_not_load_says_another_way(notebook):
