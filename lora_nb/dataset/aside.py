@@ -8,7 +8,7 @@ from pathlib import Path
 from lora_nb import files
 from lora_nb.dataset import gate
 from lora_nb.dataset.gate import Changes, Move
-from lora_nb.dataset.images import IMAGE_EXTENSIONS
+from lora_nb.dataset.images import IMAGE_EXTENSIONS, is_picture
 from lora_nb.dataset.places import Places
 from lora_nb.project import Folders, folders_of_dataset
 
@@ -166,4 +166,4 @@ def _checked(folders: Folders, aside: Aside) -> Aside:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in IMAGE_EXTENSIONS]
+    return [path for path in sorted(folder.rglob("*")) if is_picture(path)]

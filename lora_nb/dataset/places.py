@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lora_nb.dataset import captions, record
 from lora_nb.dataset.gate import Move
-from lora_nb.dataset.images import IMAGE_EXTENSIONS
+from lora_nb.dataset.images import IMAGE_EXTENSIONS, mask_path
 
 
 class Places:
@@ -28,7 +28,7 @@ class Places:
         return target.with_name(captions.free_stem(target.stem, taken) + target.suffix)
 
     def move(self, path: Path, target: Path) -> tuple[Move, ...]:
-        """The moves of a picture and its caption; a caption that another picture of the same stem needs is copied."""
+        """The moves of a picture, its caption and mask; a caption that another picture of the same stem needs is copied."""
         caption, place = captions.caption_path(path), captions.caption_path(target)
         shared, moves = self._others(path), [Move(path, target)]
         if self._exists(caption) and not self._exists(place):
@@ -36,6 +36,9 @@ class Places:
             moves.append(Move(caption, place, copied=shared, after=after))
         elif self._exists(caption) and not shared:
             moves.append(Move(caption, self.dropped(caption)))
+        mask, beside = mask_path(path), mask_path(target)
+        if self._exists(mask) and not self._exists(beside) and not shared:
+            moves.append(Move(mask, beside))
         for move in moves:
             self._plan(move)
         return tuple(moves)

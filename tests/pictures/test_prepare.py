@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from lora_nb.__main__ import main
 from lora_nb.config.pictures import PrepareConfig
-from lora_nb.dataset import captions, history, images
+from lora_nb.dataset import aside, captions, history, images
 from lora_nb.pictures import faces, onnx_model
 from lora_nb.pictures.prepare import ASKS_NOTHING, Prepared, prepare
 from lora_nb.project import folders_of_dataset
@@ -245,3 +245,17 @@ def test_a_crop_around_a_face(dataset, tmp_path):
     prepare(asked(dataset, names=("both.png",), size="120x200", focus="face", face_detector=str(model)))
     pixels = np.asarray(Image.open(dataset / "both.png").convert("RGB")).astype(int)
     assert ((pixels[..., 2] > 200) & (pixels[..., 0] < 60)).mean() > 0.14
+
+
+def test_a_mask_goes_aside_with_its_picture_and_comes_back(dataset, tmp_path):
+    Image.new("L", (40, 30), 255).save(tmp_path / "mine.png")
+    prepare(asked(dataset, names=("left.png",), mask_file=str(tmp_path / "mine.png")))
+    folders, before = folders_of_dataset(dataset), contents(dataset)
+    aside.set_aside(folders, [(dataset / "left.png", "a test")])
+    assert sorted(contents(dataset)) == ["right.jpg", "right.txt"]
+    assert [one.name for one in aside.list_aside(folders)] == ["left.png"]
+    aside.bring_back(folders)
+    assert contents(dataset) == before
+    history.undo(dataset)
+    history.undo(dataset)
+    assert contents(dataset) == before
