@@ -16,7 +16,6 @@ from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.step import Step
 from lora_nb.forms.undo import UndoStep
 from lora_nb.pictures import findings
-from lora_nb.pictures.checks import labels
 from lora_nb.pictures.findings import Copy, Finding
 from lora_nb.project import Folders
 
@@ -107,6 +106,7 @@ class CleanStep(Step):
 
     def set_aside(self, found: Finding) -> None:
         """Take the pictures of a finding out of the dataset."""
+        from lora_nb.pictures.checks import labels  # loads numpy
 
         def act(folders: Folders) -> str:
             reason = f"{labels().get(found.kind, found.kind)}: {found.sentence}"

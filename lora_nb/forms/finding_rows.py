@@ -9,7 +9,6 @@ import ipywidgets as W
 
 from lora_nb.forms import gallery
 from lora_nb.forms.gallery import Thumb
-from lora_nb.pictures.checks import labels
 from lora_nb.pictures.findings import HURTS, MINOR, SPOILS, Cluster, Copy, Finding
 
 MOST = 40
@@ -35,6 +34,8 @@ def rows(found: Sequence[Finding], acts: Acts) -> list[W.Widget]:
 
 
 def _row(found: Finding, acts: Acts) -> W.Widget:
+    from lora_nb.pictures.checks import labels  # loads numpy
+
     word, colour = HARM.get(found.harm, HARM[MINOR])
     names = ", ".join(path.name for path in found.pictures)
     badge = f'<span style="border:1px solid {colour};border-radius:3px;padding:0 4px;font-size:11px">{word}</span>'
