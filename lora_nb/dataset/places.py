@@ -28,7 +28,7 @@ class Places:
         return target.with_name(captions.free_stem(target.stem, taken) + target.suffix)
 
     def move(self, path: Path, target: Path) -> tuple[Move, ...]:
-        """The moves of a picture, its caption and mask; a caption that another picture of the same stem needs is copied."""
+        """The moves of a picture, its caption and mask; a caption another of the same stem needs is copied."""
         caption, place = captions.caption_path(path), captions.caption_path(target)
         shared, moves = self._others(path), [Move(path, target)]
         if self._exists(caption) and not self._exists(place):

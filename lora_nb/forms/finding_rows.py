@@ -41,6 +41,8 @@ def rows(found: Sequence[Finding], acts: Acts) -> list[W.Widget]:
 
 
 def _row(found: Finding, acts: Acts) -> W.Widget:
+    from lora_nb.pictures.checks import labels  # loads numpy
+
     word, colour = HARM.get(found.harm, HARM[MINOR])
     names = ", ".join(path.name for path in found.pictures)
     badge = f'<span style="border:1px solid {colour};border-radius:3px;padding:0 4px;font-size:11px">{word}</span>'
