@@ -84,8 +84,8 @@ class _Work:
         self._take_away()
 
     def surplus(self) -> list[str]:
-        """Pictures and captions that are here and not in the version."""
-        ours = (name for name in self.now if versions.is_picture(name) or versions.is_caption(name))
+        """Pictures, captions and masks that are here and not in the version."""
+        ours = (name for name in self.now if versions.is_picture(name) or versions.is_companion(name))
         return [name for name in ours if name not in self.wanted]
 
     def _without_lost(self, coming: dict[str, Held]) -> dict[str, Held]:
@@ -180,12 +180,12 @@ class _Work:
             self.done.captions += 1
 
     def _take_away(self) -> None:
-        """Captions that the version lacks: kept in the step, from where `undo` brings them back."""
+        """Captions and masks that the version lacks: kept in the step, from where `undo` brings them back."""
         for name in self.surplus():
             path = self.dataset / name
-            if versions.is_caption(name) and path.is_file():
+            if versions.is_companion(name) and path.is_file():
                 self.changes.move([[Move(path, self.changes.dropped(path))]])
-                self.done.captions += 1
+                self.done.captions += versions.is_caption(name)
 
 
 class _Sources:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lora_nb import files
 from lora_nb.config.versions import ExportConfig
-from lora_nb.dataset import captions, encodings, gate, handover
+from lora_nb.dataset import captions, encodings, gate, handover, images
 from lora_nb.dataset.captions import split_tags
 from lora_nb.dataset.images import REPEATS, ImageItem, no_pictures, scan
 from lora_nb.events import Progress, Tell, silent
@@ -18,7 +18,7 @@ BEGINNING = (1980, 1, 1, 0, 0, 0)  # equal datasets give equal bytes
 JSONL = "metadata.jsonl"
 # A mask as it lies beside its picture; in a folder apart, which trainers that know none pass over, and whose name an
 # import leaves out.
-MASK, MASKS = "{}-masklabel.png", "masks"
+MASKS = "masks"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _kohya(out: _Set, path: Path) -> None:
             place = _folder(out, item)
             _add_picture(archive, item, f"{place}/{item.path.name}")
             name = f"{place}/{captions.caption_path(item.path).name}"
-            mask = item.path.with_name(MASK.format(item.path.stem))
+            mask = images.mask_path(item.path)
             if mask.is_file() and mask not in masks:
                 masks.add(mask)
                 _add(archive, f"{MASKS}/{place}/{mask.name}", mask.read_bytes(), zipfile.ZIP_STORED)

@@ -6,8 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lora_nb.dataset import encodings, gate, snapshots
-from lora_nb.dataset.images import IMAGE_EXTENSIONS
+from lora_nb.dataset import encodings, gate, images, snapshots
 from lora_nb.dataset.snapshots import Held, Snapshot
 from lora_nb.events import Tell, silent
 from lora_nb.project import folders_of_dataset
@@ -92,13 +91,18 @@ def difference(dataset: Path, old: Snapshot, new: Snapshot | None = None, tell: 
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file is called like a picture."""
-    return Path(name).suffix.lower() in IMAGE_EXTENSIONS
+    """Whether a file is called like a picture, and not like a picture's mask."""
+    return images.is_picture(Path(name))
 
 
 def is_caption(name: str) -> bool:
     """Whether a file is called like a caption."""
     return Path(name).suffix.lower() in (".txt", ".caption")
+
+
+def is_companion(name: str) -> bool:
+    """Whether a file is called like what belongs to a picture: its caption, its mask."""
+    return is_caption(name) or name.endswith(images.MASK)
 
 
 def _moved(gone: Mapping[str, Held], came: Mapping[str, Held]) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lora_nb.dataset import aside, captions, gate
+from lora_nb.dataset import aside, captions, gate, images
 from lora_nb.dataset.places import Places
 from lora_nb.events import Progress, Tell, silent
 from lora_nb.overview import reframe
@@ -124,13 +124,19 @@ def _reframe(
     with gate.step(folders.dataset, verb) as changes:
         for done, path in enumerate(pictures, start=1):
             try:
-                changes.write(path, make(path))
+                for place, content in [(each, make(each)) for each in _with_mask(path)]:
+                    changes.write(place, content)
             except ValueError as error:
                 left.append((path.name, str(error)))
             tell(Progress("Writing pictures", done, len(pictures)))
     if left and len(left) == len(pictures):
         raise ValueError(left[0][1])
     return Done(len(pictures) - len(left), tuple(left))
+
+
+def _with_mask(picture: Path) -> list[Path]:
+    """The picture, and its mask where it has one: what is cut off the one is cut off the other."""
+    return [path for path in (picture, images.mask_path(picture)) if path.exists()]
 
 
 def change_repeats(folders: Folders, pictures: Sequence[Path], number: int) -> Done:

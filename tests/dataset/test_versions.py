@@ -245,3 +245,21 @@ def test_a_folder_of_another_name_keeps_versions_and_is_not_gone_back_to(folders
     with pytest.raises(ValueError, match="is not called dataset"):
         comeback.restore(other, kept)
     assert versions.every(folders.dataset) == (), "those of another folder are its own"
+
+
+def test_masks_go_with_their_pictures_and_come_back(folders):
+    mask = folders.dataset / "a-masklabel.png"
+    draw(mask, 7)
+    versions.keep(folders.dataset, "masked", "")
+    before = contents(folders.dataset)
+    with gate.step(folders.dataset, "prepare") as changes:
+        changes.write(mask, b"another")
+        changes.write(folders.dataset / "b-masklabel.png", b"new")
+        changes.write(folders.dataset / "new.png", (folders.dataset / "c.png").read_bytes() + b"x")
+        changes.write(folders.dataset / "new-masklabel.png", b"of the new one")
+    changed = contents(folders.dataset)
+    comeback.go_back(folders.dataset, "masked")
+    assert contents(folders.dataset) == before
+    assert {one.original for one in aside.list_aside(folders)} == {"new.png"}
+    history.undo(folders.dataset)
+    assert contents(folders.dataset) == changed
