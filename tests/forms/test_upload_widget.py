@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import signal
+import time
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 from test_importer import picture
 
+from lora_nb.intake.uploads import Uploads
 from test_browser import CHROMIUM, Notebook, browser, lab  # noqa: F401 (fixtures)
 
 pytestmark = [
@@ -151,7 +153,9 @@ def test_a_restarted_kernel_is_said_and_goes_on_with_what_is_there(notebook, lab
     step = notebook.run("In")
     step.button("Choose files …").wait_for()
     choose(notebook, archive)
-    notebook.page.wait_for_function("() => document.querySelector('.lnu progress')?.value > 8e6")
+    core, until = Uploads(lab[1] / "notebooks" / "Loras" / "up"), time.monotonic() + 30
+    while not any(there > 5e6 for _, there in core.under_way()) and time.monotonic() < until:
+        time.sleep(0.01)  # the page itself would say it too late
     os.kill(int((lab[1] / "notebooks" / "kernel.pid").read_text()), signal.SIGKILL)  # Jupyter starts it anew
     notebook.page.locator(".jp-Dialog button").last.click()
     see(notebook, "The kernel does not answer. If it was restarted, run this cell again")
