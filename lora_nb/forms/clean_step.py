@@ -106,7 +106,6 @@ class CleanStep(Step):
 
     def set_aside(self, found: Finding) -> None:
         """Take the pictures of a finding out of the dataset."""
-        from lora_nb.pictures.checks import labels  # loads numpy
 
         def act(folders: Folders) -> str:
             reason = f"{finding_rows.label_of(found)}: {found.sentence}"

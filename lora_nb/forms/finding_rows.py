@@ -41,7 +41,6 @@ def rows(found: Sequence[Finding], acts: Acts) -> list[W.Widget]:
 
 
 def _row(found: Finding, acts: Acts) -> W.Widget:
-    from lora_nb.pictures.checks import labels  # loads numpy
 
     word, colour = HARM.get(found.harm, HARM[MINOR])
     names = ", ".join(path.name for path in found.pictures)

@@ -250,7 +250,7 @@ def test_a_folder_of_another_name_keeps_versions_and_is_not_gone_back_to(folders
 def test_masks_go_with_their_pictures_and_come_back(folders):
     mask = folders.dataset / "a-masklabel.png"
     draw(mask, 7)
-    versions.keep(folders.dataset, "masked", "")
+    kept = versions.keep(folders.dataset, "masked", "")
     before = contents(folders.dataset)
     with gate.step(folders.dataset, "prepare") as changes:
         changes.write(mask, b"another")
@@ -258,7 +258,7 @@ def test_masks_go_with_their_pictures_and_come_back(folders):
         changes.write(folders.dataset / "new.png", (folders.dataset / "c.png").read_bytes() + b"x")
         changes.write(folders.dataset / "new-masklabel.png", b"of the new one")
     changed = contents(folders.dataset)
-    comeback.go_back(folders.dataset, "masked")
+    comeback.restore(folders.dataset, kept)
     assert contents(folders.dataset) == before
     assert {one.original for one in aside.list_aside(folders)} == {"new.png"}
     history.undo(folders.dataset)
