@@ -70,10 +70,12 @@ def alone(dataset: Path, verb: str) -> Iterator[None]:
 def mend(dataset: Path) -> None:
     """Make whole what a dead process left, for a reader. A living one that is at work is left to it."""
     folders = folders_of_dataset(dataset)
-    if record.unfinished(folders.versions):
+    half_kept = (folders.versions / record.SNAPSHOTS).glob(".*.tmp")
+    if record.unfinished(folders.versions) or any(half_kept):
         with suppress(TakenError), turn(folders.base, "mend", wait=0):
             for folder in record.unfinished(folders.versions):
                 close(Record(folder))
+            _sweep(folders, Path(dataset).absolute())
 
 
 class Changes:

@@ -55,7 +55,7 @@ def test_a_zip_bomb_that_lies_about_its_size_writes_no_more_than_it_declares(tmp
     report = run(source, dataset, max_gigabytes=0.001)
     assert tree(dataset) == ["good.png"]
     assert report.skipped[0][0] == "bomb.png" and "damaged in the source" in report.skipped[0][1]
-    assert sorted(os.listdir(dataset.parent)) == ["dataset", "versions"]
+    assert sorted(os.listdir(dataset.parent)) == ["dataset", "report", "versions"]
     assert [path.name for path in dataset.parent.glob("versions/*/*")] == ["changes.jsonl"]
 
 
