@@ -79,7 +79,7 @@ def test_what_changes_on_disk_is_seen_and_the_rest_keeps_its_id(gallery, folders
 
 
 def test_findings_and_captions_in_doubt_are_marked(gallery, folders):
-    copy = findings.Copy(folders.dataset / "b.png", 3, folders.set_aside / "b.png")
+    copy = findings.Copy(folders.dataset / "b.png", "3 of 64 bits differ", folders.set_aside / "b.png")
     found = findings.Cluster(folders.dataset / "a.jpg", (copy,), "the largest")
     gestures.set_aside(folders, [folders.dataset / "b.png"], "a copy")
     findings.write(folders, findings.Findings(clusters=(found,)))
