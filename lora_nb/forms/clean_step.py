@@ -30,7 +30,9 @@ class CleanStep(Step):
             description="Bring everything back", icon="undo", layout=W.Layout(width="220px")
         )
         self.all_back.on_click(lambda _: self._press_back(None))
-        self.only_look = W.Button(description="Only look, move nothing", layout=W.Layout(width="auto"))
+        self.only_look = W.Button(
+            description="Only look, move nothing", layout=W.Layout(width="220px", align_self="flex-start")
+        )
         self.only_look.on_click(lambda _: self._press_for(self._look))
         self.acts = Acts(self._press_mend, self._press_keep, self._press_back)
         self.wanted: Callable[[], Awaitable[str]] | None = None
@@ -65,7 +67,9 @@ class CleanStep(Step):
         copies = CurateConfig(**{each.name: values[each.name] for each in settings_of(CurateConfig)})
         end = await self.run("curate", copies, folders, quiet=True)
         said = end.text.replace("`restore` brings them back", "the buttons bring them back")
-        return f"{said} {await self._check(wanted, folders)}" if review.pictures(folders) else said
+        if not review.pictures(folders):
+            return said
+        return f"{said} {await self._check(wanted, folders)}".replace("; nothing was moved", "")
 
     async def _look(self) -> str:
         folders = self.project.folders()
