@@ -15,7 +15,7 @@ from PIL import ImageOps
 
 from lora_nb.events import Progress, Tell, silent
 from lora_nb.pictures import colours, windows
-from lora_nb.pictures.align import NOWHERE, Overlay, overlay
+from lora_nb.pictures.align import Overlay, overlay
 from lora_nb.pictures.looking import Look, grey
 from lora_nb.pictures.pairing import Distances, Paired, Pairing
 from lora_nb.pictures.pairs import each_near_between
@@ -70,12 +70,9 @@ class _Trial:
         return suspect, replace(laid, agreement=min(laid.agreement, 0))
 
     def _best(self, group: Sequence[Suspect]) -> tuple[Suspect, Overlay]:
-        found = (group[0], NOWHERE)
-        for suspect in group[:TRIES]:
-            found = max(found, (suspect, self._lay(suspect)), key=lambda one: one[1].agreement)
-            if found[1].agreement >= self.least:
-                break
-        return found
+        """The best of a few: the first that fits may lie a little off, and its colours beside those they belong to."""
+        tried = [(suspect, self._lay(suspect)) for suspect in group[:TRIES]]
+        return max(tried, key=lambda one: one[1].agreement)
 
     def _lay(self, suspect: Suspect) -> Overlay:
         whole, small = (self.opened(self.looks[number].path) for number in (suspect.whole, suspect.part))
