@@ -56,7 +56,7 @@ def test_the_style_is_kept():
     assert said.returncode == 0, said.stdout
 
 
-@pytest.mark.parametrize(("name", "seconds"), [("LoraTrainer", 0.6), ("DatasetMaker", 0.75)])
+@pytest.mark.parametrize(("name", "seconds"), [("LoraTrainer", 0.5), ("DatasetMaker", 0.75)])
 def test_the_forms_are_there_at_once_and_leave_torch_out(name, seconds):
     """Importing what a notebook's first cell imports takes well under a second where nothing is loaded yet."""
     code = (

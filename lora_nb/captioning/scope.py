@@ -2,7 +2,7 @@
 
 import fnmatch
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from lora_nb.dataset.captions import same_tag
 
@@ -51,19 +51,26 @@ def _operand(text: str) -> list[str]:
 
 
 def _either(words: list[str], text: str) -> Scope:
-    scopes = [_both(words, text)]
-    while words and words[0] == "OR":
-        words.pop(0)
-        scopes.append(_both(words, text))
-    return lambda tags: any(scope(tags) for scope in scopes)
+    return _joined(words, text, "OR", _both, any)
 
 
 def _both(words: list[str], text: str) -> Scope:
-    scopes = [_one(words, text)]
-    while words and words[0] == "AND":
+    return _joined(words, text, "AND", _one, all)
+
+
+def _joined(
+    words: list[str],
+    text: str,
+    word: str,
+    part: Callable[[list[str], str], Scope],
+    join: Callable[[Iterable[bool]], bool],
+) -> Scope:
+    """The scopes that `word` stands between, read off the front of `words`."""
+    scopes = [part(words, text)]
+    while words and words[0] == word:
         words.pop(0)
-        scopes.append(_one(words, text))
-    return lambda tags: all(scope(tags) for scope in scopes)
+        scopes.append(part(words, text))
+    return lambda tags: join(scope(tags) for scope in scopes)
 
 
 def _one(words: list[str], text: str) -> Scope:

@@ -6,7 +6,7 @@ from functools import partial
 import ipywidgets as W
 
 from lora_nb import settings
-from lora_nb.config.captioning import CaptionConfig, TagConfig
+from lora_nb.config.captioning import CaptionConfig, EditTagsConfig, TagConfig
 from lora_nb.config.dataset import DatasetConfig, RecodeConfig, TriggerConfig
 from lora_nb.config.pictures import CurateConfig
 from lora_nb.config.report import ReportConfig
@@ -21,7 +21,7 @@ from lora_nb.project import Folders
 
 CONFIGS = {
     "curate": CurateConfig, "tag": TagConfig, "caption": CaptionConfig, "trigger": TriggerConfig,
-    "recode": RecodeConfig, "set_orphans_aside": DatasetConfig,
+    "recode": RecodeConfig, "set_orphans_aside": DatasetConfig, "edit_tags": EditTagsConfig,
 }  # fmt: skip
 
 

@@ -157,7 +157,7 @@ class Reader:
             kinds[cluster.kept] = (KEPT,)
             for copy in cluster.copies:
                 kinds[copy.set_aside] = kinds[copy.path] = (COPY,)
-        for other in getattr(report, "others", ()):
+        for other in report.others:
             for path in other.pictures:
                 kinds[path] = (*kinds.get(path, ()), other.kind)
         return kinds

@@ -73,7 +73,8 @@ def _doubled(facts: Facts) -> Iterator[Point]:
         if twice := sorted({tag for tag in tags if tags.count(tag) > 1}):
             doubled.append(f"{facts.name(item.path)}: {', '.join(twice)}")
     if doubled and facts.kind != "sentences":
-        yield Point("doubled", MINOR, f"{len(doubled)} captions say a tag twice.", tuple(doubled))
+        mend = Mend("Take the doubles out", "edit_tags", {"action": "dedupe"})
+        yield Point("doubled", MINOR, f"{len(doubled)} captions say a tag twice.", tuple(doubled), mend=mend)
 
 
 def _trigger(facts: Facts) -> Iterator[Point]:

@@ -1,17 +1,19 @@
 """What the report says of the pictures themselves."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lora_nb.dataset.captions import caption_path
 from lora_nb.overview.report_advice import FEWEST
 from lora_nb.overview.report_facts import Facts
 from lora_nb.overview.report_points import HURTS, KNOW, MINOR, SPOILS, STOPS, Mend, Point
+from lora_nb.pictures.findings import Finding
 
 CLEAN = Mend("Search and set aside", "curate")
 EXTREME = (
     2.0  # sides of the training's widest bucket at the usual settings: 1024 x 256, most sets stay below 2 : 1
 )
+JUDGED_HERE = frozenset(("small", "shape", "few"))
 CUT = 0.15  # share of a picture that its bucket cuts away
 
 
@@ -133,9 +135,23 @@ def _lone_buckets(facts: Facts) -> Iterator[Point]:
 
 
 def _found(facts: Facts) -> Iterator[Point]:
-    """What the search beside copies and broken pictures found, of pictures that are still here."""
-    for one in getattr(facts.found, "others", ()):
-        pictures = tuple(path for path in one.pictures if path.is_file())
-        if pictures or not one.pictures:
-            harm = min(max(int(one.harm), KNOW), SPOILS)
-            yield Point(one.kind, harm, one.sentence, tuple(path.name for path in pictures))
+    """What the search beside copies and broken pictures found, of pictures that are still here: a point for each kind.
+
+    What this report judges by the training's own sizes is not said twice.
+    """
+    kinds: dict[str, list[Finding]] = {}
+    for one in facts.found.others:
+        if one.kind not in JUDGED_HERE and (not one.pictures or any(path.is_file() for path in one.pictures)):
+            kinds.setdefault(one.kind, []).append(one)
+    for kind, found in kinds.items():
+        harm = min(max(one.harm for one in found), SPOILS)
+        yield Point(
+            kind, max(harm, KNOW), _in_one(found), tuple(path.name for one in found for path in one.pictures)
+        )
+
+
+def _in_one(found: Sequence[Finding]) -> str:
+    """The sentence of one finding; of several, how many there are and what the first says."""
+    if len(found) == 1:
+        return found[0].sentence
+    return f"{len(found)} pictures, the first: {found[0].sentence}"

@@ -338,24 +338,8 @@ def test_leftovers_of_dead_processes_go_and_what_only_looks_like_them_stays(fold
 
 def test_only_the_gate_and_what_it_stands_on_moves_or_removes_files_of_a_dataset():
     """Others hand their changes to it: no call in them makes, moves or removes a file by itself."""
-    own = {
-        "gate",
-        "record",
-        "turn",
-        "history",
-        "handover",
-        "snapshots",
-    }  # handover: project.toml; those in versions/
-    own |= {
-        "boards",
-        "drive",
-        "hub_dataset",
-        "scratch",
-        "uploads",
-        "web",
-    }  # what is on its way, in local scratch
-    own |= {"thumbnails", "fiftyone_database"}  # in local scratch, too
-    own |= {"scores", "subsets", "report", "report_record"}  # what is noted beside the dataset
+    # handover: project.toml; those in versions/
+    own = {"gate", "record", "turn", "history", "handover", "snapshots"}
     calls = re.compile(
         r"os\.(rename|replace|link|remove|unlink)\(|\.(unlink|rename|write_text|write_bytes|rmdir)\(|append_line\(|shutil\.(move|rmtree|copy)"
     )
@@ -366,13 +350,40 @@ def test_only_the_gate_and_what_it_stands_on_moves_or_removes_files_of_a_dataset
         for line in path.read_text(encoding="utf-8").splitlines()
         if path.stem not in own and calls.search(line)
     }
+    # In local scratch, in the step's own folder, or notes beside the dataset.
     staged = {
-        "unpack: target.unlink()",
-        "edit_kinds: return lambda text, subset: edits.rename(text, names)",  # a tag
-        "prepare: files.write_text(folders_of_dataset(dataset).report / before_after.REPORT, page)",
-        "importer: files.write_bytes(picture.caption, content)",
-        "comeback: shutil.copyfile(sources.of(held), picture)",
+        "boards: files.write_text(picture.with_suffix(CAPTION_EXTENSION), tags)",
         "comeback: caption.write_bytes(text)",
+        "comeback: shutil.copyfile(sources.of(held), picture)",
+        "drive: came.unlink()",
+        "edit_kinds: return lambda text, subset: edits.rename(text, names)",
         'export: path.write_text(json.dumps(entries, indent=2, ensure_ascii=False), encoding="utf-8")',
-    }  # in its own folder
+        "fiftyone_database: (folder / ABOUT).unlink(missing_ok=True)",
+        "fiftyone_database: files.write_text(folder / ABOUT, json.dumps(asdict(found)))",
+        'hub_dataset: (target / f"{stem}{CAPTION_EXTENSION}").write_text(caption.strip(), encoding="utf-8")',
+        'hub_dataset: (target / f"{stem}{ending}").write_bytes(bytes_)',
+        "hub_dataset: table.unlink()",
+        "importer: files.write_bytes(picture.caption, content)",
+        "prepare: files.write_text(folders_of_dataset(dataset).report / before_after.REPORT, page)",
+        "report: files.write_text(folders.report / PAGE, report_page.whole(found))",
+        'report_record: files.write_text(folders.report / RECORD, json.dumps({"version": 1, **asdict(found)}, indent=1))',
+        'scores: files.append_line(self.path, "\\n".join(_line(picture, row) for picture, row in fresh.items()))',
+        "scratch: shutil.rmtree(mark.parent, ignore_errors=True)",
+        "subsets: files.write_text(folders.report / LISTED, json.dumps(table))",
+        "thumbnails: os.replace(temporary, place)",
+        "thumbnails: path.unlink(missing_ok=True)",
+        "thumbnails: temporary.write_bytes(content)",
+        "unpack: target.unlink()",
+        "uploads: files.write_text(part.with_suffix(ABOUT), json.dumps(asdict(file)))",
+        "uploads: one.path.unlink()",
+        "uploads: os.rename(part, target)",
+        "uploads: part.unlink()",
+        "uploads: part.unlink(missing_ok=True)",
+        "uploads: part.with_suffix(ABOUT).unlink(missing_ok=True)",
+        "web: (place / PART).unlink(missing_ok=True)",
+        "web: files.write_text(place / NOTE, json.dumps(vars(note)))",
+        "web: old.unlink()",
+        "web: part.rename(target)",
+        "web: part.unlink(missing_ok=True)",
+    }
     assert found == staged

@@ -10,9 +10,12 @@ from PIL import Image
 from lora_nb.__main__ import main
 from lora_nb.config.report import ReportConfig
 from lora_nb.dataset import handover
+from lora_nb.forms.report_step import CONFIGS
 from lora_nb.overview import report, report_page, report_record
 from lora_nb.overview.report_advice import BY_PURPOSE, advice
 from lora_nb.overview.report_points import HARMS, HURTS, KNOW, SPOILS
+from lora_nb.pictures import findings
+from lora_nb.pictures.findings import Finding
 from lora_nb.project import Folders
 from lora_nb.shell.verbs import VERBS
 
@@ -198,6 +201,31 @@ def test_what_else_was_found_is_read_whatever_it_is_called(folders):
     kept = {"broken": [], "clusters": [], "others": [{"kind": "blur", "new": 1}], "newer": 7}
     (folders.report / "curate.json").write_text(json.dumps(kept))
     assert "length" in found(folders)
+
+
+def test_findings_of_one_kind_are_one_point_and_what_is_judged_here_is_not_said_twice(folders):
+    pictures = sorted(folders.dataset.glob("*.*g"))[:2]
+    others = tuple(
+        Finding(kind, (path,), f"{kind} {path.name}", HURTS, "set_aside")
+        for kind in ("blur", "small")
+        for path in pictures
+    )
+    findings.write(folders, findings.Findings(others=others))
+    seen = {point.kind: point for point in report.look(ReportConfig(str(folders.dataset))).points}
+    assert seen["blur"].names == tuple(path.name for path in pictures)
+    assert seen["blur"].sentence == f"2 pictures, the first: blur {pictures[0].name}"
+    assert "small" not in seen, "512 x 512 is what the report itself takes for large enough"
+
+
+def test_what_a_button_of_the_report_starts_is_a_subcommand_with_those_settings(folders):
+    assert all(kind is VERBS[verb].config for verb, kind in CONFIGS.items())
+    (folders.dataset / "00.txt").write_text("ohwx, red, red\n")
+    points = report.look(ReportConfig(str(folders.dataset))).points
+    mend = next(point.mend for point in points if point.kind == "doubled")
+    assert (
+        main([mend.verb, "--train_data_dir", str(folders.dataset), "--action", mend.settings["action"]]) == 0
+    )
+    assert (folders.dataset / "00.txt").read_text() == "ohwx, red\n"
 
 
 def test_an_empty_folder_is_one_point(tmp_path):
