@@ -157,7 +157,7 @@ def test_both_run_whole_from_the_example_to_the_grid(tmp_path, tiny_base, monkey
     assert "❌" not in text, text
     assert "Imported 24 pictures" in text and "4 pictures set aside" in text
     assert "20 pictures tagged" in text and "20 of 20 captions changed" in text
-    assert "20 pictures are ready" in said[10] and "No version yet" not in said[11]
+    assert "20 pictures are ready" in said[12] and "No version yet" not in said[13]
     small = f"pretrained_model_name_or_path={base!r}, num_repeats=1, max_train_epochs=2, sample_prompts=('ohwx --s 2',)"
     said = execute(TRAINER, tmp_path, {
         "choose_settings": f"trainer.settings.form.write({small})",
