@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from diffusers import DDPMScheduler
 from torch import Generator, Tensor
 
-from lora_nb.config.training import Loss
+from lora_nb.config.loss import Loss
 
 
 class Process(Protocol):

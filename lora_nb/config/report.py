@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lora_nb.config.dataset import DatasetConfig, RecodeConfig
-from lora_nb.config.training import Length, Pictures
+from lora_nb.config.examples import Pictures
+from lora_nb.config.training import Length
 from lora_nb.declare import again, setting
 
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lora_nb.config.training import Pictures
+from lora_nb.config.examples import Pictures
 
 Size = tuple[int, int]
 MADE_FOR = 512  # the resolution that the defaults of the bucket settings are made for

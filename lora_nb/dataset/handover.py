@@ -11,8 +11,8 @@ from typing import Any
 import tomli_w
 
 from lora_nb import files, project, settings, typed
+from lora_nb.config.examples import Captions
 from lora_nb.config.project import Handover
-from lora_nb.config.training import Captions
 from lora_nb.dataset import images
 from lora_nb.dataset.captions import kind_of, split_tags
 from lora_nb.dataset.turn import TakenError, turn

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lora_nb.config.examples import Pictures
 from lora_nb.config.project import Handover
 from lora_nb.config.report import ReportConfig
-from lora_nb.config.training import Pictures
 from lora_nb.dataset import buckets, captions, handover, images
 from lora_nb.dataset.images import Broken, ImageItem
 from lora_nb.events import Tell, silent

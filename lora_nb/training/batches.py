@@ -18,7 +18,7 @@ from lora_nb import events
 from lora_nb.bases.base import Base, Framing
 from lora_nb.bases.process import Process
 from lora_nb.bases.weights import placed
-from lora_nb.config.training import Captions
+from lora_nb.config.examples import Captions
 from lora_nb.dataset import buckets
 from lora_nb.dataset.captions import join_tags, split_tags
 from lora_nb.dataset.images import open_upright, resize_crop

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from lora_nb.config.training import Learning
+from lora_nb.config.learning import Learning
 
 HIGH_RATE = 1e-3  # of any part; twice the usual learning_rate, ten times the usual text_encoder_lr
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from lora_nb.bases import process
 from lora_nb.bases.base import Base, Condition, Framing, join
 from lora_nb.bases.weights import placed
-from lora_nb.config.training import Captions, Loss
+from lora_nb.config.examples import Captions
+from lora_nb.config.loss import Loss
 from lora_nb.dataset.captions import replace_trigger
 from lora_nb.lora import inject
 from lora_nb.training.batches import Batch

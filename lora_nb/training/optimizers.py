@@ -4,8 +4,8 @@ import importlib
 
 import torch
 
+from lora_nb.config.learning import Learning
 from lora_nb.config.optimizers import OPTIMIZERS, SCHEDULES, STEPS, WARMUP
-from lora_nb.config.training import Learning
 
 
 def make_optimizer(config: Learning, groups: list[dict]) -> torch.optim.Optimizer:

@@ -6,7 +6,8 @@ from torch import nn
 from lora_nb import events
 from lora_nb.bases.base import Base
 from lora_nb.bases.weights import placed
-from lora_nb.config.training import Learning, Network
+from lora_nb.config.learning import Learning
+from lora_nb.config.network import Network
 from lora_nb.lora import inject
 from lora_nb.training.batches import Posterior, encode_pictures
 from lora_nb.training.plan import RunPlan

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lora_nb.config.training import Pictures
+from lora_nb.config.examples import Pictures
 from lora_nb.dataset.buckets import count_batches, epoch_batches, fit, make_buckets, misfits, place
 
 CONFIG = Pictures()

@@ -5,8 +5,8 @@ import tomllib
 import pytest
 from PIL import Image
 
+from lora_nb.config.examples import Captions
 from lora_nb.config.project import Handover
-from lora_nb.config.training import Captions
 from lora_nb.dataset import handover
 from lora_nb.dataset.captions import kind_of
 from lora_nb.project import Folders

@@ -11,7 +11,8 @@ from PIL import Image
 from lora_nb import events, settings
 from lora_nb.bases.models import load_base
 from lora_nb.bases.process import Diffusion
-from lora_nb.config.training import Captions, TrainConfig
+from lora_nb.config.examples import Captions
+from lora_nb.config.training import TrainConfig
 from lora_nb.dataset.buckets import Sample
 from lora_nb.settings import make
 from lora_nb.training.batches import (

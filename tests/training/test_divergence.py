@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from lora_nb.config.training import Learning
+from lora_nb.config.learning import Learning
 from lora_nb.training.divergence import Step, refuse
 
 

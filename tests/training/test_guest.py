@@ -14,8 +14,9 @@ from guest_family import CARD, GUEST
 from lora_nb.bases import families
 from lora_nb.bases.models import load_base
 from lora_nb.config.drawing import GridConfig, SampleConfig
+from lora_nb.config.loss import Loss
 from lora_nb.config.optimizers import OPTIMIZERS, OptimizerClass
-from lora_nb.config.training import Loss, TrainConfig
+from lora_nb.config.training import TrainConfig
 from lora_nb.declare import part, setting, settings_of
 from lora_nb.drawing.grid import grid
 from lora_nb.drawing.sample import sample

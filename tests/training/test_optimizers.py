@@ -5,7 +5,7 @@ import torch
 from diffusers.optimization import get_scheduler
 
 from lora_nb.config import optimizers as table
-from lora_nb.config.training import Learning
+from lora_nb.config.learning import Learning
 from lora_nb.settings import from_dict
 from lora_nb.training.optimizers import in_words, make_optimizer, make_scheduler, warmup_steps
 
