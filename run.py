@@ -32,6 +32,7 @@ COMPLETE = (
     "from importlib.util import find_spec; names = 'lora_nb torch torchvision diffusers transformers peft accelerate'; "
     "raise SystemExit(not all(map(find_spec, names.split())))"
 )
+SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile"]  # the tests of a file share what they build
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 DEMO = HOME / "configs" / "demo"
@@ -289,9 +290,13 @@ def results(project):
 
 
 def test(python, arguments):
-    """Run the tests; without a browser those that need one are skipped."""
+    """Run the tests, all of them on two cores at once; without a browser those that need one are skipped."""
     ensure_browser()
-    return subprocess.run([str(python), "-m", "pytest", *arguments], cwd=str(HOME)).returncode
+    line, environment = [str(python), "-m", "pytest", *arguments], dict(os.environ)
+    if not arguments:
+        line += SIDE_BY_SIDE
+        environment.setdefault("OMP_NUM_THREADS", "1")  # each a core, and none waits for the other's
+    return subprocess.run(line, cwd=str(HOME), env=environment).returncode
 
 
 def newcomer_passes(newest):

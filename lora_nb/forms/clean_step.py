@@ -91,9 +91,9 @@ class CleanStep(Step):
         self._redraw(folders)
         return end.text.replace("`undo` takes it back", "Undo takes it back")
 
-    def _press_mend(self, found: Finding) -> None:
-        if found.action == "crop":
-            self._press_for(lambda: self._crop(found))
+    def _press_mend(self, found: Sequence[Finding]) -> None:
+        if found[0].action == "crop":
+            self._press_for(lambda: self._crop(found[0]))
         else:
             self.presses.carry_out(lambda: self.set_aside(found))
 
@@ -108,12 +108,16 @@ class CleanStep(Step):
         self._redraw(folders)
         return end.text
 
-    def set_aside(self, found: Finding) -> None:
-        """Take the pictures of a finding out of the dataset."""
+    def set_aside(self, found: Sequence[Finding]) -> None:
+        """Take the pictures of these findings out of the dataset, in one step."""
 
         def act(folders: Folders) -> str:
-            reason = f"{finding_rows.label_of(found)}: {found.sentence}"
-            number = aside.set_aside(folders, [(path, reason) for path in found.pictures])
+            reasons = {
+                path: f"{finding_rows.label_of(one)}: {one.sentence}"
+                for one in found
+                for path in one.pictures
+            }
+            number = aside.set_aside(folders, list(reasons.items()))
             return f"{number} pictures set aside in {folders.set_aside}; the buttons bring them back."
 
         self._act(act)

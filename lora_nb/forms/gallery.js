@@ -11,7 +11,7 @@ const SHAPES = [["free", 0], ["1:1", 1], ["3:4", 3 / 4], ["4:3", 4 / 3], ["2:3",
 const HELP = [
   ["Select", "click · Shift+click from the last one to here · Ctrl+click one more · in the grid: arrows, Shift+arrows, Space, Ctrl+A all, Ctrl+I the others, Esc none"],
   ["In the grid", "F or Enter large · E or F2 the caption · X set aside · B bring back · L, R turn · / the filter · Ctrl+Z undo the last step"],
-  ["In a caption", "it is saved while you type; Enter or Esc leave it"],
+  ["In a caption", "it is saved while you type; Enter or Esc leave it. Tags of this set are offered as you begin them: arrow down chooses, Enter takes"],
   ["Filter", 'cat · tag:"long hair" · tag:*hair · caption:sofa · name:IMG · folder:5_cat · finding:copy · is:captionless · is:aside · tags:>20 · tokens:>75 · size:<512 · size:512x768 · repeats:>1, joined by AND, OR, NOT and brackets'],
 ];
 
@@ -67,6 +67,10 @@ html[theme=dark] .lng{--bg:#1f1f1f;--pane:#2b2b2b;--line:#5c5c5c;--ink:#e8e8e8}
 .lng .cut{position:absolute;border:2px solid #fff;outline:2px dashed #000;box-shadow:0 0 0 4000px #0009;cursor:move;touch-action:none}
 .lng .cut i{position:absolute;width:12px;height:12px;background:#fff;border:1px solid #000}
 .lng .cut i:nth-child(1){left:-7px;top:-7px}.lng .cut i:nth-child(2){right:-7px;top:-7px}.lng .cut i:nth-child(3){left:-7px;bottom:-7px}.lng .cut i:nth-child(4){right:-7px;bottom:-7px}
+.lng .hints{position:absolute;z-index:3;background:var(--bg);border:1px solid var(--line);border-radius:3px;box-shadow:0 2px 6px #0006;font-size:12px}
+.lng .hints div{display:flex;justify-content:space-between;gap:12px;padding:2px 6px;cursor:pointer}
+.lng .hints div[aria-selected=true],.lng .hints div:hover{background:var(--marked)}
+.lng .hints span+span{color:var(--soft)}
 .lng details{font-size:12px;color:var(--soft)}.lng summary{cursor:pointer}.lng details div{margin:2px 0 2px 12px}
 .lng [hidden]{display:none!important}
 `;
@@ -693,12 +697,94 @@ class Large {
   }
 }
 
+/** The tags of the set that go on as the word before the cursor begins, below the text area that is written in. */
+class Hints {
+  constructor(page) {
+    Object.assign(this, {page, counts: new Map(), at: -1, text: null});
+    this.box = make("div", {className: "hints", role: "listbox", "aria-label": "Tags of this set", id: `${page.line.view}-hints`, hidden: true});
+  }
+
+  /** Offer tags in a text area from now on. To be called before other listeners to its keys. */
+  serve(text) {
+    text.setAttribute("aria-controls", this.box.id);
+    text.setAttribute("aria-autocomplete", "list");
+    text.addEventListener("input", event => event.isComposing || this.offer(text));
+    text.addEventListener("blur", () => this.close());
+    text.addEventListener("keydown", event => this.key(event));
+  }
+
+  learn(tags) {
+    for (const [tag, count] of tags) this.counts.set(tag, Math.max(count, this.counts.get(tag) ?? 0));
+  }
+
+  /** Where the word before the cursor begins, and the word. */
+  begun(text) {
+    const before = text.value.slice(0, text.selectionStart), from = Math.max(before.lastIndexOf(","), before.lastIndexOf("\n")) + 1;
+    const blanks = before.slice(from).length - before.slice(from).trimStart().length;
+    return [from + blanks, before.slice(from + blanks)];
+  }
+
+  offer(text) {
+    const [, word] = this.begun(text), low = word.toLowerCase(), after = text.value.slice(text.selectionStart);
+    const has = new Set(text.value.toLowerCase().split(/[,\n]/).map(part => part.trim()));
+    const fits = tag => tag.toLowerCase().split(/[ _]/).some((_, at, words) => words.slice(at).join(" ").startsWith(low.replaceAll("_", " "))) && !has.has(tag.toLowerCase());
+    const ends = /^\s*(,|\n|$)/.test(after);
+    const found = low.length > 1 && ends ? [...this.counts].filter(([tag]) => fits(tag)).sort((one, other) => other[1] - one[1]).slice(0, 6) : [];
+    this.close();
+    if (!found.length) return;
+    this.text = text;
+    this.box.replaceChildren(...found.map(([tag, count], at) => make("div", {role: "option", id: `${this.box.id}-${at}`, onmousedown: event => (event.preventDefault(), this.take(tag))}, make("span", {}, tag), make("span", {}, String(count)))));
+    this.tags = found.map(([tag]) => tag);
+    this.box.hidden = false;
+    this.settle(text);
+  }
+
+  /** Below the text area, or above it where the room ends. */
+  settle(text) {
+    const root = this.page.root.getBoundingClientRect(), at = text.getBoundingClientRect(), high = this.box.offsetHeight;
+    const below = at.bottom + high <= root.bottom;
+    Object.assign(this.box.style, {left: `${at.left - root.left}px`, minWidth: `${at.width}px`, top: `${(below ? at.bottom : at.top - high) - root.top}px`});
+  }
+
+  key(event) {
+    if (this.box.hidden || event.isComposing) return;
+    const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
+    if (step) this.mark((this.at + step + this.tags.length + (this.at < 0 && step < 0 ? 1 : 0)) % this.tags.length);
+    else if ((event.key === "Enter" || event.key === "Tab") && this.at >= 0) this.take(this.tags[this.at]);
+    else if (event.key === "Escape") this.close();
+    else return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+
+  mark(at) {
+    this.at = at;
+    [...this.box.children].forEach((option, number) => option.setAttribute("aria-selected", number === at));
+    this.text.setAttribute("aria-activedescendant", `${this.box.id}-${at}`);
+  }
+
+  take(tag) {
+    const text = this.text, [from] = this.begun(text);
+    text.setRangeText(tag, from, text.selectionStart, "end");
+    this.close();
+    text.dispatchEvent(new Event("input", {bubbles: true}));
+    this.close();
+  }
+
+  close() {
+    this.text?.removeAttribute("aria-activedescendant");
+    Object.assign(this, {at: -1, text: null});
+    this.box.hidden = true;
+  }
+}
+
 /** The whole gallery: the filter above, the grid, the tags beside it, what is done to the selected pictures below. */
 class Page {
   constructor(model, root) {
     Object.assign(this, {model, root, filter: "", looked: 0, viewed: null});
     this.line = new Line(model, well => this.hear(well), content => this.told(content));
     this.store = new Store(this.line, this);
+    this.hints = new Hints(this);
     this.grid = new Grid(this);
     this.large = new Large(this);
     this.build();
@@ -731,7 +817,7 @@ class Page {
     this.said = make("div", {className: "say", role: "status"});
     this.lost = make("div", {className: "lost", role: "alert", hidden: true});
     this.root.append(make("style", {}, STYLE), make("div", {className: "line"}, this.filterBox, this.quick, this.counts),
-      this.lost, this.body, make("div", {className: "line"}, this.known, ...this.buttons, undo), this.said, make("details", {}, make("summary", {}, "Keys and words of the filter"), ...HELP.map(([head, words]) => make("div", {}, make("b", {}, `${head}: `), words))));
+      this.lost, this.body, make("div", {className: "line"}, this.known, ...this.buttons, undo), this.said, make("details", {}, make("summary", {}, "Keys and words of the filter"), ...HELP.map(([head, words]) => make("div", {}, make("b", {}, `${head}: `), words))), this.hints.box);
   }
 
   button(word, press, title = "") {
@@ -741,6 +827,7 @@ class Page {
   /** A text area in which the caption of `id()` is edited; `leave` is where Esc and Enter lead. */
   editable(text, id, leave) {
     let now;
+    this.hints.serve(text);
     text.addEventListener("focus", () => (now = id()));
     text.addEventListener("input", () => this.store.type(now = id(), text.value));
     text.addEventListener("compositionstart", () => this.compose(now = id(), true, text));
@@ -914,6 +1001,7 @@ class Page {
     if (captionless) rows.unshift(button("(no caption)", captionless, "is:captionless", "Show only pictures without a caption"));
     rows.forEach((row, at) => (row.tabIndex = at ? -1 : 0));
     this.tags.replaceChildren(...rows);
+    this.hints.learn(tags);
     this.known.replaceChildren(...tags.map(([tag]) => make("option", {value: tag})));
   }
 

@@ -69,8 +69,12 @@ def revision_of(content: bytes | None) -> str:
 
 def caption_of(picture: Path) -> tuple[str | None, str]:
     """The caption as it is on disk now, and its revision; None too where it is not sure what it says."""
+    return _read_caption(str(captions.caption_path(picture)))
+
+
+def _read_caption(place: str) -> tuple[str | None, str]:
     try:
-        with open(captions.caption_path(picture), "rb", buffering=0) as file:
+        with open(place, "rb", buffering=0) as file:
             content = file.read()
     except FileNotFoundError:
         return None, ""
@@ -117,8 +121,8 @@ class Reader:
                 ending = os.path.splitext(file)[1]  # of ten thousand captions no Path need be made
                 if ending != captions.CAPTION_EXTENSION and images.is_picture(path := place / file):
                     name = f"{folder}/{file}" if folder else file
-                    about = Entry(self._id(f"/{name}"), path, name, folder, repeats, stamps[file], None, "")
-                    yield self._whole(about, stamps, found)
+                    said = self._said(path, file, stamps, found)
+                    yield Entry(self._id(f"/{name}"), path, name, folder, repeats, stamps[file], *said)
 
     def _aside(self, found: Kinds) -> Iterator[Entry]:
         stamps: dict[Path, dict[str, Stamp]] = {}
@@ -127,25 +131,28 @@ class Reader:
             here = stamps[path.parent] = stamps.get(path.parent) or _stamps(path.parent)
             if path.name in here:  # else it is gone meanwhile
                 folder = item.original.rpartition("/")[0]
-                about = Entry(self._id(item.name), path, item.name, folder, 1, here[path.name], None, "")
-                yield self._whole(replace(about, is_aside=True, reason=item.reason), here, found)
+                said = self._said(path, path.name, here, found)
+                where = (self._id(item.name), path, item.name, folder, 1, here[path.name])
+                yield Entry(*where, *said, is_aside=True, reason=item.reason)
 
     def _id(self, key: str) -> int:
         return self.ids.setdefault(key, len(self.ids))
 
-    def _whole(self, entry: Entry, stamps: dict[str, Stamp], found: Kinds) -> Entry:
-        """The entry with its caption and what was found about it."""
-        name = os.path.splitext(entry.path.name)[0] + captions.CAPTION_EXTENSION
-        text, revision = self._caption(entry.path, stamps[name]) if name in stamps else (None, "")
-        kinds = found.get(entry.path, ())
-        if text is None and revision:
-            kinds = (*kinds, UNSURE)
-        return replace(entry, caption=text, revision=revision, found=kinds) if revision or kinds else entry
+    def _said(
+        self, path: Path, file: str, stamps: dict[str, Stamp], found: Kinds
+    ) -> tuple[str | None, str, tuple[str, ...]]:
+        """A picture's caption, the revision of that, and the kinds of what was found about the picture."""
+        beside = os.path.splitext(file)[0] + captions.CAPTION_EXTENSION
+        kinds = found.get(path, ())
+        if beside not in stamps:
+            return None, "", kinds
+        text, revision = self._caption(str(path)[: -len(file)] + beside, stamps[beside])
+        return text, revision, (*kinds, UNSURE) if text is None and revision else kinds
 
-    def _caption(self, path: Path, stamp: Stamp) -> tuple[str | None, str]:
-        key, known = str(path), self.read_captions.get(str(path))
+    def _caption(self, place: str, stamp: Stamp) -> tuple[str | None, str]:
+        known = self.read_captions.get(place)
         if known is None or known[0] != stamp:
-            known = self.read_captions[key] = (stamp, *caption_of(path))
+            known = self.read_captions[place] = (stamp, *_read_caption(place))
         return known[1:]
 
     def _found(self) -> Kinds:

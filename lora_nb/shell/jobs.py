@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from lora_nb import events as ev
 from lora_nb import files, settings
 from lora_nb.processes import creation_time, is_alive
@@ -158,6 +156,8 @@ def take_requests(job_dir: Path) -> frozenset[str]:
 
 def stop(job: Job) -> None:
     """End a job that holds no state of its own (everything but a training), its own children included."""
+    import psutil  # a notebook's first cell is not to wait for it
+
     if not is_running(job):
         return
     with suppress(ProcessLookupError, psutil.NoSuchProcess):

@@ -7,8 +7,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import psutil
-
 from lora_nb import files
 
 RECORD = "memory.json"
@@ -45,6 +43,8 @@ class Memory:
 
 def measure() -> Memory:
     """The memory as it is now."""
+    import psutil  # a notebook's first cell is not to wait for it
+
     whole = psutil.virtual_memory()
     total, available = whole.total, whole.available
     for limit, stat, key in LIMITS:

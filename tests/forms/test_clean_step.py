@@ -11,9 +11,12 @@ from test_curate import photo
 
 from lora_nb.dataset import aside, history
 from lora_nb.forms.clean_step import CleanStep
+from lora_nb.forms.finding_rows import MANY
 from lora_nb.forms.histogram import histogram
 from lora_nb.forms.prepare_step import PrepareStep
 from lora_nb.forms.project_step import ProjectStep
+from lora_nb.pictures import findings
+from lora_nb.pictures.findings import HURTS, Finding, Findings
 from lora_nb.pictures.pairing import Distances
 
 
@@ -94,6 +97,30 @@ def test_looking_moves_nothing_and_each_finding_has_its_button(project):
         for _ in range(4):
             history.undo(dataset)
         assert names(dataset) == before
+
+    asyncio.run(person())
+
+
+def test_many_findings_of_a_kind_stand_in_one_frame_with_one_button_for_all(project):
+    async def person():
+        step = CleanStep(project)
+        await press(project)
+        folders = project.folders()
+        kinds = [("small", f"{n}.png", "set_aside") for n in range(MANY)] + [("shape", "9.png", "crop")]
+        for _, name, _ in kinds:
+            photo(1, 64).save(folders.dataset / name)
+        found = [Finding(kind, (folders.dataset.absolute() / name,), "is 64x64.", HURTS, act) for kind, name, act in kinds]
+        findings.write(folders, Findings(others=tuple(found)), name=findings.LOOKED)
+        step.show()
+        shown = words(step.result)
+        assert f"{MANY} pictures Set all {MANY} aside" in shown and "Set all 1" not in shown
+        assert [each.description for each in every_button(step.result)].count("Set aside") == MANY
+        button(step.result, f"Set all {MANY} aside").click()
+        assert names(folders.dataset) == ["9.png"] and "Crop it" in words(step.result)
+        reasons = {item.reason for item in aside.list_aside(folders)}
+        assert len(reasons) == 1 and "is 64x64." in reasons.pop()
+        history.undo(folders.dataset)
+        assert len(names(folders.dataset)) == MANY + 1
 
     asyncio.run(person())
 

@@ -251,6 +251,28 @@ def caption(folders, name: str, expected: str) -> None:
     assert said == expected
 
 
+def test_a_tag_of_the_set_is_offered_as_its_words_begin(gallery, folders):
+    text = gallery.tile("012.jpg").locator("textarea")
+    text.click()
+    text.press("End")
+    gallery.page.keyboard.type(", hai", delay=30)
+    offered = gallery.box.locator(".hints")
+    offered.get_by_text("long hair", exact=True).wait_for()
+    keep(gallery, "hints")
+    gallery.page.keyboard.press("ArrowDown")
+    assert offered.get_by_role("option", selected=True).locator("span").first.text_content() == "long hair"
+    gallery.page.keyboard.press("Enter")
+    assert text.input_value() == "a cat, number 12, long hair" and offered.is_hidden()
+    gallery.page.keyboard.type(", lo")
+    assert offered.is_hidden(), "a tag that the caption has is offered again"
+    for _ in ", lo":
+        gallery.page.keyboard.press("Backspace")
+    gallery.page.keyboard.press("Enter")
+    caption(folders, "012.jpg", "a cat, number 12, long hair")
+    gallery.press("Undo the last step")
+    caption(folders, "012.jpg", "a cat, number 12")
+
+
 def test_a_caption_is_edited_in_place_and_undone_as_one(gallery, folders):
     text = gallery.tile("012.jpg").locator("textarea")
     text.click()
