@@ -44,6 +44,10 @@ class CleanStep(Step):
         """Show what an earlier search found."""
         self._redraw(self.project.folders())
 
+    def again(self) -> None:
+        """Show what is left of what was found: other steps may have moved some of it."""
+        self._redraw(self.project.folders())
+
     def _press_for(self, work: Callable[[], Awaitable[str]]) -> None:
         """Begin other work than the large button's, unless some is under way."""
 

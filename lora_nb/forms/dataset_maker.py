@@ -65,7 +65,12 @@ class DatasetMaker:
         listening = watch()
         for step in (*self.steps, *self.extras):
             step.widget.children += (listening,)
-            step.changed = self.gallery.refresh
+            step.changed = self._changed
+
+    def _changed(self) -> None:
+        """Show elsewhere what a step changed: its pictures and captions, and the version that was kept before."""
+        self.gallery.refresh()
+        self.versions.refresh()
 
     def _outlook(self, following: str) -> str:
         left = review.left_to_do(self.project.folders())

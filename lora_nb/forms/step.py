@@ -65,6 +65,9 @@ class Step:
     def preset(self) -> None:
         """Fill in what the project's folders already tell. Raises ValueError when there is no project yet."""
 
+    def again(self) -> None:
+        """Show what may be other than it was, when the cell runs once more; what a person filled in stays."""
+
     def empty(self) -> None:
         """Put the form back to its defaults."""
         self.form.reset()
@@ -72,14 +75,14 @@ class Step:
     def show(self) -> None:
         """Put the step under the cell that runs; from now on a later cell sees to it that it is done."""
         self.presses.settle_here()
-        if not self.shown:
-            self._fill()
+        if not self.works():
+            self._try(self.again if self.shown else self.preset)
         self.shown, self.due = True, not self.by_hand
         display(self.widget)
 
-    def _fill(self) -> None:
+    def _try(self, fill: Callable[[], None]) -> None:
         try:
-            self.preset()
+            fill()
         except (ValueError, OSError) as error:
             self.panel.say(str(error), "bad")
 
@@ -124,7 +127,7 @@ class Step:
         self.panel.clear()
         self.empty()
         if self.shown:
-            self._fill()
+            self._try(self.preset)
 
     def hold(self, sentence: str) -> None:
         """Leave the work to the button; say why."""

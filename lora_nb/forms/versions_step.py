@@ -41,6 +41,15 @@ class VersionsStep(Step):
         """List the versions there are."""
         self._list(self.project.folders())
 
+    def again(self) -> None:
+        """List the versions there are now: other steps keep some too."""
+        self._list(self.project.folders())
+
+    def refresh(self) -> None:
+        """List them anew where they are shown and nothing is under way here."""
+        if self.shown and not self.works():
+            self.again()
+
     def ask(self, verb: str, version: str) -> None:
         """Do `diff` or `restore_version` with a version, unless something is under way."""
         if not self.works():

@@ -109,7 +109,10 @@ def test_many_findings_of_a_kind_stand_in_one_frame_with_one_button_for_all(proj
         kinds = [("small", f"{n}.png", "set_aside") for n in range(MANY)] + [("shape", "9.png", "crop")]
         for _, name, _ in kinds:
             photo(1, 64).save(folders.dataset / name)
-        found = [Finding(kind, (folders.dataset.absolute() / name,), "is 64x64.", HURTS, act) for kind, name, act in kinds]
+        found = [
+            Finding(kind, (folders.dataset.absolute() / name,), "is 64x64.", HURTS, act)
+            for kind, name, act in kinds
+        ]
         findings.write(folders, Findings(others=tuple(found)), name=findings.LOOKED)
         step.show()
         shown = words(step.result)

@@ -44,6 +44,16 @@ def buttons(widget: W.Widget) -> dict[str, W.Button]:
     return own
 
 
+def test_the_cell_run_again_lists_what_another_step_kept(project):
+    step = VersionsStep(project)
+    step.show()
+    step.form.write(note="half written")
+    versions.keep(project.folders().dataset, "by another step")
+    step.show()
+    assert "by another step" in step.result.children[0].children[0].value
+    assert step.form.read().note == "half written"
+
+
 def test_a_version_is_kept_compared_and_gone_back_to_by_buttons(project):
     folders, redrawn = project.folders(), []
 
