@@ -211,7 +211,8 @@ class Run:
             return
         name = project.lora_file_name(config.place.output_name, epoch)
         path = Path(config.place.output_dir) / name
-        mine = {"ss_session_id": self.about["ss_session_id"], "ss_steps": str(self.state.step)}
+        said = {"ss_session_id": self.about.get("ss_session_id"), "ss_steps": str(self.state.step)}
+        mine = {} if config.about.no_metadata else said  # no other run's files lie under its name
         if anew or not self._as_main(lambda: checkpoints.stands(path, mine)):
             self.save_lora(name, epoch)
         sampled = config.samples.sample_every_n_epochs and (

@@ -1,0 +1,264 @@
+"""Every setting of a training: another value changes what it should, or is refused. One without an entry fails here.
+
+A tiny run is trained with the value and without, and what is traced of both is compared.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from safetensors.torch import load_file
+
+from conftest import build_tiny_base
+from lora_nb import settings
+from lora_nb.config.training import TrainConfig
+from lora_nb.declare import settings_of
+from lora_nb.lora.lora_file import read_lora
+from lora_nb.training.train import train
+
+LONG = ", ".join(["a red house", "the blue square", "green circle of a dog"] * 12)
+
+
+@dataclass(frozen=True)
+class Change:
+    """Another `value` and which traced part of the run it changes, where the settings `given` hold for both runs.
+
+    `refused` is what is said where the value cannot be honoured. A callable value is given the folder to make it in.
+    """
+
+    value: Any
+    part: str = "weights"
+    given: Mapping[str, Any] = field(default_factory=dict)
+    refused: str = ""
+
+    def key(self) -> str:
+        return json.dumps(self.given, sort_keys=True)
+
+
+def other_base(place: Path) -> str:
+    build_tiny_base(place / "other_base", seed=1)
+    return str(place / "other_base")
+
+
+def other_pictures(place: Path) -> str:
+    draw(place / "Loras" / "cat" / "others", shift=40)
+    return str(place / "Loras" / "cat" / "others")
+
+
+def draw(folder: Path, shift: int = 0) -> None:
+    """Four pictures: square, wide, tall, small; captions of tags, one of them long, one written twice over."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, size in enumerate(((96, 96), (160, 96), (96, 150), (56, 56))):
+        ramp = np.linspace(0, 200, size[0] * size[1] * 3).reshape(size[1], size[0], 3) + shift
+        picture = Image.fromarray(ramp.astype(np.uint8))
+        ImageDraw.Draw(picture).ellipse((5, 9, 30 + 4 * number, 40), fill=(200, 30 * number, shift))
+        picture.save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text(
+            LONG if number == 1 else f"ohwx, cat, red, photo, dog {number}, blue"
+        )
+        (folder / f"{number}.caption").write_text("a dog of another file")
+
+
+BASE = {
+    "num_repeats": 1,
+    "max_train_epochs": 2,
+    "train_batch_size": 1,
+    "rank": 2,
+    "alpha": 1.0,
+    "trigger_word": "ohwx",
+    "learning_rate": 1e-2,
+    "text_encoder_lr": 1e-2,
+    "save_precision": "fp32",
+    "source_date_epoch": 1_700_000_000,
+    "sample_every_n_epochs": 0,
+    "grid": False,
+    "min_bucket_reso": 32,
+    "max_bucket_reso": 128,
+    "bucket_reso_steps": 8,
+}
+SAMPLES = {"sample_every_n_epochs": 1, "sample_prompts": ("a cat --s 2 --w 64 --h 64",)}
+PRESERVED = {"diff_output_preservation": 1.0}
+
+CHANGES: dict[str, Change] = {
+    "pretrained_model_name_or_path": Change(other_base),
+    "prediction_type": Change("v_prediction", "losses"),
+    "zero_terminal_snr": Change("yes", "losses", {"prediction_type": "v_prediction"}),
+    "train_data_dir": Change(other_pictures, "losses"),
+    "output_dir": Change(lambda place: str(place / "elsewhere"), "folder"),
+    "output_name": Change("dog", "files"),
+    "trigger_word": Change("dog", "metadata"),
+    "resolution": Change(48, "losses"),
+    "num_repeats": Change(2, "steps"),
+    "flip_aug": Change(True),
+    "enable_bucket": Change(False),
+    "min_bucket_reso": Change(64),
+    "max_bucket_reso": Change(72),
+    "bucket_reso_steps": Change(32),
+    "bucket_no_upscale": Change(True),
+    "shuffle_caption": Change(False),
+    "keep_tokens": Change(4),
+    "caption_dropout_rate": Change(0.6),
+    "caption_extension": Change(".caption"),
+    "max_token_length": Change(75),
+    "clip_skip": Change(2),
+    "max_train_epochs": Change(3, "steps"),
+    "max_train_steps": Change(3, "steps"),
+    "train_batch_size": Change(2, "steps", {"num_repeats": 2}),
+    "gradient_accumulation_steps": Change(2, "steps"),
+    "save_every_n_epochs": Change(2, "files"),
+    "save_last_n_epochs": Change(1, "files"),
+    "learning_rate": Change(2e-3),
+    "text_encoder_lr": Change(2e-3),
+    "lr_scheduler": Change("constant"),
+    "lr_scheduler_num_cycles": Change(1),
+    "lr_scheduler_power": Change(3.0, given={"lr_scheduler": "polynomial"}),
+    "lr_warmup_steps": Change(0.6),
+    "optimizer": Change("AdamW8bit"),
+    "weight_decay": Change(0.5),
+    "max_grad_norm": Change(0.001),
+    "min_snr_gamma": Change(None),
+    "noise_offset": Change(0.5),
+    "diff_output_preservation": Change(1.0, "losses"),
+    "diff_output_preservation_class": Change("house", given=PRESERVED),
+    "diff_output_preservation_share": Change(0.3, given=PRESERVED),
+    "seed": Change(7),
+    "rank": Change(3, "shapes"),
+    "alpha": Change(2.0),
+    "dropout": Change(0.5),
+    "mixed_precision": Change("bf16", given={"mixed_precision": "no"}),
+    "save_precision": Change("fp16", "shapes"),
+    "gradient_checkpointing": Change(True, "metadata"),
+    "max_data_loader_n_workers": Change(1, "workers"),
+    "sample_prompts": Change(("a dog --s 2 --w 64 --h 64",), "pictures", SAMPLES),
+    "guidance": Change(1.5, "pictures", SAMPLES),
+    "sample_every_n_epochs": Change(1, "pictures", {**SAMPLES, "sample_every_n_epochs": 0}),
+    "grid": Change(True, "files of the run"),
+    "metadata_title": Change("A title", "metadata"),
+    "metadata_author": Change("Somebody", "metadata"),
+    "metadata_description": Change("What it is", "metadata"),
+    "metadata_license": Change("CC0-1.0", "metadata"),
+    "metadata_tags": Change("cat, dog", "metadata"),
+    "training_comment": Change("a remark", "metadata"),
+    "no_metadata": Change(True, "metadata"),
+    "save_state_every_n_steps": Change(1, "states"),
+    "source_date_epoch": Change(1_600_000_000, "metadata"),
+}
+# What no trace of one run shows, and the test that does.
+ELSEWHERE = {
+    "allow_demo_base": "tests/training/test_plan.py",
+    "on_existing": "tests/training/test_train.py",
+}
+NAMES = [each.name for each in settings_of(TrainConfig)]
+
+
+def test_every_setting_has_its_entry_and_none_is_left_over():
+    assert sorted([*CHANGES, *ELSEWHERE]) == sorted(NAMES)
+    for name, place in ELSEWHERE.items():
+        assert name in (Path(__file__).parents[2] / place).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def run(tiny_base, tmp_path_factory) -> Callable[..., dict[str, Any]]:
+    """`run(**settings)`: what is traced of a run with them; a run is trained once."""
+
+    @cache
+    def once(said: str) -> dict[str, Any]:
+        place = tmp_path_factory.mktemp("run")
+        return trace(place, str(tiny_base), json.loads(said))
+
+    def traced(**values: Any) -> dict[str, Any]:
+        if any(callable(value) for value in values.values()):
+            place = tmp_path_factory.mktemp("made")
+            made = {name: value(place) if callable(value) else value for name, value in values.items()}
+            return trace(place, str(tiny_base), made)
+        return once(json.dumps(values, sort_keys=True))
+
+    return traced
+
+
+def trace(place: Path, base: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run left, by parts that a setting may change."""
+    dataset = place / "Loras" / "cat" / "dataset"
+    draw(dataset)
+    given = {"pretrained_model_name_or_path": base, "train_data_dir": str(dataset), **BASE, **values}
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    workers: set[int] = set()
+    seen: list[Any] = []
+    states: list[bytes] = []
+
+    def tell(event: Any) -> None:
+        seen.append(event)
+
+    def poll() -> frozenset[str]:
+        states.extend(
+            hashlib.sha256(path.read_bytes()).digest() for path in place.rglob("*.state") if path.is_file()
+        )
+        return frozenset()
+
+    with counted_workers(workers):
+        end = train(settings.make(TrainConfig, **given), tell, poll)
+    files = [Path(name) for name in end.files]
+    tensors = load_file(files[-1])
+    metrics = next(place.rglob("metrics.jsonl"))
+    events = [json.loads(line) for line in metrics.read_text().splitlines()]
+    losses = [one["loss"] for one in events if "loss" in one]
+    about = dict(read_lora(files[-1]).metadata)
+    return {
+        "weights": {name: values.float().numpy().tobytes() for name, values in tensors.items()},
+        "shapes": {name: (tuple(values.shape), str(values.dtype)) for name, values in tensors.items()},
+        "losses": losses,
+        "steps": len(losses),
+        "metadata": {
+            name: text for name, text in about.items() if name not in ("ss_session_id", "lora_nb_settings")
+        },
+        "files": sorted(path.name for path in files),
+        "folder": files[0].parent.relative_to(place).as_posix(),
+        "files of the run": sorted(path.name for path in (place / "Loras").rglob("runs/*/*")),
+        "pictures": [
+            hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(place.rglob("*.png"))
+            if path.parent != dataset
+        ],
+        "workers": len(workers) > 0,
+        "states": len(set(states)),
+    }
+
+
+class counted_workers:
+    """Within it, the processes that load batches are noted."""
+
+    def __init__(self, found: set[int]) -> None:
+        self.found = found
+
+    def __enter__(self) -> None:
+        self.start, found = torch.multiprocessing.Process.start, self.found
+
+        def start(process: Any) -> None:
+            self.start(process)
+            found.add(process.pid)
+
+        torch.multiprocessing.Process.start = start
+
+    def __exit__(self, *error: object) -> None:
+        torch.multiprocessing.Process.start = self.start
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHANGES)
+def test_another_value_changes_what_it_should(run, name):
+    change = CHANGES[name]
+    if change.refused:
+        with pytest.raises(ValueError, match=change.refused):
+            run(**change.given, **{name: change.value})
+        return
+    before = run(**change.given)
+    after = run(**{**change.given, name: change.value})
+    assert before[change.part] != after[change.part], f"{name} = {change.value} changes no {change.part}"
