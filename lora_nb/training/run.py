@@ -1,4 +1,4 @@
-"""A run in progress: the step, the epochs, what is saved on the way."""
+"""A run in progress: the epochs, what is saved on the way."""
 
 import gc
 import time
@@ -10,17 +10,16 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from torch import nn
 
 from lora_nb import events, project
 from lora_nb.bases.base import Base
 from lora_nb.lora import inject
 from lora_nb.lora.lora_file import DTYPES, LoraFile
-from lora_nb.training import checkpoints, divergence, metadata, state
-from lora_nb.training.batches import Batch, EpochDataset, Posterior, dice, load_batches
+from lora_nb.training import checkpoints, metadata, state
+from lora_nb.training.batches import Batch, EpochDataset, Posterior, load_batches
+from lora_nb.training.learner import Learner
 from lora_nb.training.log import TrainingLog
 from lora_nb.training.objective import Objective
-from lora_nb.training.optimizers import make_optimizer, make_scheduler
 from lora_nb.training.plan import RunPlan
 from lora_nb.training.prepare import encode_once, inject_lora
 from lora_nb.training.preview import draw_previews
@@ -35,11 +34,8 @@ class Run:
     accelerator: Accelerator
     tell: events.Tell
     state: state.RunState
-    parameters: list[nn.Parameter]
-    optimizer: torch.optim.Optimizer
-    scheduler: torch.optim.lr_scheduler.LRScheduler
+    learner: Learner
     encoded: list[tuple[Posterior, ...]]
-    objective: Objective
     about: dict[str, str]  # metadata every file of the run shares
 
     @classmethod
@@ -57,36 +53,24 @@ class Run:
         groups = inject_lora(config.network, config.learning, config.seed, base, accelerator.device)
         if config.precision.gradient_checkpointing:
             base.checkpoint_gradients()
-        optimizer = accelerator.prepare(make_optimizer(config.learning, groups))
-        scheduler = make_scheduler(config.learning, plan.total_steps, optimizer.optimizer)
-        identity = state.identity_of(plan, base.fingerprint, accelerator.num_processes)
         learns_text = config.learning.text_encoder_lr > 0
+        objective = Objective(config.loss, config.captions, learns_text, base, accelerator.device)
+        identity = state.identity_of(plan, base.fingerprint, accelerator.num_processes)
         run = cls(
             plan=plan,
             base=base,
             accelerator=accelerator,
             tell=tell,
             state=kept or state.RunState.fresh(identity, _now(config.resuming.source_date_epoch)),
-            parameters=[p for group in groups for p in group["params"]],
-            optimizer=optimizer,
-            scheduler=scheduler,
+            learner=Learner(plan, objective, groups, accelerator),
             encoded=encoded,
-            objective=Objective(config.loss, config.captions, learns_text, base, accelerator.device),
             about={},
         )
         facts = metadata.facts_of(plan, base, run.state.identity, run.state.started_at, accelerator)
         run.about = metadata.of_run(plan, facts)
         if kept:
-            run._take_up(kept)
+            run.learner.take_up(kept)
         return run
-
-    def _take_up(self, kept: state.RunState) -> None:
-        for parameter, values in zip(self.parameters, kept.parameters, strict=True):
-            parameter.data.copy_(values)
-        self.optimizer.load_state_dict(kept.optimizer)
-        self.scheduler.load_state_dict(kept.scheduler)
-        if self.accelerator.scaler is not None:
-            self.accelerator.scaler.load_state_dict(kept.scaler)
 
     def go_on(self, poll: events.Poll) -> str:
         """Train to the end, or until `poll` says stop: "done" or "stopped"."""
@@ -94,7 +78,7 @@ class Run:
             self._catch_up()
             for epoch in range(self.state.step // self.plan.steps_per_epoch + 1, self.plan.epochs + 1):
                 for batches, pictures in self._steps_of(epoch):
-                    loss, plain = self.step(batches, pictures, epoch)
+                    loss, plain = self.learner.step(batches, pictures, epoch, self.state.step + 1)
                     self.state.losses.append(loss)
                     self.state.plain_losses.append(plain)
                     self.state.step += 1
@@ -110,7 +94,7 @@ class Run:
 
     def _rates(self) -> tuple[float, float]:
         """The learning rates of the denoiser and of what reads text, 0 where nothing is trained."""
-        rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
+        rates = self.learner.rates()
         of_text = [rates.get(part.name, 0.0) for part in self.base.parts if part.reads_text]
         return rates.get(self.base.parts[0].name, 0.0), max(of_text, default=0.0)
 
@@ -134,40 +118,6 @@ class Run:
         )
         for positions, own in zip(every, mine, strict=True):
             yield [next(loaded) for _ in own], sum(len(dataset.batches[at]) for at in positions)
-
-    def step(self, batches: list[Batch], pictures: int, epoch: int) -> tuple[float, float]:
-        """One optimizer step over `pictures` pictures of all processes; returns their mean losses, minimised and plain.
-
-        Raises ValueError, in every process, when what comes of it is not finite.
-        """
-        total = torch.zeros(2, device=self.accelerator.device)
-        for batch in batches:
-            if self.plan.config.network.dropout:
-                torch.manual_seed(dice(self.plan.config.seed, epoch, batch.samples[0], "dropout"))
-            with self.accelerator.autocast():
-                losses = self.objective.losses(batch)
-                loss = losses.minimised.sum() / pictures
-            self.accelerator.backward(loss)
-            total += torch.stack([loss.detach(), losses.plain.sum() / pictures])
-        self._share_gradients()
-        if self.plan.config.learning.max_grad_norm:
-            self.accelerator.clip_grad_norm_(self.parameters, self.plan.config.learning.max_grad_norm)
-        self.optimizer.step()
-        self.scheduler.step()
-        self.optimizer.zero_grad()
-        loss, plain = self.accelerator.reduce(total, "sum").tolist()
-        length = nn.utils.get_total_norm(self.parameters).item()
-        done = divergence.Step(self.state.step + 1, self.plan.total_steps, loss, length)
-        divergence.refuse(done, self.plan.config.learning, self.accelerator.mixed_precision)
-        return loss, plain
-
-    def _share_gradients(self) -> None:
-        """Sum the gradients of all processes; one without a batch in the last step adds zeros."""
-        if self.accelerator.num_processes == 1:
-            return
-        for parameter in self.parameters:
-            mine = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
-            parameter.grad = self.accelerator.reduce(mine, "sum")
 
     def _answer(self, poll: events.Poll, epoch: int) -> frozenset[str]:
         """Do what was asked for since the last step, and save the state when it is time."""
@@ -251,19 +201,14 @@ class Run:
     def save_state(self) -> None:
         """Write what a later start goes on from."""
         if self.accelerator.is_main_process:
-            self.state.parameters = [parameter.detach().cpu() for parameter in self.parameters]
-            self.state.optimizer = self.optimizer.state_dict()
-            self.state.scheduler = self.scheduler.state_dict()
-            self.state.scaler = (
-                self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else {}
-            )
+            self.learner.keep_in(self.state)
             state.save_state(state.state_path(self.plan.config.place), self.state)
         self.accelerator.wait_for_everyone()
 
     def forget_models(self) -> None:
         """Free the memory of the models; only files and plan remain."""
         self.base.forget()
-        self.parameters, self.optimizer, self.scheduler, self.encoded = [], None, None, []
+        self.learner, self.encoded = None, []
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
