@@ -19,10 +19,11 @@ from lora_nb.training import checkpoints, metadata, state
 from lora_nb.training.batches import Batch, EpochDataset, Posterior, load_batches
 from lora_nb.training.learner import Learner
 from lora_nb.training.log import TrainingLog
+from lora_nb.training.moments import SAMPLE, SAVE, STATE, Moments
 from lora_nb.training.objective import Objective
 from lora_nb.training.plan import RunPlan
 from lora_nb.training.prepare import encode_once, inject_lora
-from lora_nb.training.preview import draw_previews
+from lora_nb.training.preview import draw_previews, is_drawn
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Run:
     tell: events.Tell
     state: state.RunState
     learner: Learner
+    moments: Moments
     encoded: list[tuple[Posterior, ...]]
     about: dict[str, str]  # metadata every file of the run shares
 
@@ -53,8 +55,9 @@ class Run:
         groups = inject_lora(config.network, config.learning, config.seed, base, accelerator.device)
         if config.precision.gradient_checkpointing:
             base.checkpoint_gradients()
-        learns_text = config.learning.text_encoder_lr > 0
-        objective = Objective(config.loss, config.captions, learns_text, base, accelerator.device)
+        objective = Objective(
+            config.loss, config.captions, config.learning.trains_text, base, accelerator.device
+        )
         identity = state.identity_of(plan, base.fingerprint, accelerator.num_processes)
         run = cls(
             plan=plan,
@@ -62,7 +65,8 @@ class Run:
             accelerator=accelerator,
             tell=tell,
             state=kept or state.RunState.fresh(identity, _now(config.resuming.source_date_epoch)),
-            learner=Learner(plan, objective, groups, accelerator),
+            learner=Learner(plan, objective, groups, base.parts, accelerator, tell),
+            moments=Moments(config, plan.epochs),
             encoded=encoded,
             about={},
         )
@@ -70,6 +74,9 @@ class Run:
         run.about = metadata.of_run(plan, facts)
         if kept:
             run.learner.take_up(kept)
+        elif config.resuming.initial_step:
+            run.state.step = config.resuming.initial_step
+            run.learner.begin_at(run.state.step)
         return run
 
     def go_on(self, poll: events.Poll) -> str:
@@ -83,7 +90,7 @@ class Run:
                     self.state.plain_losses.append(plain)
                     self.state.step += 1
                     losses = self.state.losses, self.state.plain_losses
-                    log.step(epoch, self.state.step, *losses, self._rates())
+                    log.step(epoch, self.state.step, *losses, self.learner.rates())
                     if self._is_at_the_end_of(epoch):
                         log.epoch(epoch, self.state.step, *losses)
                         self._end_epoch(epoch)
@@ -91,12 +98,6 @@ class Run:
                         self.save_state()
                         return "stopped"
         return "done"
-
-    def _rates(self) -> tuple[float, float]:
-        """The learning rates of the denoiser and of what reads text, 0 where nothing is trained."""
-        rates = self.learner.rates()
-        of_text = [rates.get(part.name, 0.0) for part in self.base.parts if part.reads_text]
-        return rates.get(self.base.parts[0].name, 0.0), max(of_text, default=0.0)
 
     def _steps_of(self, epoch: int) -> Iterator[tuple[list[Batch], int]]:
         """What is left of an epoch: this process's batches of each step, and the pictures of all processes in it."""
@@ -120,16 +121,33 @@ class Run:
             yield [next(loaded) for _ in own], sum(len(dataset.batches[at]) for at in positions)
 
     def _answer(self, poll: events.Poll, epoch: int) -> frozenset[str]:
-        """Do what was asked for since the last step, and save the state when it is time."""
-        asked = self._as_main(poll)
-        every = self.plan.config.resuming.save_state_every_n_steps
-        if "save" in asked or (every and self.state.step % every == 0):
+        """Do what was asked for since the last step, and what it is time for."""
+        step = self.state.step
+        asked, minutes = self._as_main(lambda: (poll(), self.moments.by_minutes()))
+        due = minutes | self.moments.by_steps(step)
+        if SAVE in due and SAVE not in asked:  # what is asked for by hand is never dropped
+            self.state.saved_steps = [*self.state.saved_steps, step]
+        if {SAVE, STATE} & (due | asked):
             self.save_state()
-        if "save" in asked:
-            self.save_lora(project.step_file_name(self.plan.config.place.output_name, self.state.step), epoch)
-        if "sample" in asked:
-            self._preview(epoch)
+        self._write_step(due | asked, epoch)
         return asked
+
+    def _write_step(self, what: frozenset[str], epoch: int) -> None:
+        """LoRA file and samples of the step that is done."""
+        config, step = self.plan.config, self.state.step
+        if SAVE in what:
+            self.save_lora(project.step_file_name(config.place.output_name, step), epoch)
+        if SAMPLE in what:
+            self._preview(epoch)
+        if step in self.state.saved_steps and self.accelerator.is_main_process:
+            self.state.saved_steps, kept_all = checkpoints.drop_old_steps(
+                self.plan, self.state.saved_steps, config.saving.save_last_n_steps
+            )
+            self._warn(kept_all)
+
+    def _warn(self, text: str) -> None:
+        if text:
+            self.tell(events.Notice(text, "warning"))
 
     def _as_main(self, ask: Callable[[], Any]) -> Any:
         """What `ask` returns in the main process, in every process."""
@@ -149,37 +167,52 @@ class Run:
         self._write_files(epoch)
 
     def _catch_up(self) -> None:
-        """Write what is not there yet of the epoch at whose end the state was saved."""
-        epoch = -(-self.state.step // self.plan.steps_per_epoch)
-        if epoch and self._is_at_the_end_of(epoch):
+        """Draw what comes before the first step; else write what is not there yet of the step the state is from."""
+        step, first = self.state.step, self.plan.config.resuming.initial_step
+        epoch = -(-step // self.plan.steps_per_epoch)
+        if step == first:
+            if self.plan.config.samples.sample_at_first:
+                self._preview(epoch)
+            return
+        if self._is_at_the_end_of(epoch):
             self._write_files(epoch, anew=False)
+        path = self._step_path()
+        lacking = {SAVE} if step in self.state.saved_steps and not self._stands(path) else set()
+        drawn = self._as_main(lambda: is_drawn(self.plan, epoch, step))
+        self._write_step(
+            frozenset(lacking | (self.moments.by_steps(step) & {SAMPLE} if not drawn else set())), epoch
+        )
+
+    def _step_path(self) -> Path:
+        place = self.plan.config.place
+        return Path(place.output_dir) / project.step_file_name(place.output_name, self.state.step)
+
+    def _stands(self, path: Path) -> bool:
+        """Whether the file of the step that is done is there already."""
+        mine = {"ss_session_id": self.about["ss_session_id"], "ss_steps": str(self.state.step)}
+        return self._as_main(lambda: checkpoints.stands(path, mine))
 
     def _write_files(self, epoch: int, anew: bool = True) -> None:
         """LoRA file, samples and preview of a finished epoch; unless `anew`, what stands already is left as it is."""
-        config, last = self.plan.config, epoch == self.plan.epochs
-        if not last and epoch % config.saving.save_every_n_epochs:
+        config = self.plan.config
+        if not self.moments.saves(epoch):
             return
         name = project.lora_file_name(config.place.output_name, epoch)
         path = Path(config.place.output_dir) / name
-        mine = {"ss_session_id": self.about["ss_session_id"], "ss_steps": str(self.state.step)}
-        if anew or not self._as_main(lambda: checkpoints.stands(path, mine)):
+        if anew or not self._stands(path):
             self.save_lora(name, epoch)
-        sampled = config.samples.sample_every_n_epochs and (
-            last or epoch % config.samples.sample_every_n_epochs == 0
-        )
-        if sampled and (anew or not self._as_main(path.with_suffix(".png").exists)):
+        if self.moments.draws(epoch) and (anew or not self._as_main(path.with_suffix(".png").exists)):
             self._preview(epoch, path)
         if self.accelerator.is_main_process:
-            kept_all = checkpoints.drop_old(
-                path.parent, config.place.output_name, config.saving.save_last_n_epochs
+            self._warn(
+                checkpoints.drop_old(path.parent, config.place.output_name, config.saving.save_last_n_epochs)
             )
-            if kept_all:
-                self.tell(events.Notice(kept_all, "warning"))
 
     def _preview(self, epoch: int, lora_path: Path | None = None) -> None:
         """Draw the sample prompts; the first picture becomes the preview of the LoRA file."""
         if self.accelerator.is_main_process:
-            pictures = draw_previews(self.plan, self.base, epoch, self.state.step, self.tell)
+            with self.learner.average.in_place():
+                pictures = draw_previews(self.plan, self.base, epoch, self.state.step, self.tell)
             if lora_path and pictures:
                 checkpoints.write_preview(lora_path, pictures[0])
         self.accelerator.wait_for_everyone()
@@ -191,9 +224,10 @@ class Run:
         if self.accelerator.is_main_process:
             now = _now(config.resuming.source_date_epoch)
             about = self.about | metadata.of_save(config.about, epoch, self.state.step, now)
-            file = LoraFile(inject.modules(self.base.parts), about)
             dtype = DTYPES[config.precision.save_precision]
-            checkpoints.write_checkpoint(path, file, dtype, self.plan, self.base.facts.sd_version)
+            with self.learner.average.in_place():
+                file = LoraFile(inject.modules(self.base.parts), about)
+                checkpoints.write_checkpoint(path, file, dtype, self.plan, self.base.facts.sd_version)
             self.tell(events.Saved(str(path), epoch, self.state.step))
         self.accelerator.wait_for_everyone()
         return path
@@ -217,7 +251,7 @@ class Run:
         """Write that the run is finished; what only going on would need is left out."""
         if self.accelerator.is_main_process:
             self.state.finished = True
-            self.state.parameters, self.state.optimizer = [], {}
+            self.state.parameters, self.state.average, self.state.optimizer = [], [], {}
             state.save_state(state.state_path(self.plan.config.place), self.state)
 
     def files(self) -> tuple[str, ...]:
