@@ -42,10 +42,10 @@ class Declaration:
     `advanced` folds it away in the form; `internal` keeps it out of the form (paths a form fills in by itself).
     `kohya` is what sd-scripts calls it, where that differs; `in_file` says whether a LoRA file names it under that
     word: "always", or "on" with None in its place while it is 0 or empty. `choices` are the rows of a table, where a
-    `Literal` would be a second list. `only_with` must hold for it to have an
-    effect; `same_run` marks one that changes nothing of what is learnt, so that a run may go on with another value.
-    `separators` are the characters between the parts of a list: of several sets the first that is in the text, so
-    that the parts may hold those of the others. Where a comma is among them, "..." keeps a part together.
+    `Literal` would be a second list, and `also` what else some of them are called. `only_with` must hold for it to
+    have an effect; `same_run` marks one that changes nothing of what is learnt, so that a run may go on with another
+    value. `separators` are the characters between the parts of a list: of several sets the first that is in the text,
+    so that the parts may hold those of the others. Where a comma is among them, "..." keeps a part together.
     """
 
     help: str
@@ -58,6 +58,7 @@ class Declaration:
     kohya: str = ""
     in_file: Literal["", "always", "on"] = ""
     choices: Collection[str] = ()
+    also: Mapping[str, str] = dataclasses.field(default_factory=dict)
     only_with: Needs | None = None
     same_run: bool = False
     separators: tuple[str, ...] = SEPARATORS

@@ -57,6 +57,7 @@ class StepLog:
     """One optimizer step. Losses are means over the step's images; rates are per optimizer step.
 
     `loss` is what is minimised; `plain` the mean squared error that no setting weighs (None in an older log).
+    `rates` are those of each group of weights; an optimizer that finds its rate itself multiplies them by `d`.
     """
 
     step: int
@@ -70,6 +71,8 @@ class StepLog:
     eta_seconds: float
     plain: float | None = None
     plain_average: float | None = None
+    rates: dict[str, float] = field(default_factory=dict)
+    d: float | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,8 @@ def from_line(line: str) -> Event:
 def _fits(value: Any, wanted: Any) -> bool:
     if wanted == tuple[str, ...]:
         return isinstance(value, tuple) and all(isinstance(part, str) for part in value)
+    if wanted == dict[str, float]:
+        return isinstance(value, dict) and all(_fits(part, float) for part in value.values())
     kinds = (int, float) if wanted is float else wanted
     return isinstance(value, kinds) and not isinstance(value, bool)
 

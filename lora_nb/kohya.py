@@ -17,14 +17,13 @@ _WHY = {
         rank_dropout module_dropout""",
     "the update is not limited; a lower learning_rate or max_grad_norm holds it back": "scale_weight_norms",
     "a run begins from nothing or goes on with its own state (on_existing)": """
-        network_weights dim_from_weights base_weights base_weights_multiplier initial_epoch initial_step
-        skip_until_initial_step resume resume_from_huggingface""",
+        network_weights dim_from_weights base_weights base_weights_multiplier resume resume_from_huggingface""",
+    "initial_step says where to begin, and what comes before it is always passed over": """
+        initial_epoch skip_until_initial_step""",
     "text_encoder_lr = 0 trains the U-Net alone": "network_train_unet_only",
     "learning_rate = 0 trains the text encoder alone": "network_train_text_encoder_only",
     "the state of a run is always kept; save_state_every_n_steps says how often": """
         save_state save_state_on_train_end save_last_n_epochs_state save_last_n_steps_state""",
-    "files are saved by epoch (save_every_n_epochs, save_last_n_epochs), or by the button": """
-        save_every_n_steps save_last_n_steps save_n_epoch_ratio""",
     "files are always .safetensors": "save_model_as use_safetensors",
     "nothing is uploaded to the Hugging Face Hub": """
         huggingface_repo_id huggingface_repo_type huggingface_path_in_repo huggingface_token
@@ -37,14 +36,16 @@ _WHY = {
     "every download is kept in Hugging Face's own cache": "tokenizer_cache_dir",
     "latents are encoded at the start and kept in memory": """
         cache_latents cache_latents_to_disk skip_cache_check cache_info""",
-    "optimizer is AdamW or AdamW8bit": "use_8bit_adam use_lion_optimizer fused_backward_pass",
-    "of the optimizer's arguments there is weight_decay": "optimizer_args",
-    "lr_scheduler is one of those listed there, with lr_scheduler_num_cycles and lr_scheduler_power": """
-        lr_scheduler_type lr_scheduler_args lr_decay_steps lr_scheduler_timescale lr_scheduler_min_lr_ratio""",
+    "optimizer names it": "use_8bit_adam use_lion_optimizer",
+    "the gradients of an update are a few MB, so that stepping within the backward pass would save nothing": """
+        fused_backward_pass""",
+    "lr_scheduler is one of those listed there": "lr_scheduler_type",
     "attention is always PyTorch's own (sdpa)": "xformers sdpa mem_eff_attn",
     "models are not compiled": "torch_compile dynamo_backend",
-    "mixed_precision is the only choice of precision in training; the update itself is float32": """
-        full_fp16 full_bf16 fp8_base fp8_base_unet""",
+    "the update itself is always float32: it is small, and in half precision small steps would round to none": """
+        full_fp16 full_bf16""",
+    "mixed_precision is the only choice of precision in training; gradient_checkpointing saves more memory": """
+        fp8_base fp8_base_unet""",
     "the VAE leaves the GPU once the pictures are encoded; gradient_checkpointing saves more memory": """
         lowram highvram cpu_offload_checkpointing disable_mmap_load_safetensors""",
     "several GPUs are used by accelerate launch": """
@@ -63,7 +64,6 @@ _WHY = {
         debiased_estimation_loss""",
     "no part of a picture counts more than another": "masked_loss alpha_mask conditioning_data_dir",
     "a word has no weight in a caption": "weighted_captions",
-    "samples are drawn at epochs (sample_every_n_epochs), or by the button": "sample_every_n_steps sample_at_first",
     "samples are drawn with DPM++ 2M Karras": "sample_sampler",
     "no pictures are held back to measure with": """
         validation_seed validation_split validate_every_n_steps validate_every_n_epochs max_validation_steps""",

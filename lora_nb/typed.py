@@ -34,7 +34,7 @@ def _split(setting: Setting, text: str) -> list[str]:
 
 def _parse_one(setting: Setting, text: str) -> Any:
     if setting.choices:
-        return next((choice for choice in setting.choices if str(choice) == text), text)
+        return _spelt(setting, text)
     if setting.kind == "bool":
         return {"true": True, "false": False}.get(text.lower(), text)
     if setting.kind in ("int", "float"):
@@ -43,6 +43,17 @@ def _parse_one(setting: Setting, text: str) -> Any:
         except ValueError:
             return text
     return text
+
+
+def _spelt(setting: Setting, value: Any) -> Any:
+    """The choice that `value` means: by its text, by another name of it, in big or small letters; else `value`."""
+    names = {str(choice): choice for choice in setting.choices}
+    alike = {name.casefold(): choice for name, choice in (setting.said.also | names).items()}
+    return names.get(value, alike.get(value.casefold(), value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def show(setting: Setting, value: Any) -> str:
@@ -75,6 +86,8 @@ def check(setting: Setting, value: Any) -> Any:
 def _check_one(setting: Setting, value: Any) -> Any:
     wrong = ValueError(f"{setting.name} = {redact(repr(value))} is not usable: it must be {setting.expected}")
     if setting.choices:
+        if isinstance(value, str) and all(map(_is_text, setting.choices)):
+            value = _spelt(setting, value)
         if value not in setting.choices or isinstance(value, bool):
             raise wrong
         return value

@@ -136,7 +136,7 @@ KNOWN_NAMES = {
     },  # A1111's
     "lora_nb/events.py": {"lr_unet: float", "lr_text_encoder: float"},  # metrics.jsonl
     "lora_nb/training/log.py": {
-        "lr_unet=rates[0], lr_text_encoder=rates[1]",
+        "lr_unet=rates.denoiser, lr_text_encoder=rates.text",
         '"lr/unet"',
         '"lr/textencoder"',
     },  # TensorBoard, as sd-scripts calls them

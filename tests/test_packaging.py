@@ -39,6 +39,7 @@ RANGES = names_and_ranges(PROJECT["dependencies"])
 DISTRIBUTIONS = {"PIL": "pillow", "IPython": "ipython", "google": ""}  # google.colab is Colab's own
 NOT_IMPORTED = {
     "torchvision": "imagededup and the image processors of transformers need it",
+    "pytorch-optimizer": "a row of config/optimizers.py names the module of each class of it",
     "tensorboard": "torch.utils.tensorboard imports it",
 }
 

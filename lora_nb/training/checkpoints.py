@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -55,6 +55,22 @@ def drop_old(output_dir: Path, output_name: str, keep: int) -> str:
         for part in _parts(path):
             part.unlink(missing_ok=True)
     return ""
+
+
+def drop_old_steps(plan: RunPlan, steps: Sequence[int], keep: int) -> tuple[list[int], str]:
+    """Remove the files of `steps`, which the run saved by itself, but those of the last `keep` steps before the newest.
+
+    The steps whose files stay, and a sentence where all stay because the newest is not sound.
+    """
+    place = plan.config.place
+    paths = {step: Path(place.output_dir) / project.step_file_name(place.output_name, step) for step in steps}
+    old = [step for step in steps if step < max(steps) - keep] if keep else []
+    if old and (fault := _fault(paths[max(steps)])):
+        return list(steps), f"{fault}; so the older files stay, although save_last_n_steps = {keep}"
+    for step in old:
+        for part in _parts(paths[step]):
+            part.unlink(missing_ok=True)
+    return [step for step in steps if step not in old], ""
 
 
 def _fault(path: Path) -> str:

@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass
 
 from lora_nb.config.learning import Learning
+from lora_nb.config.optimizers import OPTIMIZERS
 
+MOST_SKIPPED = 40  # in a row: from 2 ** 16 the scale of the gradients has then fallen far below 1
 HIGH_RATE = 1e-3  # of any part; twice the usual learning_rate, ten times the usual text_encoder_lr
 
 
@@ -34,6 +36,15 @@ def refuse(step: Step, learning: Learning, precision: str) -> None:
     )
 
 
+def refuse_skipping(step: int, in_a_row: int) -> None:
+    """Raises ValueError when too many steps in a row were left out, so that nothing is learnt any more."""
+    if in_a_row >= MOST_SKIPPED:
+        raise ValueError(
+            f"the gradients of {in_a_row} steps in a row, up to step {step}, were too large for fp16 or no numbers, so "
+            "that nothing is learnt: set mixed_precision = bf16 where the GPU has it, or no"
+        )
+
+
 def _cause(step: Step, learning: Learning, precision: str) -> str:
     rates = f"learning_rate = {learning.learning_rate:g}, text_encoder_lr = {learning.text_encoder_lr:g}"
     full = "set mixed_precision = no, or bf16 where the GPU has it"
@@ -44,7 +55,7 @@ def _cause(step: Step, learning: Learning, precision: str) -> str:
         return (
             "the base itself gives such numbers (its weights are damaged: download it again, or take another)"
         )
-    if max(learning.learning_rate, learning.text_encoder_lr) > HIGH_RATE:
+    if max(learning.rates) > HIGH_RATE and not OPTIMIZERS[learning.optimizer].adapts:
         return f"most likely the learning rate is too high ({rates}: try a tenth)"
     if precision == "fp16":
         return f"most likely numbers too large for fp16 ({full}), or else too high a learning rate ({rates})"

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +14,16 @@ from lora_nb.training.plan import RunPlan
 
 ESTIMATE_AFTER = 10
 WINDOW = 50
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Learning rates: of the denoiser, of what reads text, of each group; `factor` is what the optimizer found."""
+
+    denoiser: float
+    text: float
+    groups: dict[str, float]
+    factor: float | None = None
 
 
 class TrainingLog:
@@ -37,9 +48,9 @@ class TrainingLog:
         step: int,
         losses: Sequence[float],
         plain: Sequence[float],
-        rates: tuple[float, float],
+        rates: Rates,
     ) -> None:
-        """Log a step; losses (minimised, plain) are those of the epoch so far, `rates` of the denoiser and of text."""
+        """Log a step; losses (minimised, plain) are those of the epoch so far."""
         self.times.append(time.monotonic())
         speed = (len(self.times) - 1) / max(self.times[-1] - self.times[0], 1e-9)
         left = (self.plan.total_steps - step) / speed
@@ -47,8 +58,9 @@ class TrainingLog:
         self._write(
             events.StepLog(
                 step=step, total_steps=self.plan.total_steps, epoch=epoch, loss=losses[-1], loss_average=average,
-                lr_unet=rates[0], lr_text_encoder=rates[1], steps_per_second=speed, eta_seconds=left,
-                plain=plain[-1], plain_average=plain_average,
+                lr_unet=rates.denoiser, lr_text_encoder=rates.text, steps_per_second=speed, eta_seconds=left,
+                plain=plain[-1], plain_average=plain_average, rates=rates.groups,
+                d=rates.factor,
             )
         )  # fmt: skip
         self._scalars(
@@ -58,8 +70,9 @@ class TrainingLog:
                 "loss/average": average,
                 "loss/plain_current": plain[-1],
                 "loss/plain_average": plain_average,
-                "lr/unet": rates[0],
-                "lr/textencoder": rates[1],
+                "lr/unet": rates.denoiser,
+                "lr/textencoder": rates.text,
+                **_of_groups(rates),
             },
         )
         if step == self.first_step + ESTIMATE_AFTER:
@@ -92,6 +105,14 @@ class TrainingLog:
         if self.writer:
             for name, value in values.items():
                 self.writer.add_scalar(name, value, x)
+
+
+def _of_groups(rates: Rates) -> dict[str, float]:
+    """Each group's rate, and what it comes to with the factor found, as sd-scripts names it."""
+    found = {f"lr/{name}": rate for name, rate in rates.groups.items()}
+    if rates.factor is not None:
+        found |= {f"lr/d*lr/{name}": rates.factor * rate for name, rate in rates.groups.items()}
+    return found
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from lora_nb import __version__, settings
 from lora_nb.bases import lookup
 from lora_nb.bases.base import Base, Facts
+from lora_nb.config.learning import Learning
 from lora_nb.config.training import About, TrainConfig
 from lora_nb.dataset.captions import split_tags
 from lora_nb.declare import settings_of
@@ -157,6 +158,7 @@ def _training(plan: RunPlan, facts: RunFacts) -> dict:
         "ss_session_id": facts.session_id,
         "ss_training_started_at": facts.started_at,
         "ss_learning_rate": config.learning.learning_rate,
+        **_rates_of_text(config.learning),
         "ss_num_train_images": sum(plan.repeats),
         "ss_num_batches_per_epoch": plan.batches_per_epoch,
         "ss_num_epochs": plan.epochs,
@@ -169,6 +171,12 @@ def _training(plan: RunPlan, facts: RunFacts) -> dict:
         "ss_sd_scripts_commit_hash": f"lora_nb {__version__}",
         "ss_optimizer": in_words(config.learning),
     }
+
+
+def _rates_of_text(learning: Learning) -> dict:
+    """Several rates where the second part that reads text has its own, as sd-scripts writes them."""
+    several = learning.text_encoder_lr2 is not None
+    return {"ss_text_encoder_lr": list(learning.rates_of_text(2))} if several else {}
 
 
 def _dataset(plan: RunPlan, facts: RunFacts) -> dict:

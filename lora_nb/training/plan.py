@@ -86,6 +86,7 @@ def plan_run(config: TrainConfig, processes: int = 1, tell: events.Tell = events
     warnings += (
         misfits(asked.pictures, resolution, unit) + settings.without_effect(asked) + _in_vain(asked, captions)
     )
+    warnings += config.learning.advice(total)
     if total > MANY_STEPS:
         warnings.append(
             f"{total} steps is a great deal: most LoRAs are done within 2000. Fewer epochs or repeats?"
@@ -213,7 +214,7 @@ def _preservation(config: TrainConfig, family: Family) -> list[str]:
     where = f'with "{word}" in the place of the trigger word' if word else "without the trigger word"
     who = (
         f"{family.denoiser_name} and {family.text_name}, both trained, together answer"
-        if config.learning.text_encoder_lr
+        if config.learning.trains_text
         else f"the {family.denoiser_name} answers"
     )
     return [f"🧷 Preservation: {where}, {who} as the untrained base does."]

@@ -27,9 +27,9 @@ def encode_once(
 def inject_lora(network: Network, rates: Learning, seed: int, base: Base, device: torch.device) -> list[dict]:
     """Put the LoRA into what is trained, on the device; the optimizer's parameter groups."""
     spec = inject.LoraSpec(network.rank, network.alpha, network.dropout)
-    groups = []
+    groups, of_text = [], iter(rates.rates_of_text(sum(part.reads_text for part in base.parts)))
     for part in base.parts:
-        rate = rates.text_encoder_lr if part.reads_text else rates.learning_rate
+        rate = next(of_text) if part.reads_text else rates.learning_rate
         part.model.to(device)
         if rate:
             parameters = inject.inject(part.model, part.targets(part.model), spec, seed)

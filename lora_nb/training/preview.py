@@ -27,15 +27,25 @@ def draw_previews(plan: RunPlan, base: Base, epoch: int, step: int, tell: events
         return []
     finally:
         base.vae.to(home)
-    folder = runs.run_folder(Path(plan.config.place.output_dir), plan.config.place.output_name).samples
     paths = []
     for number, picture in enumerate(pictures):
-        path = folder / f"{plan.config.place.output_name}_e{epoch:02d}_s{step:06d}_{number:02d}.png"
+        path = _path(plan, epoch, step, number)
         with files.replacing(path) as temporary:
             picture.save(temporary, "PNG")
         paths.append(str(path))
     tell(events.Drawn(tuple(paths), epoch, step))
     return pictures
+
+
+def _path(plan: RunPlan, epoch: int, step: int, number: int) -> Path:
+    place = plan.config.place
+    folder = runs.run_folder(Path(place.output_dir), place.output_name).samples
+    return folder / f"{place.output_name}_e{epoch:02d}_s{step:06d}_{number:02d}.png"
+
+
+def is_drawn(plan: RunPlan, epoch: int, step: int) -> bool:
+    """Whether the samples of a step stand on disk."""
+    return all(_path(plan, epoch, step, number).exists() for number in range(len(preview_prompts(plan))))
 
 
 def preview_prompts(plan: RunPlan) -> Sequence[Prompt]:

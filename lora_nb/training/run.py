@@ -1,4 +1,4 @@
-"""A run in progress: the step, the epochs, what is saved on the way."""
+"""A run in progress: the epochs, what is saved on the way."""
 
 import gc
 import time
@@ -10,20 +10,20 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from torch import nn
 
 from lora_nb import events, project
 from lora_nb.bases.base import Base
 from lora_nb.lora import inject
 from lora_nb.lora.lora_file import DTYPES, LoraFile
-from lora_nb.training import checkpoints, divergence, metadata, state
-from lora_nb.training.batches import Batch, EpochDataset, Posterior, dice, load_batches
+from lora_nb.training import checkpoints, metadata, state
+from lora_nb.training.batches import Batch, EpochDataset, Posterior, load_batches
+from lora_nb.training.learner import Learner
 from lora_nb.training.log import TrainingLog
+from lora_nb.training.moments import SAMPLE, SAVE, STATE, Moments
 from lora_nb.training.objective import Objective
-from lora_nb.training.optimizers import make_optimizer, make_scheduler
 from lora_nb.training.plan import RunPlan
 from lora_nb.training.prepare import encode_once, inject_lora
-from lora_nb.training.preview import draw_previews
+from lora_nb.training.preview import draw_previews, is_drawn
 
 
 @dataclass
@@ -35,11 +35,9 @@ class Run:
     accelerator: Accelerator
     tell: events.Tell
     state: state.RunState
-    parameters: list[nn.Parameter]
-    optimizer: torch.optim.Optimizer
-    scheduler: torch.optim.lr_scheduler.LRScheduler
+    learner: Learner
+    moments: Moments
     encoded: list[tuple[Posterior, ...]]
-    objective: Objective
     about: dict[str, str]  # metadata every file of the run shares
 
     @classmethod
@@ -57,36 +55,29 @@ class Run:
         groups = inject_lora(config.network, config.learning, config.seed, base, accelerator.device)
         if config.precision.gradient_checkpointing:
             base.checkpoint_gradients()
-        optimizer = accelerator.prepare(make_optimizer(config.learning, groups))
-        scheduler = make_scheduler(config.learning, plan.total_steps, optimizer.optimizer)
+        objective = Objective(
+            config.loss, config.captions, config.learning.trains_text, base, accelerator.device
+        )
         identity = state.identity_of(plan, base.fingerprint, accelerator.num_processes)
-        learns_text = config.learning.text_encoder_lr > 0
         run = cls(
             plan=plan,
             base=base,
             accelerator=accelerator,
             tell=tell,
             state=kept or state.RunState.fresh(identity, _now(config.resuming.source_date_epoch)),
-            parameters=[p for group in groups for p in group["params"]],
-            optimizer=optimizer,
-            scheduler=scheduler,
+            learner=Learner(plan, objective, groups, base.parts, accelerator, tell),
+            moments=Moments(config, plan.epochs),
             encoded=encoded,
-            objective=Objective(config.loss, config.captions, learns_text, base, accelerator.device),
             about={},
         )
         facts = metadata.facts_of(plan, base, run.state.identity, run.state.started_at, accelerator)
         run.about = metadata.of_run(plan, facts)
         if kept:
-            run._take_up(kept)
+            run.learner.take_up(kept)
+        elif config.resuming.initial_step:
+            run.state.step = config.resuming.initial_step
+            run.learner.begin_at(run.state.step)
         return run
-
-    def _take_up(self, kept: state.RunState) -> None:
-        for parameter, values in zip(self.parameters, kept.parameters, strict=True):
-            parameter.data.copy_(values)
-        self.optimizer.load_state_dict(kept.optimizer)
-        self.scheduler.load_state_dict(kept.scheduler)
-        if self.accelerator.scaler is not None:
-            self.accelerator.scaler.load_state_dict(kept.scaler)
 
     def go_on(self, poll: events.Poll) -> str:
         """Train to the end, or until `poll` says stop: "done" or "stopped"."""
@@ -94,12 +85,12 @@ class Run:
             self._catch_up()
             for epoch in range(self.state.step // self.plan.steps_per_epoch + 1, self.plan.epochs + 1):
                 for batches, pictures in self._steps_of(epoch):
-                    loss, plain = self.step(batches, pictures, epoch)
+                    loss, plain = self.learner.step(batches, pictures, epoch, self.state.step + 1)
                     self.state.losses.append(loss)
                     self.state.plain_losses.append(plain)
                     self.state.step += 1
                     losses = self.state.losses, self.state.plain_losses
-                    log.step(epoch, self.state.step, *losses, self._rates())
+                    log.step(epoch, self.state.step, *losses, self.learner.rates())
                     if self._is_at_the_end_of(epoch):
                         log.epoch(epoch, self.state.step, *losses)
                         self._end_epoch(epoch)
@@ -107,12 +98,6 @@ class Run:
                         self.save_state()
                         return "stopped"
         return "done"
-
-    def _rates(self) -> tuple[float, float]:
-        """The learning rates of the denoiser and of what reads text, 0 where nothing is trained."""
-        rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
-        of_text = [rates.get(part.name, 0.0) for part in self.base.parts if part.reads_text]
-        return rates.get(self.base.parts[0].name, 0.0), max(of_text, default=0.0)
 
     def _steps_of(self, epoch: int) -> Iterator[tuple[list[Batch], int]]:
         """What is left of an epoch: this process's batches of each step, and the pictures of all processes in it."""
@@ -135,51 +120,34 @@ class Run:
         for positions, own in zip(every, mine, strict=True):
             yield [next(loaded) for _ in own], sum(len(dataset.batches[at]) for at in positions)
 
-    def step(self, batches: list[Batch], pictures: int, epoch: int) -> tuple[float, float]:
-        """One optimizer step over `pictures` pictures of all processes; returns their mean losses, minimised and plain.
-
-        Raises ValueError, in every process, when what comes of it is not finite.
-        """
-        total = torch.zeros(2, device=self.accelerator.device)
-        for batch in batches:
-            if self.plan.config.network.dropout:
-                torch.manual_seed(dice(self.plan.config.seed, epoch, batch.samples[0], "dropout"))
-            with self.accelerator.autocast():
-                losses = self.objective.losses(batch)
-                loss = losses.minimised.sum() / pictures
-            self.accelerator.backward(loss)
-            total += torch.stack([loss.detach(), losses.plain.sum() / pictures])
-        self._share_gradients()
-        if self.plan.config.learning.max_grad_norm:
-            self.accelerator.clip_grad_norm_(self.parameters, self.plan.config.learning.max_grad_norm)
-        self.optimizer.step()
-        self.scheduler.step()
-        self.optimizer.zero_grad()
-        loss, plain = self.accelerator.reduce(total, "sum").tolist()
-        length = nn.utils.get_total_norm(self.parameters).item()
-        done = divergence.Step(self.state.step + 1, self.plan.total_steps, loss, length)
-        divergence.refuse(done, self.plan.config.learning, self.accelerator.mixed_precision)
-        return loss, plain
-
-    def _share_gradients(self) -> None:
-        """Sum the gradients of all processes; one without a batch in the last step adds zeros."""
-        if self.accelerator.num_processes == 1:
-            return
-        for parameter in self.parameters:
-            mine = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
-            parameter.grad = self.accelerator.reduce(mine, "sum")
-
     def _answer(self, poll: events.Poll, epoch: int) -> frozenset[str]:
-        """Do what was asked for since the last step, and save the state when it is time."""
-        asked = self._as_main(poll)
-        every = self.plan.config.resuming.save_state_every_n_steps
-        if "save" in asked or (every and self.state.step % every == 0):
+        """Do what was asked for since the last step, and what it is time for."""
+        step = self.state.step
+        asked, minutes = self._as_main(lambda: (poll(), self.moments.by_minutes()))
+        due = minutes | self.moments.by_steps(step)
+        if SAVE in due and SAVE not in asked:  # what is asked for by hand is never dropped
+            self.state.saved_steps = [*self.state.saved_steps, step]
+        if {SAVE, STATE} & (due | asked):
             self.save_state()
-        if "save" in asked:
-            self.save_lora(project.step_file_name(self.plan.config.place.output_name, self.state.step), epoch)
-        if "sample" in asked:
-            self._preview(epoch)
+        self._write_step(due | asked, epoch)
         return asked
+
+    def _write_step(self, what: frozenset[str], epoch: int) -> None:
+        """LoRA file and samples of the step that is done."""
+        config, step = self.plan.config, self.state.step
+        if SAVE in what:
+            self.save_lora(project.step_file_name(config.place.output_name, step), epoch)
+        if SAMPLE in what:
+            self._preview(epoch)
+        if step in self.state.saved_steps and self.accelerator.is_main_process:
+            self.state.saved_steps, kept_all = checkpoints.drop_old_steps(
+                self.plan, self.state.saved_steps, config.saving.save_last_n_steps
+            )
+            self._warn(kept_all)
+
+    def _warn(self, text: str) -> None:
+        if text:
+            self.tell(events.Notice(text, "warning"))
 
     def _as_main(self, ask: Callable[[], Any]) -> Any:
         """What `ask` returns in the main process, in every process."""
@@ -199,38 +167,52 @@ class Run:
         self._write_files(epoch)
 
     def _catch_up(self) -> None:
-        """Write what is not there yet of the epoch at whose end the state was saved."""
-        epoch = -(-self.state.step // self.plan.steps_per_epoch)
-        if epoch and self._is_at_the_end_of(epoch):
+        """Draw what comes before the first step; else write what is not there yet of the step the state is from."""
+        step, first = self.state.step, self.plan.config.resuming.initial_step
+        epoch = -(-step // self.plan.steps_per_epoch)
+        if step == first:
+            if self.plan.config.samples.sample_at_first:
+                self._preview(epoch)
+            return
+        if self._is_at_the_end_of(epoch):
             self._write_files(epoch, anew=False)
+        path = self._step_path()
+        lacking = {SAVE} if step in self.state.saved_steps and not self._stands(path) else set()
+        drawn = self._as_main(lambda: is_drawn(self.plan, epoch, step))
+        self._write_step(
+            frozenset(lacking | (self.moments.by_steps(step) & {SAMPLE} if not drawn else set())), epoch
+        )
+
+    def _step_path(self) -> Path:
+        place = self.plan.config.place
+        return Path(place.output_dir) / project.step_file_name(place.output_name, self.state.step)
+
+    def _stands(self, path: Path) -> bool:
+        """Whether the file of the step that is done is there already."""
+        mine = {"ss_session_id": self.about["ss_session_id"], "ss_steps": str(self.state.step)}
+        return self._as_main(lambda: checkpoints.stands(path, mine))
 
     def _write_files(self, epoch: int, anew: bool = True) -> None:
         """LoRA file, samples and preview of a finished epoch; unless `anew`, what stands already is left as it is."""
-        config, last = self.plan.config, epoch == self.plan.epochs
-        if not last and epoch % config.saving.save_every_n_epochs:
+        config = self.plan.config
+        if not self.moments.saves(epoch):
             return
         name = project.lora_file_name(config.place.output_name, epoch)
         path = Path(config.place.output_dir) / name
-        said = {"ss_session_id": self.about.get("ss_session_id"), "ss_steps": str(self.state.step)}
-        mine = {} if config.about.no_metadata else said  # no other run's files lie under its name
-        if anew or not self._as_main(lambda: checkpoints.stands(path, mine)):
+        if anew or not self._stands(path):
             self.save_lora(name, epoch)
-        sampled = config.samples.sample_every_n_epochs and (
-            last or epoch % config.samples.sample_every_n_epochs == 0
-        )
-        if sampled and (anew or not self._as_main(path.with_suffix(".png").exists)):
+        if self.moments.draws(epoch) and (anew or not self._as_main(path.with_suffix(".png").exists)):
             self._preview(epoch, path)
         if self.accelerator.is_main_process:
-            kept_all = checkpoints.drop_old(
-                path.parent, config.place.output_name, config.saving.save_last_n_epochs
+            self._warn(
+                checkpoints.drop_old(path.parent, config.place.output_name, config.saving.save_last_n_epochs)
             )
-            if kept_all:
-                self.tell(events.Notice(kept_all, "warning"))
 
     def _preview(self, epoch: int, lora_path: Path | None = None) -> None:
         """Draw the sample prompts; the first picture becomes the preview of the LoRA file."""
         if self.accelerator.is_main_process:
-            pictures = draw_previews(self.plan, self.base, epoch, self.state.step, self.tell)
+            with self.learner.average.in_place():
+                pictures = draw_previews(self.plan, self.base, epoch, self.state.step, self.tell)
             if lora_path and pictures:
                 checkpoints.write_preview(lora_path, pictures[0])
         self.accelerator.wait_for_everyone()
@@ -242,9 +224,10 @@ class Run:
         if self.accelerator.is_main_process:
             now = _now(config.resuming.source_date_epoch)
             about = self.about | metadata.of_save(config.about, epoch, self.state.step, now)
-            file = LoraFile(inject.modules(self.base.parts), about)
             dtype = DTYPES[config.precision.save_precision]
-            checkpoints.write_checkpoint(path, file, dtype, self.plan, self.base.facts.sd_version)
+            with self.learner.average.in_place():
+                file = LoraFile(inject.modules(self.base.parts), about)
+                checkpoints.write_checkpoint(path, file, dtype, self.plan, self.base.facts.sd_version)
             self.tell(events.Saved(str(path), epoch, self.state.step))
         self.accelerator.wait_for_everyone()
         return path
@@ -252,19 +235,14 @@ class Run:
     def save_state(self) -> None:
         """Write what a later start goes on from."""
         if self.accelerator.is_main_process:
-            self.state.parameters = [parameter.detach().cpu() for parameter in self.parameters]
-            self.state.optimizer = self.optimizer.state_dict()
-            self.state.scheduler = self.scheduler.state_dict()
-            self.state.scaler = (
-                self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else {}
-            )
+            self.learner.keep_in(self.state)
             state.save_state(state.state_path(self.plan.config.place), self.state)
         self.accelerator.wait_for_everyone()
 
     def forget_models(self) -> None:
         """Free the memory of the models; only files and plan remain."""
         self.base.forget()
-        self.parameters, self.optimizer, self.scheduler, self.encoded = [], None, None, []
+        self.learner, self.encoded = None, []
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -273,7 +251,7 @@ class Run:
         """Write that the run is finished; what only going on would need is left out."""
         if self.accelerator.is_main_process:
             self.state.finished = True
-            self.state.parameters, self.state.optimizer = [], {}
+            self.state.parameters, self.state.average, self.state.optimizer = [], [], {}
             state.save_state(state.state_path(self.plan.config.place), self.state)
 
     def files(self) -> tuple[str, ...]:

@@ -42,7 +42,8 @@ class Identity:
 
 @dataclass
 class RunState:
-    """Everything needed to go on. `step` optimizer steps are done; `losses` are those of the current epoch.
+    """Everything needed to go on. `step` optimizer steps are done; `losses` are those of the current epoch; `skipped`
+    steps were left out; at `saved_steps` files were written that the run may drop again.
 
     Fields with a default came later: an older state lacks them.
     """
@@ -58,6 +59,10 @@ class RunState:
     scaler: dict[str, Any]
     plain_losses: list[float] = field(default_factory=list)
     seed_drawn: bool = False
+    average: list[torch.Tensor] = field(default_factory=list)
+    averaged_steps: int = 0
+    skipped: int = 0
+    saved_steps: list[int] = field(default_factory=list)
 
     @classmethod
     def fresh(cls, identity: Identity, started_at: float) -> "RunState":

@@ -16,6 +16,7 @@ from lora_nb.bases.models import load_base
 from lora_nb.config.training import Place, TrainConfig
 from lora_nb.lora.lora_file import DTYPES
 from lora_nb.training import checkpoints, claim, kept_settings, state
+from lora_nb.training.optimizers import try_out
 from lora_nb.training.plan import RunPlan, plan_run, resolve
 from lora_nb.training.preview import check_prompts
 from lora_nb.training.run import Run
@@ -73,6 +74,11 @@ def _train(
     plan = replace(plan, config=settle_seed(plan.config, accelerator, tell))
     check_prompts(plan, tell)  # a mistyped prompt is to be told now, not after the first epoch
     check_folders(plan)
+    try_out(plan.config.learning, plan.total_steps)
+    if (first := plan.config.resuming.initial_step) >= plan.total_steps:
+        raise ValueError(
+            f"initial_step = {first} is not before the end of the run, which has {plan.total_steps} steps"
+        )
     for text in plan.lines:
         tell(events.Notice(text))
     for text in plan.warnings:
@@ -80,6 +86,7 @@ def _train(
     base = _load(plan.config, accelerator, tell)
     base.process.check(base.name)
     base.check_text_layer(plan.config.captions.clip_skip)
+    plan.config.learning.rates_of_text(sum(part.reads_text for part in base.parts))
     kept = find_state(plan, base, accelerator, tell)
     if accelerator.is_main_process:
         kept_settings.keep(asked)
@@ -129,7 +136,7 @@ def check_folders(plan: RunPlan) -> None:
     own = runs.run_folder(Path(config.place.output_dir), config.place.output_name)
     longest = project.step_file_name(config.place.output_name, plan.total_steps)
     places = [Path(config.place.output_dir), own.base, own.tensorboard]
-    if config.samples.sample_every_n_epochs or config.samples.grid:
+    if config.samples.any:
         places.append(own.samples)
     for place in places:
         files.check_writable(place, longest)
@@ -213,6 +220,6 @@ def finish(run: Run) -> events.Finished:
         run.tell(events.Notice(prove(newest, fresh, prompt, clip_skip)))
     run.close()
     run.accelerator.wait_for_everyone()
-    return events.Finished(
-        "done", f"Done: {plan.total_steps} steps, {len(run.files())} LoRA files.", run.files()
-    )
+    left_out = f" ({run.state.skipped} of them left out as too large for fp16)" if run.state.skipped else ""
+    text = f"Done: {plan.total_steps} steps{left_out}, {len(run.files())} LoRA files."
+    return events.Finished("done", text, run.files())
