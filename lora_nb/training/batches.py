@@ -38,6 +38,7 @@ class Batch:
     """One step's worth of pictures: latents (scaled as the denoiser expects) and noise (B, C, h, w), timesteps (B,).
 
     `preserved` are the rows on which diff_output_preservation is taken; `framings` tell how each came to its size.
+    `masks` (B, 1, h, w) say from 0 to 1 how much each place counts; `counts` how much each picture does (empty: all 1).
     """
 
     latents: Tensor
@@ -47,6 +48,8 @@ class Batch:
     samples: tuple[buckets.Sample, ...]
     preserved: tuple[int, ...] = ()
     framings: tuple[Framing, ...] = ()
+    masks: Tensor | None = None
+    counts: tuple[float, ...] = ()
 
 
 def encode_pictures(plan: RunPlan, base: Base, tell: events.Tell) -> list[tuple[Posterior, ...]]:
