@@ -170,5 +170,6 @@ def test_a_guest_setting_is_everywhere_by_its_one_line(config, tmp_path):
 def test_the_guests_process_is_asked_for_noise_and_times(config):
     """Its times are shares, not whole numbers: they come from the process and reach it again."""
     base = load_base(config.base.pretrained_model_name_or_path)
-    noise, time = base.process.draw((6, 8, 8), config.loss, torch.Generator().manual_seed(1))
+    drawn = base.process.draw(torch.zeros(6, 8, 8), config.loss, torch.Generator().manual_seed(1))
+    time, noise = drawn.time, drawn.noise
     assert time.is_floating_point() and 0 < time < 1 and noise.shape == (6, 8, 8)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lora_nb.bases import process
+from lora_nb.bases import process, weighting
 from lora_nb.bases.base import Framing
 from lora_nb.bases.models import load_base
 from lora_nb.bases.sd15_parts import text_encoder_targets, unet_targets
@@ -119,6 +119,6 @@ def test_the_plain_loss_is_what_is_minimised_when_nothing_weighs_or_adds_to_it(t
     assert torch.equal(kept.losses(batch).plain, losses.plain)
     weighted, _ = objective(tiny_base)
     object.__setattr__(weighted.loss, "min_snr_gamma", 5.0)
-    weights = process.snr_weights(weighted.base.process.signal[batch.timesteps], 5.0, "epsilon")
+    weights = weighting.snr_weights(weighted.base.process.signal[batch.timesteps], 5.0, "epsilon")
     assert torch.equal(weighted.losses(batch).plain, losses.plain)
     assert torch.equal(weighted.losses(batch).minimised, losses.plain * weights)
