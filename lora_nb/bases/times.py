@@ -48,9 +48,13 @@ def heavy_tailed(share: Tensor, scale: float) -> Tensor:
 
 
 def _by_density(density: Callable[[Tensor, Times], Tensor], times: Times, generator: Generator) -> Tensor:
-    """() a share drawn from what `density` says of POINTS places, evenly within the one that is drawn."""
-    place = torch.multinomial(density(torch.linspace(0, 1, POINTS), times), 1, generator=generator)[0]
-    return (place + torch.rand((), generator=generator)) / POINTS
+    """() a share drawn from what `density` says of POINTS places, by the inverse of its sums."""
+    here = density(torch.linspace(0, 1, POINTS), times)
+    sums = here.cumsum(0)
+    wanted = torch.rand((), generator=generator) * sums[-1]
+    place = torch.searchsorted(sums, wanted, right=True).clamp(max=POINTS - 1)
+    beyond = (sums[place] - wanted) / here[place].clamp(min=torch.finfo(here.dtype).tiny)
+    return (place + 1 - beyond) / POINTS
 
 
 def _cos_map(share: Tensor, times: Times) -> Tensor:
