@@ -30,11 +30,10 @@ class Distance:
 
 @dataclass(frozen=True)
 class Masking:
-    """Which parts of a picture count."""
+    """How the parts of a picture count where it has a mask."""
 
-    masked_loss: bool = setting(False, "learn only what the masks of the pictures leave: white counts, black does not")
-    unmasked_weight: float = setting(0.0, "how much black parts of a mask count all the same; a little (0.1) keeps backgrounds from decaying", min=0, max=1, advanced=True, only_with=needs("masked_loss"))
-    normalize_masked_area_loss: bool = setting(False, "a picture counts the same however small the white part of its mask is", advanced=True, only_with=needs("masked_loss"))
+    unmasked_weight: float = setting(0.0, "how much black parts of a mask count all the same; a little (0.1) keeps backgrounds from decaying", min=0, max=1, advanced=True)
+    normalize_masked_area_loss: bool = setting(False, "a picture counts the same however small the white part of its mask is", advanced=True)
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,7 @@ class Loss:
     times: Times = part(Times)
     weights: Weights = part(Weights)
     distance: Distance = part(Distance)
+    masked_loss: bool = setting(False, "learn only what the masks of the pictures leave: white counts, black does not")
     masking: Masking = part(Masking)
     prior_loss_weight: float = setting(1.0, "how much a regularisation picture counts, against one of your own", min=0, max=10, advanced=True, in_file="always")
     blank_prompt_preservation: float = setting(0.0, "above 0, the base stays as it is without any prompt, which is what guidance leads away from; 1 is usual. A step then takes more than twice as long", min=0, max=10, advanced=True)

@@ -57,9 +57,8 @@ class Objective:
         """(B,) what each picture's answer costs, times how much the picture counts; no noise level weighed yet."""
         kind = self.loss.distance.loss_type
         thresholds = self.base.process.thresholds(times, self.loss) if kind in HUBER else None
-        masks = batch.masks if self.loss.masking.masked_loss else None
         each = distance.errors(prediction, wanted, kind, thresholds)
-        found = distance.averaged(each, masks, self.loss.masking)
+        found = distance.averaged(each, batch.masks, self.loss.masking)
         return found * torch.tensor(batch.counts, device=self.device) if batch.counts else found
 
     def changes(self, batch: Batch, noisy: Tensor, weights: Tensor) -> Tensor:

@@ -20,7 +20,6 @@ from lora_nb.training.objective import Objective
 from lora_nb.training.plan import plan_run
 
 HUBER = {"loss_type": "huber"}
-MASKED = {"masked_loss": True}
 KEPT = {"diff_output_preservation": 1.0}
 # Each setting's other value, and what must be on for it to have one.
 OTHER = {
@@ -45,9 +44,8 @@ OTHER = {
     "huber_schedule": ("constant", HUBER),
     "huber_c": (0.5, HUBER),
     "huber_scale": (3.0, HUBER | {"huber_schedule": "constant"}),
-    "masked_loss": (True, {}),
-    "unmasked_weight": (0.5, MASKED),
-    "normalize_masked_area_loss": (True, MASKED),
+    "unmasked_weight": (0.5, {}),
+    "normalize_masked_area_loss": (True, {}),
     "blank_prompt_preservation": (1.0, {}),
     "diff_output_preservation": (1.0, {}),
     "diff_output_preservation_class": ("person", KEPT),
@@ -63,7 +61,7 @@ DRAWN = {
     "timestep_distribution",
     "timestep_shift",
 }
-ELSEWHERE = {"prior_loss_weight"}  # in what a batch says its regularisation pictures count
+ELSEWHERE = {"masked_loss", "prior_loss_weight"}  # in the masks and counts that batches are given
 
 
 @pytest.fixture(scope="module")

@@ -59,16 +59,16 @@ MASKS = torch.tensor([[1.0, 0.5], [0.0, 0.0]]).view(2, 1, 1, 2)
     ],
 )
 def test_masks_say_what_counts(masking, expected):
-    assert averaged(EACH, MASKS, Masking(True, **masking)).tolist() == pytest.approx(expected)
+    assert averaged(EACH, MASKS, Masking(**masking)).tolist() == pytest.approx(expected)
 
 
 def test_without_masks_all_counts_and_a_mask_is_for_every_channel():
-    assert averaged(EACH, None, Masking(True)).tolist() == [6, 4]
+    assert averaged(EACH, None, Masking()).tolist() == [6, 4]
     channels = EACH.repeat(1, 4, 1, 1)
-    assert torch.equal(averaged(channels, MASKS, Masking(True)), averaged(EACH, MASKS, Masking(True)))
+    assert torch.equal(averaged(channels, MASKS, Masking()), averaged(EACH, MASKS, Masking()))
 
 
 def test_nothing_is_learnt_where_a_mask_is_black_even_of_a_picture_that_is_black_all_over():
     each = EACH.clone().requires_grad_()
-    averaged(each, MASKS, Masking(True, normalize_masked_area_loss=True)).sum().backward()
+    averaged(each, MASKS, Masking(normalize_masked_area_loss=True)).sum().backward()
     assert each.grad.flatten().tolist() == pytest.approx([1 / 1.5, 0.5 / 1.5, 0, 0])
