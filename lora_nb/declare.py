@@ -41,7 +41,7 @@ class Declaration:
     `label` is its name for people, where its own in words will not do. `group` is the heading it stands under;
     `advanced` folds it away in the form; `internal` keeps it out of the form (paths a form fills in by itself).
     `kohya` is what sd-scripts calls it, where that differs; `in_file` says whether a LoRA file names it under that
-    word: "always", or "on" with None in its place while it is 0 or empty. `choices` are the rows of a table, where a
+    word: "always", or "on" with None in its place while it is 0, empty or without effect. `choices` are the rows of a table, where a
     `Literal` would be a second list, and `also` what else some of them are called. `only_with` must hold for it to
     have an effect; `same_run` marks one that changes nothing of what is learnt, so that a run may go on with another
     value. `separators` are the characters between the parts of a list: of several sets the first that is in the text,

@@ -5,8 +5,7 @@ that are here under another name say so in config.py (`kohya=`).
 """
 
 _WHY = {
-    "regularisation pictures; diff_output_preservation keeps the base without any": """
-        reg_data_dir prior_loss_weight is_reg""",
+    "regularisation pictures; diff_output_preservation keeps the base without any": "reg_data_dir is_reg",
     "only plain LoRA is trained here, of rank and alpha": "network_module network_args conv_dim conv_alpha algo",
     "no part of the U-Net is treated apart from the others": """
         block_dims block_alphas conv_block_dims conv_block_alphas down_lr_weight mid_lr_weight up_lr_weight
@@ -55,14 +54,7 @@ _WHY = {
     "workers stay as long as an epoch": "persistent_data_loader_workers",
     "logs go to the project's logs folder, for TensorBoard": """
         logging_dir log_with log_prefix log_tracker_name log_tracker_config log_config wandb_run_name wandb_api_key""",
-    "of the ways to change the noise there is noise_offset": """
-        noise_offset_random_strength multires_noise_iterations multires_noise_discount adaptive_noise_scale
-        ip_noise_gamma ip_noise_gamma_random_strength""",
-    "timesteps are drawn from all there are": "min_timestep max_timestep",
-    "the loss is the mean squared error, weighted by min_snr_gamma": """
-        loss_type huber_schedule huber_c huber_scale scale_v_pred_loss_like_noise_pred v_pred_like_loss
-        debiased_estimation_loss""",
-    "no part of a picture counts more than another": "masked_loss alpha_mask conditioning_data_dir",
+    "masked_loss counts what the masks of the pictures leave": "alpha_mask conditioning_data_dir",
     "a word has no weight in a caption": "weighted_captions",
     "samples are drawn with DPM++ 2M Karras": "sample_sampler",
     "no pictures are held back to measure with": """

@@ -15,6 +15,7 @@ from torch import nn
 
 from lora_nb.bases.base import Condition, Facts, Part
 from lora_nb.bases.families import Family
+from lora_nb.bases.process import Draw
 from lora_nb.bases.targets import layers_in
 from lora_nb.hub import Layout
 from lora_nb.lora import inject
@@ -79,9 +80,11 @@ class Squeezer(nn.Module):
 class Flow:
     """x = (1 - s) picture + s noise; the answer is noise - picture; s is the sigmoid of a normal number."""
 
-    def draw(self, shape, loss, generator):
-        noise = torch.randn(shape, generator=generator)
-        return noise, torch.sigmoid(torch.randn((), generator=generator))
+    honours = frozenset()
+
+    def draw(self, latents, loss, generator):
+        noise = torch.randn(latents.shape, generator=generator)
+        return Draw(noise, noise, torch.sigmoid(torch.randn((), generator=generator)))
 
     def mix(self, latents, noise, times):
         share = times.view(-1, 1, 1, 1)
@@ -92,6 +95,9 @@ class Flow:
 
     def weights(self, times, loss):
         return torch.ones_like(times)
+
+    def thresholds(self, times, loss):
+        return torch.full_like(times, loss.distance.huber_c)
 
     def middle(self):
         return torch.tensor(0.5)

@@ -3,21 +3,51 @@
 Shapes: B batch, C channels, h w latent sides. A diffusion's times are whole numbers from 0 to T - 1.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from diffusers import DDPMScheduler
 from torch import Generator, Tensor
 
+from lora_nb import settings
+from lora_nb.bases import weighting
+from lora_nb.bases.noise import draw_noise, perturb
+from lora_nb.bases.times import draw_timestep
 from lora_nb.config.loss import Loss
+from lora_nb.config.noise import Noise, Times
+from lora_nb.declare import Setting, settings_of
+
+# The settings that a process carries out, if it can; the rest of Loss is for the objective.
+ASKED = (
+    *(each.name for kind in (Noise, Times) for each in settings_of(kind)),
+    "min_snr_gamma",
+    "debiased_estimation_loss",
+    "scale_v_pred_loss_like_noise_pred",
+    "v_pred_like_loss",
+    "huber_schedule",
+)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What is drawn for one sample: noise (C, h, w) to be told from the picture, that which is mixed in, a time ()."""
+
+    noise: Tensor
+    mixed: Tensor
+    time: Tensor
 
 
 class Process(Protocol):
-    """The way from a picture to noise that a family's bases know."""
+    """The way from a picture to noise that a family's bases know.
 
-    def draw(self, shape: tuple[int, ...], loss: Loss, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Noise (C, h, w) and a time () for one sample."""
+    `honours` names those of ASKED that it carries out; any other is refused where a person chose it (`refuse_unheard`).
+    """
+
+    honours: frozenset[str]
+
+    def draw(self, latents: Tensor, loss: Loss, generator: Generator) -> Draw:
+        """Noise and a time for one sample with `latents` (C, h, w); all chance from `generator`."""
 
     def mix(self, latents: Tensor, noise: Tensor, times: Tensor) -> Tensor:
         """Noisy latents (B, C, h, w)."""
@@ -28,11 +58,39 @@ class Process(Protocol):
     def weights(self, times: Tensor, loss: Loss) -> Tensor:
         """(B,) how much each answer counts."""
 
+    def thresholds(self, times: Tensor, loss: Loss) -> Tensor:
+        """(B,) the error from which on huber and smooth_l1 forgive; asked for with these alone."""
+
     def middle(self) -> Tensor:
         """() a time in the middle."""
 
     def check(self, name: str) -> None:
         """Raises ValueError for a base `name` that cannot be trained so."""
+
+
+def refuse_unheard(process: Process, loss: Loss, name: str) -> None:
+    """Raises ValueError for a setting that somebody chose and the process of base `name` does not carry out."""
+    values = settings.values_of(loss)
+    for each in settings_of(type(loss)):
+        if each.name in ASKED and each.name not in process.honours and _is_chosen(each, values):
+            raise ValueError(
+                f"{each.name} = {values[each.name]} has no effect on {name}: {_why_unheard(each.name)}; leave it as it "
+                "is by default"
+            )
+
+
+def _is_chosen(setting: Setting, values: dict) -> bool:
+    """Whether it is on and somebody meant it: it is not the default, or is there for another one that is on."""
+    value, needed = values[setting.name], setting.said.only_with
+    return bool(value) and (value != setting.default if needed is None else needed.hold(values))
+
+
+def _why_unheard(name: str) -> str:
+    if name == "scale_v_pred_loss_like_noise_pred":
+        return "it is for bases that predict v"
+    if name == "v_pred_like_loss":
+        return "it is for bases that predict noise"
+    return "its way from picture to noise knows no such thing"
 
 
 class Diffusion:
@@ -41,13 +99,16 @@ class Diffusion:
     def __init__(self, scheduler_config: dict, prediction_type: str) -> None:
         self.config, self.kind = scheduler_config, prediction_type
         self.signal = alphas_cumprod(scheduler_config)
+        other = (
+            "v_pred_like_loss" if prediction_type == "v_prediction" else "scale_v_pred_loss_like_noise_pred"
+        )
+        self.honours = frozenset(ASKED) - {other}
 
-    def draw(self, shape: tuple[int, ...], loss: Loss, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Noise (C, h, w), its mean moved by noise_offset, and a timestep ()."""
-        noise = torch.randn(shape, generator=generator)
-        if loss.noise_offset:
-            noise = noise + loss.noise_offset * torch.randn(noise.shape[0], 1, 1, generator=generator)
-        return noise, torch.randint(len(self.signal), (), generator=generator)
+    def draw(self, latents: Tensor, loss: Loss, generator: Generator) -> Draw:
+        """Noise, a timestep, then what else is mixed in: in the order of sd-scripts."""
+        noise = draw_noise(latents, loss.noise, generator)
+        time = draw_timestep(loss.times, len(self.signal), generator)
+        return Draw(noise, perturb(noise, loss.noise, generator), time)
 
     def _left(self, times: Tensor) -> Tensor:
         """(B,) the share of the picture left at each time."""
@@ -61,7 +122,10 @@ class Diffusion:
         return target(latents, noise, self._left(times), self.kind)
 
     def weights(self, times: Tensor, loss: Loss) -> Tensor:
-        return snr_weights(self._left(times), loss.min_snr_gamma, self.kind)
+        return weighting.weigh(self._left(times), loss, self.kind)
+
+    def thresholds(self, times: Tensor, loss: Loss) -> Tensor:
+        return weighting.huber_thresholds(self._left(times), times / len(self.signal), loss.distance)
 
     def middle(self) -> Tensor:
         return torch.tensor(len(self.signal) // 2)
@@ -89,17 +153,6 @@ def target(latents: Tensor, noise: Tensor, signal: Tensor, prediction_type: str)
     return signal.sqrt() * noise - (1 - signal).sqrt() * latents
 
 
-def snr_weights(signal: Tensor, gamma: float | None, prediction_type: str) -> Tensor:
-    """(B,) min-SNR-gamma weights of Hang et al. (2023); ones without gamma. Finite for any signal from 0 to 1."""
-    if gamma is None:
-        return torch.ones_like(signal)
-    snr = signal / (1 - signal)
-    capped = snr.clamp(max=gamma)
-    if prediction_type == "v_prediction":
-        return capped / (snr + 1)
-    return torch.where(snr < gamma, 1.0, capped / snr)
-
-
 def check_schedule(scheduler_config: dict, prediction_type: str, name: str) -> None:
     """Raises ValueError for a base that predicts noise on a schedule that ends without signal.
 
@@ -114,13 +167,3 @@ def check_schedule(scheduler_config: dict, prediction_type: str, name: str) -> N
             "v-prediction base, say so in its scheduler_config.json (prediction_type = v_prediction); if not, set "
             "rescale_betas_zero_snr = false there"
         )
-
-
-def errors(prediction: Tensor, wanted: Tensor) -> Tensor:
-    """(B,) mean squared error of each picture."""
-    return F.mse_loss(prediction.float(), wanted.float(), reduction="none").mean(dim=(1, 2, 3))
-
-
-def losses(prediction: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
-    """(B,) weighted mean squared error of each picture."""
-    return errors(prediction, wanted) * weights

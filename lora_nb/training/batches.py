@@ -38,6 +38,8 @@ class Batch:
     """One step's worth of pictures: latents (scaled as the denoiser expects) and noise (B, C, h, w), timesteps (B,).
 
     `preserved` are the rows on which diff_output_preservation is taken; `framings` tell how each came to its size.
+    `masks` (B, 1, h, w) say from 0 to 1 how much each place counts; `counts` how much each picture does (empty: all 1).
+    `mixed` is the noise that is mixed in; None: `noise`, which is to be told from the picture.
     """
 
     latents: Tensor
@@ -47,6 +49,9 @@ class Batch:
     samples: tuple[buckets.Sample, ...]
     preserved: tuple[int, ...] = ()
     framings: tuple[Framing, ...] = ()
+    masks: Tensor | None = None
+    counts: tuple[float, ...] = ()
+    mixed: Tensor | None = None
 
 
 def encode_pictures(plan: RunPlan, base: Base, tell: events.Tell) -> list[tuple[Posterior, ...]]:
@@ -134,7 +139,7 @@ class EpochDataset(Dataset):
         """The batch at `position`."""
         samples = self.batches[position]
         parts = [self._draw(sample) for sample in samples]
-        latents, noise, timesteps = (torch.stack(column) for column in zip(*parts, strict=True))
+        latents, noise, timesteps, mixed = (torch.stack(column) for column in zip(*parts, strict=True))
         config = self.plan.config
         captions = tuple(
             vary_caption(
@@ -145,10 +150,10 @@ class EpochDataset(Dataset):
         chosen = dice(config.seed, self.epoch, samples[0], "preserved")
         preserved = some_rows(len(samples), config.loss.diff_output_preservation_share, chosen)
         framings = tuple(self._framing(sample) for sample in samples)
-        return Batch(latents, noise, timesteps, captions, samples, preserved, framings)
+        return Batch(latents, noise, timesteps, captions, samples, preserved, framings, mixed=mixed)
 
-    def _draw(self, sample: buckets.Sample) -> tuple[Tensor, Tensor, Tensor]:
-        """Latents (C, h, w), noise (C, h, w) and timestep () of one sample."""
+    def _draw(self, sample: buckets.Sample) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Latents, noise (C, h, w), timestep () and the noise that is mixed in (C, h, w) of one sample."""
         config = self.plan.config
         generator = torch.Generator().manual_seed(dice(config.seed, self.epoch, sample, "noise"))
         views = self.encoded[sample.image]
@@ -156,7 +161,8 @@ class EpochDataset(Dataset):
         latents = self.scale(
             posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=generator)
         )
-        return latents, *self.process.draw(latents.shape, config.loss, generator)
+        drawn = self.process.draw(latents, config.loss, generator)
+        return latents, drawn.noise, drawn.time, drawn.mixed
 
     def _framing(self, sample: buckets.Sample) -> Framing:
         item, placement = self.plan.items[sample.image], self.plan.placements[sample.image]

@@ -6,7 +6,7 @@ A1111, Forge, Civitai and the inspectors read these; all values are strings.
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,9 +17,10 @@ from lora_nb import __version__, settings
 from lora_nb.bases import lookup
 from lora_nb.bases.base import Base, Facts
 from lora_nb.config.learning import Learning
+from lora_nb.config.noise import Times
 from lora_nb.config.training import About, TrainConfig
 from lora_nb.dataset.captions import split_tags
-from lora_nb.declare import settings_of
+from lora_nb.declare import Setting, settings_of
 from lora_nb.redact import redact
 from lora_nb.training.optimizers import in_words, warmup_steps
 from lora_nb.training.plan import RunPlan
@@ -32,22 +33,10 @@ ABSENT = {
     "ss_v2": False,
     "ss_cache_latents": True,
     "ss_lowram": False,
-    "ss_multires_noise_iterations": None,
-    "ss_multires_noise_discount": 0.3,
-    "ss_adaptive_noise_scale": None,
     "ss_caption_dropout_every_n_epochs": 0,
     "ss_caption_tag_dropout_rate": 0.0,
     "ss_face_crop_aug_range": None,
-    "ss_prior_loss_weight": 1.0,
     "ss_scale_weight_norms": None,
-    "ss_ip_noise_gamma": None,
-    "ss_debiased_estimation": False,
-    "ss_noise_offset_random_strength": False,
-    "ss_ip_noise_gamma_random_strength": False,
-    "ss_loss_type": "l2",
-    "ss_huber_schedule": None,
-    "ss_huber_scale": None,
-    "ss_huber_c": None,
     "ss_fp8_base": False,
     "ss_fp8_base_unet": False,
     "ss_validation_seed": None,
@@ -144,12 +133,17 @@ def _declared(config: TrainConfig) -> dict:
     """The settings that are to be in a file, by the names sd-scripts gives them."""
     values = settings.values_of(config)
     return {
-        f"ss_{each.said.kohya or each.name}": (values[each.name] or None)
-        if each.said.in_file == "on"
-        else values[each.name]
+        f"ss_{each.said.kohya or each.name}": _in_file(each, values)
         for each in settings_of(type(config))
         if each.said.in_file
     }
+
+
+def _in_file(setting: Setting, values: Mapping[str, Any]) -> Any:
+    value, needed = values[setting.name], setting.said.only_with
+    if setting.said.in_file == "always":
+        return value
+    return value if value and (needed is None or needed.hold(values)) else None
 
 
 def _training(plan: RunPlan, facts: RunFacts) -> dict:
@@ -170,6 +164,7 @@ def _training(plan: RunPlan, facts: RunFacts) -> dict:
         "ss_zero_terminal_snr": facts.base.zero_terminal_snr,
         "ss_sd_scripts_commit_hash": f"lora_nb {__version__}",
         "ss_optimizer": in_words(config.learning),
+        "ss_debiased_estimation": config.loss.weights.debiased_estimation_loss,
     }
 
 
@@ -226,6 +221,15 @@ def _ratio_error(plan: RunPlan) -> float:
     return sum(errors) / len(errors)
 
 
+def _timestep_range(times: Times) -> str:
+    """The trained timesteps as modelspec has them; "" where nothing limits them."""
+    return (
+        f"{times.min_timestep},{times.max_timestep or 1000}"
+        if times.min_timestep or times.max_timestep
+        else ""
+    )
+
+
 def _modelspec(plan: RunPlan, facts: RunFacts) -> dict:
     config = plan.config
     spec = {
@@ -244,6 +248,7 @@ def _modelspec(plan: RunPlan, facts: RunFacts) -> dict:
         "description": config.about.metadata_description,
         "license": config.about.metadata_license,
         "tags": config.about.metadata_tags,
+        "timestep_range": _timestep_range(config.loss.times),
     }
     spec |= {key: value for key, value in given.items() if value}
     return {f"modelspec.{key}": value for key, value in spec.items()}

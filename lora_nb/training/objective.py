@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lora_nb.bases import process
 from lora_nb.bases.base import Base, Condition, Framing, join
 from lora_nb.bases.weights import placed
 from lora_nb.config.examples import Captions
-from lora_nb.config.loss import Loss
+from lora_nb.config.loss import HUBER, Loss
 from lora_nb.dataset.captions import replace_trigger
 from lora_nb.lora import inject
+from lora_nb.training import distance
 from lora_nb.training.batches import Batch
 
 
@@ -41,15 +41,25 @@ class Objective:
         latents, noise, times = (
             part.to(self.device) for part in (batch.latents, batch.noise, batch.timesteps)
         )
-        way = self.base.process
-        noisy = way.mix(latents, noise, times).to(placed(self.base.denoiser)[1])
+        way, mixed = self.base.process, noise if batch.mixed is None else batch.mixed.to(self.device)
+        noisy = way.mix(latents, mixed, times).to(placed(self.base.denoiser)[1])
         prediction = self.predict(noisy, times, batch.captions, batch.framings)
-        weights = way.weights(times, self.loss)
-        errors = process.errors(prediction, way.target(latents, noise, times))
-        losses = errors * weights
+        weights, wanted = way.weights(times, self.loss), way.target(latents, noise, times)
+        losses = self.errors(prediction, wanted, times, batch) * weights
         if self.loss.diff_output_preservation:
             losses = losses + self.loss.diff_output_preservation * self.changes(batch, noisy, weights)
-        return Losses(losses, errors.detach())
+        if self.loss.blank_prompt_preservation:
+            blank = self.blank_changes(batch, noisy, weights)
+            losses = losses + self.loss.blank_prompt_preservation * blank
+        return Losses(losses, distance.mean_squared(prediction, wanted).detach())
+
+    def errors(self, prediction: Tensor, wanted: Tensor, times: Tensor, batch: Batch) -> Tensor:
+        """(B,) what each picture's answer costs, times how much the picture counts; no noise level weighed yet."""
+        kind = self.loss.distance.loss_type
+        thresholds = self.base.process.thresholds(times, self.loss) if kind in HUBER else None
+        each = distance.errors(prediction, wanted, kind, thresholds)
+        found = distance.averaged(each, batch.masks, self.loss.masking)
+        return found * torch.tensor(batch.counts, device=self.device) if batch.counts else found
 
     def changes(self, batch: Batch, noisy: Tensor, weights: Tensor) -> Tensor:
         """(B,) how far the update moves the prediction where the caption lacks its trigger word; 0 if it never had one.
@@ -59,15 +69,34 @@ class Objective:
         """
         trigger, class_word = self.captions.trigger_word, self.loss.diff_output_preservation_class
         plain = [replace_trigger(caption, trigger, class_word) for caption in batch.captions]
-        rows = [row for row in batch.preserved if plain[row] != batch.captions[row]]
+        moved = self._moved(batch, noisy, weights, plain, batch.preserved)
+        return moved / self.loss.diff_output_preservation_share
+
+    def blank_changes(self, batch: Batch, noisy: Tensor, weights: Tensor) -> Tensor:
+        """(B,) how far the update moves the prediction without a prompt; 0 for a picture that is learnt without one.
+
+        ai-toolkit's blank prompt preservation: guidance leads away from what is answered there.
+        """
+        return self._moved(batch, noisy, weights, [""] * len(batch.captions), range(len(batch.captions)))
+
+    def _moved(
+        self, batch: Batch, noisy: Tensor, weights: Tensor, instead: Sequence[str], among: Sequence[int]
+    ) -> Tensor:
+        """(B,) how far the update moves the answers to the captions `instead`, on those rows `among` that differ."""
+        rows = [row for row in among if instead[row] != batch.captions[row]]
         losses = torch.zeros_like(weights)
         if rows:
             framings = [batch.framings[row] for row in rows]
-            seen = noisy[rows], batch.timesteps[rows].to(self.device), [plain[row] for row in rows], framings
+            seen = (
+                noisy[rows],
+                batch.timesteps[rows].to(self.device),
+                [instead[row] for row in rows],
+                framings,
+            )
             with torch.no_grad(), inject.switched_off(self.base.parts):
                 wanted = self.predict(*seen)
-            losses[rows] = process.losses(self.predict(*seen), wanted, weights[rows])
-        return losses / self.loss.diff_output_preservation_share
+            losses[rows] = distance.mean_squared(self.predict(*seen), wanted) * weights[rows]
+        return losses
 
     def predict(
         self, noisy: Tensor, times: Tensor, captions: Sequence[str], framings: Sequence[Framing]

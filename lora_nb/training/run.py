@@ -189,7 +189,8 @@ class Run:
 
     def _stands(self, path: Path) -> bool:
         """Whether the file of the step that is done is there already."""
-        mine = {"ss_session_id": self.about["ss_session_id"], "ss_steps": str(self.state.step)}
+        said = {"ss_session_id": self.about.get("ss_session_id"), "ss_steps": str(self.state.step)}
+        mine = {} if self.plan.config.about.no_metadata else said  # no other run's files lie under its name
         return self._as_main(lambda: checkpoints.stands(path, mine))
 
     def _write_files(self, epoch: int, anew: bool = True) -> None:

@@ -13,6 +13,7 @@ from accelerate.utils import broadcast_object_list
 from lora_nb import events, files, project, runs, seeds, settings, upgrade
 from lora_nb.bases.base import Base
 from lora_nb.bases.models import load_base
+from lora_nb.bases.process import refuse_unheard
 from lora_nb.config.training import Place, TrainConfig
 from lora_nb.lora.lora_file import DTYPES
 from lora_nb.training import checkpoints, claim, kept_settings, state
@@ -85,6 +86,7 @@ def _train(
         tell(events.Notice(text, "warning"))
     base = _load(plan.config, accelerator, tell)
     base.process.check(base.name)
+    refuse_unheard(base.process, plan.config.loss, base.name)
     base.check_text_layer(plan.config.captions.clip_skip)
     plan.config.learning.rates_of_text(sum(part.reads_text for part in base.parts))
     kept = find_state(plan, base, accelerator, tell)

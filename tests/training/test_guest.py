@@ -170,5 +170,27 @@ def test_a_guest_setting_is_everywhere_by_its_one_line(config, tmp_path):
 def test_the_guests_process_is_asked_for_noise_and_times(config):
     """Its times are shares, not whole numbers: they come from the process and reach it again."""
     base = load_base(config.base.pretrained_model_name_or_path)
-    noise, time = base.process.draw((6, 8, 8), config.loss, torch.Generator().manual_seed(1))
+    drawn = base.process.draw(torch.zeros(6, 8, 8), config.loss, torch.Generator().manual_seed(1))
+    time, noise = drawn.time, drawn.noise
     assert time.is_floating_point() and 0 < time < 1 and noise.shape == (6, 8, 8)
+
+
+@pytest.mark.parametrize("chosen", [{"noise_offset": 0.1}, {"min_snr_gamma": 3.0}, {"timestep_shift": 3.0}])
+def test_what_the_guests_process_does_not_know_is_refused_before_anything_is_written(
+    config, tmp_path, chosen
+):
+    (name,) = chosen
+    run = elsewhere(replace(config, **chosen), tmp_path / "refused")
+    with pytest.raises(
+        ValueError, match=f"^{name} = .* has no effect on .*: its way from picture to noise knows no"
+    ):
+        train(run)
+    assert not list((tmp_path / "refused").rglob("*.safetensors"))
+
+
+def test_what_no_process_is_asked_for_works_on_the_guest_too(config, tmp_path):
+    options = {"loss_type": "l1", "masked_loss": True, "blank_prompt_preservation": 1.0}
+    done = train(elsewhere(replace(config, max_train_epochs=1, **options), tmp_path / "other"))
+    plain = train(elsewhere(replace(config, max_train_epochs=1), tmp_path / "plain"))
+    first, second = (read_lora(Path(each.files[-1])).modules for each in (done, plain))
+    assert any(not torch.equal(first[name].up, second[name].up) for name in first)

@@ -175,3 +175,55 @@ def test_no_metadata_leaves_what_sd_scripts_leaves_and_nothing_of_the_pictures(c
     text = json.dumps(quiet).lower()
     for secret in ("ohwx", "sks", "circle", "photo", "my_secret_address", "dataset"):
         assert secret not in text and secret in json.dumps(said(config)).lower()
+
+
+# What sd-scripts writes of the loss by default, and with everything on.
+LOSS_OFF = {
+    "ss_noise_offset": "None",
+    "ss_noise_offset_random_strength": "False",
+    "ss_adaptive_noise_scale": "None",
+    "ss_multires_noise_iterations": "None",
+    "ss_multires_noise_discount": "0.3",
+    "ss_ip_noise_gamma": "None",
+    "ss_ip_noise_gamma_random_strength": "False",
+    "ss_debiased_estimation": "False",
+    "ss_loss_type": "l2",
+    "ss_huber_schedule": "None",
+    "ss_huber_c": "None",
+    "ss_huber_scale": "None",
+    "ss_prior_loss_weight": "1.0",
+}
+LOSS_ON = {
+    "noise_offset": (0.1, "0.1"),
+    "noise_offset_random_strength": (True, "True"),
+    "adaptive_noise_scale": (0.05, "0.05"),
+    "multires_noise_iterations": (6, "6"),
+    "multires_noise_discount": (0.4, "0.4"),
+    "ip_noise_gamma": (0.2, "0.2"),
+    "ip_noise_gamma_random_strength": (True, "True"),
+    "debiased_estimation_loss": (True, "True"),
+    "loss_type": ("huber", "huber"),
+    "huber_schedule": ("exponential", "exponential"),
+    "huber_c": (0.2, "0.2"),
+    "huber_scale": (1.5, "1.5"),
+    "prior_loss_weight": (0.5, "0.5"),
+}
+
+
+def test_the_loss_is_told_by_kohyas_names(config, about):
+    assert {key: about[key] for key in LOSS_OFF} == LOSS_OFF and "modelspec.timestep_range" not in about
+    on = said(settings.replace(config, **{name: value for name, (value, _) in LOSS_ON.items()}))
+    for name, (_, text) in LOSS_ON.items():
+        assert on["ss_" + name.replace("_estimation_loss", "_estimation")] == text, name
+
+
+@pytest.mark.parametrize(
+    ("limits", "range"),
+    [
+        ({"min_timestep": 50}, "50,1000"),
+        ({"max_timestep": 900}, "0,900"),
+        ({"min_timestep": 2, "max_timestep": 3}, "2,3"),
+    ],
+)
+def test_a_part_of_the_timesteps_is_told_as_modelspec_has_it(config, limits, range):
+    assert said(settings.replace(config, **limits))["modelspec.timestep_range"] == range

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lora_nb.bases import process
+from lora_nb.bases import process, weighting
 from lora_nb.bases.base import Framing
 from lora_nb.bases.models import load_base
 from lora_nb.bases.sd15_parts import text_encoder_targets, unet_targets
@@ -119,6 +119,101 @@ def test_the_plain_loss_is_what_is_minimised_when_nothing_weighs_or_adds_to_it(t
     assert torch.equal(kept.losses(batch).plain, losses.plain)
     weighted, _ = objective(tiny_base)
     object.__setattr__(weighted.loss, "min_snr_gamma", 5.0)
-    weights = process.snr_weights(weighted.base.process.signal[batch.timesteps], 5.0, "epsilon")
+    weights = weighting.snr_weights(weighted.base.process.signal[batch.timesteps], 5.0, "epsilon")
     assert torch.equal(weighted.losses(batch).plain, losses.plain)
     assert torch.equal(weighted.losses(batch).minimised, losses.plain * weights)
+
+
+@torch.no_grad()
+def test_what_is_mixed_in_besides_is_not_to_be_told(tiny_base, batch):
+    """Input perturbation: the base sees `mixed`, and the answer that is wanted is `noise`."""
+    ours, _ = objective(tiny_base)
+    noisy = process.add_noise(batch.latents, batch.noise + 0.5, ours.base.process.signal[batch.timesteps])
+    expected = (answers(ours.base, noisy, batch, CAPTIONS) - batch.noise).square().mean((1, 2, 3))
+    seen = ours.losses(replace(batch, mixed=batch.noise + 0.5))
+    torch.testing.assert_close(seen.minimised, expected, atol=1e-4, rtol=1e-4)
+    same = ours.losses(replace(batch, mixed=batch.noise))
+    assert torch.equal(same.minimised, ours.losses(batch).minimised)
+
+
+@torch.no_grad()
+def test_an_error_costs_what_the_loss_type_says_and_the_log_keeps_the_plain_loss(tiny_base, batch):
+    plain = objective(tiny_base)[0]
+    noisy = process.add_noise(batch.latents, batch.noise, plain.base.process.signal[batch.timesteps])
+    far = answers(plain.base, noisy, batch, CAPTIONS) - batch.noise
+    c = torch.tensor([2 * 0.1**0.005, 2 * 0.1**0.4, 2 * 0.1**0.9]).view(3, 1, 1, 1)
+    costs = {"l1": far.abs(), "huber": 2 * c * ((far**2 + c**2).sqrt() - c)}
+    costs["smooth_l1"] = costs["huber"] / c
+    for name, cost in costs.items():
+        options = {} if name == "l1" else {"huber_schedule": "exponential", "huber_scale": 2.0}
+        losses = objective(tiny_base, loss_type=name, **options)[0].losses(batch)
+        torch.testing.assert_close(losses.minimised, cost.mean((1, 2, 3)), atol=1e-4, rtol=1e-4)
+        assert torch.equal(losses.plain, plain.losses(batch).plain)
+
+
+MASKS = torch.zeros(3, 1, 16, 16)
+MASKS[0, :, :, :4], MASKS[1] = 1, 1  # a quarter, all, nothing
+
+
+@torch.no_grad()
+def test_what_masks_leave_is_learnt_and_the_log_keeps_the_plain_loss(tiny_base, batch):
+    plain = objective(tiny_base)[0]
+    noisy = process.add_noise(batch.latents, batch.noise, plain.base.process.signal[batch.timesteps])
+    errors = (answers(plain.base, noisy, batch, CAPTIONS) - batch.noise).square()
+    seen = plain.losses(replace(batch, masks=MASKS))
+    torch.testing.assert_close(seen.minimised, (errors * MASKS).mean((1, 2, 3)), atol=1e-4, rtol=1e-4)
+    assert seen.minimised[2] == 0 and torch.equal(seen.plain, plain.losses(batch).plain)
+    quarter = objective(tiny_base, normalize_masked_area_loss=True)[0]
+    found = quarter.losses(replace(batch, masks=MASKS)).minimised[0]
+    torch.testing.assert_close(found, errors[0, :, :, :4].mean(), atol=1e-4, rtol=1e-4)
+    floor = objective(tiny_base, unmasked_weight=0.25)[0]
+    found = floor.losses(replace(batch, masks=MASKS)).minimised[2]
+    torch.testing.assert_close(found, errors[2].mean() / 4, atol=1e-4, rtol=1e-4)
+    everything = plain.losses(replace(batch, masks=torch.ones(3, 1, 16, 16)))
+    assert torch.equal(everything.minimised, plain.losses(batch).minimised)
+
+
+def test_nothing_is_learnt_of_what_is_masked(tiny_base, batch):
+    ours, parameters = objective(tiny_base)
+    ours.losses(replace(batch, masks=torch.zeros(3, 1, 16, 16))).minimised.sum().backward()
+    assert not any(parameter.grad.any() for parameter in parameters)
+    ours.losses(replace(batch, masks=MASKS)).minimised.sum().backward()
+    assert all(parameter.grad.any() for parameter in parameters)
+
+
+@torch.no_grad()
+def test_a_picture_counts_as_often_as_its_batch_says(tiny_base, batch):
+    ours, _ = objective(tiny_base, debiased_estimation_loss=True)
+    plain, counted = ours.losses(batch), ours.losses(replace(batch, counts=(1.0, 0.5, 0.0)))
+    torch.testing.assert_close(counted.minimised, plain.minimised * torch.tensor([1.0, 0.5, 0.0]))
+    assert torch.equal(counted.plain, plain.plain)
+
+
+@torch.no_grad()
+def test_without_a_prompt_the_base_is_held_to_its_own_answer(tiny_base, batch):
+    batch = replace(batch, captions=("ohwx, red circle", "", "photo of ohwx cat"), preserved=())
+    plain = objective(tiny_base)[0].losses(batch).minimised
+    ours, _ = objective(tiny_base, blank_prompt_preservation=0.5)
+    pure = load_base(str(tiny_base))
+    noisy = process.add_noise(batch.latents, batch.noise, pure.process.signal[batch.timesteps])
+    empty = ("", "", "")
+    moved = answers(ours.base, noisy, batch, empty) - answers(pure, noisy, batch, empty)
+    change = moved.square().mean((1, 2, 3)) * torch.tensor(
+        [1.0, 0.0, 1.0]
+    )  # the second is learnt without a prompt
+    assert change[0] > 0.01 and change[2] > 0.01
+    torch.testing.assert_close(ours.losses(batch).minimised, plain + 0.5 * change, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_both_preservations_add_up(tiny_base, batch):
+    plain, own, blank, both = (
+        objective(tiny_base, **options)[0].losses(batch).minimised
+        for options in (
+            {},
+            {"diff_output_preservation": 1.0},
+            {"blank_prompt_preservation": 1.0},
+            {"diff_output_preservation": 1.0, "blank_prompt_preservation": 1.0},
+        )
+    )
+    torch.testing.assert_close(both, own + blank - plain, atol=1e-4, rtol=1e-4)
