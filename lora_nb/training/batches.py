@@ -38,6 +38,8 @@ class Batch:
     """One step's worth of pictures: latents (scaled as the denoiser expects) and noise (B, C, h, w), timesteps (B,).
 
     `preserved` are the rows on which diff_output_preservation is taken; `framings` tell how each came to its size.
+    `masks` (B, 1, h, w) in [0, 1] say where something is to be learnt, None everywhere; `counts` how much each row's
+    loss counts, empty 1 each.
     """
 
     latents: Tensor
@@ -47,6 +49,8 @@ class Batch:
     samples: tuple[buckets.Sample, ...]
     preserved: tuple[int, ...] = ()
     framings: tuple[Framing, ...] = ()
+    masks: Tensor | None = None
+    counts: tuple[float, ...] = ()
 
 
 def encode_pictures(plan: RunPlan, base: Base, tell: events.Tell) -> list[tuple[Posterior, ...]]:
