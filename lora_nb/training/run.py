@@ -17,7 +17,8 @@ from lora_nb.bases.base import Base
 from lora_nb.lora import inject
 from lora_nb.lora.lora_file import DTYPES, LoraFile
 from lora_nb.training import checkpoints, divergence, metadata, state
-from lora_nb.training.batches import Batch, EpochDataset, Posterior, dice, load_batches
+from lora_nb.training.batches import Batch, EpochDataset, dice, load_batches, texts_vary
+from lora_nb.training.latents import Views
 from lora_nb.training.log import TrainingLog
 from lora_nb.training.objective import Objective
 from lora_nb.training.optimizers import make_optimizer, make_scheduler
@@ -38,7 +39,7 @@ class Run:
     parameters: list[nn.Parameter]
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
-    encoded: list[tuple[Posterior, ...]]
+    encoded: list[Views]
     objective: Objective
     about: dict[str, str]  # metadata every file of the run shares
 
@@ -71,7 +72,9 @@ class Run:
             optimizer=optimizer,
             scheduler=scheduler,
             encoded=encoded,
-            objective=Objective(config.loss, config.captions, learns_text, base, accelerator.device),
+            objective=Objective(
+                config.loss, config.captions, learns_text, base, accelerator.device, texts_vary(plan)
+            ),
             about={},
         )
         facts = metadata.facts_of(plan, base, run.state.identity, run.state.started_at, accelerator)
