@@ -80,7 +80,7 @@ class EpochDataset(Dataset):
         self.scale, self.process = scale, process
         self.views = views_of_run(plan)
         self.batches = plan.batches(epoch)
-        self.regular = any(example.source.is_reg for example in plan.examples)
+        self.weights = plan.weights
 
     def __len__(self) -> int:
         """Batches in the epoch."""
@@ -102,7 +102,7 @@ class EpochDataset(Dataset):
             preserved=some_rows(len(samples), config.loss.diff_output_preservation_share, chosen),
             framings=tuple(self._framing(*pair) for pair in zip(samples, shown, strict=True)),
             masks=self._masks(samples, shown, latents),
-            counts=self._counts(samples),
+            counts=tuple(self.weights[sample.image] for sample in samples) if self.weights else (),
         )
 
     def _draw(self, sample: buckets.Sample) -> tuple[Tensor, Tensor, Tensor, int]:
@@ -147,13 +147,6 @@ class EpochDataset(Dataset):
             return None
         full = torch.ones(1, *latents.shape[-2:])
         return torch.stack([full if mask is None else mask for mask in masks])
-
-    def _counts(self, samples: Sequence[buckets.Sample]) -> tuple[float, ...]:
-        """How much each loss counts, where the run has regularisation pictures."""
-        if not self.regular:
-            return ()
-        weight = getattr(self.plan.config.loss, "prior_loss_weight", 1.0)
-        return tuple(weight if self.plan.examples[sample.image].source.is_reg else 1.0 for sample in samples)
 
 
 def load_batches(dataset: EpochDataset, positions: Sequence[int], workers: int) -> DataLoader:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lora_nb import settings
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset.buckets import Draw, Kind, Placement, Size, epoch_batches
 from lora_nb.dataset.images import ImageItem
@@ -67,7 +68,15 @@ class RunPlan:
     @property
     def reads_masks(self) -> bool:
         """Whether the masks that lie beside the pictures are looked at."""
-        return bool(getattr(self.config.loss, "masked_loss", False))
+        return bool(settings.values_of(self.config.loss).get("masked_loss", False))
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """How much the loss of each example counts; empty where none is regularisation."""
+        if not any(example.source.is_reg for example in self.examples):
+            return ()
+        prior = settings.values_of(self.config.loss).get("prior_loss_weight", 1.0)
+        return tuple(prior if example.source.is_reg else 1.0 for example in self.examples)
 
     def batches(self, epoch: int) -> tuple[Draw, ...]:
         """The batches of one epoch, of examples by their position; epochs count from 1."""
