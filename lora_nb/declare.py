@@ -5,9 +5,19 @@ import types
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NewType
+
+from lora_nb import sizes
 
 SEPARATORS = (";\n",)
+Pixels = NewType(
+    "Pixels", object
+)  # the type of a setting that holds sizes of pictures, as `lora_nb.sizes` writes them
+Table = NewType("Table", str)  # the type of one that holds settings of its own, as a TOML table on one line
+WORDS = {
+    "int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "size": sizes.WORDS,
+    "table": 'settings of one folder, such as folder = "3_cat", keep_tokens = 2',
+}  # fmt: skip
 DECLARED, PART = "declaration", "part"  # keys in a field's metadata
 
 
@@ -35,17 +45,34 @@ class Needs:
 
 
 @dataclass(frozen=True)
+class Either:
+    """That one of several must hold for a setting to have an effect."""
+
+    options: tuple["Needs | Either", ...]
+
+    def hold(self, values: Mapping[str, Any]) -> bool:
+        return any(option.hold(values) for option in self.options)
+
+    def sentence(self, name: str, values: Mapping[str, Any]) -> str:
+        """What to say of setting `name` when none holds."""
+        said = [option.sentence(name, values) for option in self.options]
+        start = f"{name} has no effect "
+        return start + " and ".join(each.removeprefix(start) for each in dict.fromkeys(said))
+
+
+@dataclass(frozen=True)
 class Declaration:
     """What a setting's line says of it, beside its name, type and default.
 
     `label` is its name for people, where its own in words will not do. `group` is the heading it stands under;
     `advanced` folds it away in the form; `internal` keeps it out of the form (paths a form fills in by itself).
     `kohya` is what sd-scripts calls it, where that differs; `in_file` says whether a LoRA file names it under that
-    word: "always", or "on" with None in its place while it is 0, empty or without effect. `choices` are the rows of a table, where a
-    `Literal` would be a second list, and `also` what else some of them are called. `only_with` must hold for it to
-    have an effect; `same_run` marks one that changes nothing of what is learnt, so that a run may go on with another
-    value. `separators` are the characters between the parts of a list: of several sets the first that is in the text,
-    so that the parts may hold those of the others. Where a comma is among them, "..." keeps a part together.
+    word: "always", or "on" with None in its place while it is 0, empty or without effect. `choices` are the rows of a
+    table, where a `Literal` would be a second list, and `also` what else some of them are called. `only_with` must hold
+    for it to have an effect; `same_run` marks one that changes nothing of what is learnt, so that a run may go on with
+    another value. `separators` are the characters between the parts of a list: of several sets the first that is in the
+    text, so that the parts may hold those of the others. Where a comma is among them, "..." keeps a part together.
+    `per` says that each subset of the pictures may have its own value, or each dataset of a dataset_config.
     """
 
     help: str
@@ -59,9 +86,10 @@ class Declaration:
     in_file: Literal["", "always", "on"] = ""
     choices: Collection[str] = ()
     also: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    only_with: Needs | None = None
+    only_with: Needs | Either | None = None
     same_run: bool = False
     separators: tuple[str, ...] = SEPARATORS
+    per: Literal["", "subset", "dataset"] = ""
 
 
 def setting(default: Any, help: str, **said: Any) -> Any:
@@ -86,6 +114,11 @@ def needs(name: str, *values: Any) -> Needs:
     return Needs(name, values)
 
 
+def either(*options: Needs | Either) -> Either:
+    """That one of these holds."""
+    return Either(options)
+
+
 def unless(name: str) -> Needs:
     """That setting `name` is off."""
     return Needs(name, reverse=True)
@@ -95,8 +128,8 @@ def unless(name: str) -> Needs:
 class Setting:
     """One setting as every consumer (form, command line, TOML, check) reads it.
 
-    `kind` is "int", "float", "str", "bool" or "choice"; `many` marks a tuple of that kind, `optional` one
-    that may be None (an empty box, an absent TOML key).
+    `kind` is "int", "float", "str", "bool", "choice", "size" or "table"; `many` marks a tuple of that kind, `optional`
+    one that may be None (an empty box, an absent TOML key).
     """
 
     name: str
@@ -127,9 +160,7 @@ class Setting:
         """What a right value is, in words."""
         if self.choices:
             return "one of " + ", ".join(str(choice) for choice in self.choices)
-        words = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}[
-            self.kind
-        ]
+        words = WORDS[self.kind]
         if self.many:
             words = f"a list, each {words}"
         if self.said.min is not None and self.said.max is not None:
@@ -176,7 +207,7 @@ def _under(field: dataclasses.Field, setting: Setting) -> Setting:
 
 def _read_field(field: dataclasses.Field, hint: Any) -> Setting:
     arguments = typing.get_args(hint)
-    optional = isinstance(hint, types.UnionType) and type(None) in arguments
+    optional = typing.get_origin(hint) in (types.UnionType, typing.Union) and type(None) in arguments
     if optional:
         hint = next(argument for argument in arguments if argument is not type(None))
     many = typing.get_origin(hint) is tuple
@@ -184,5 +215,5 @@ def _read_field(field: dataclasses.Field, hint: Any) -> Setting:
         hint = typing.get_args(hint)[0]
     said = field.metadata[DECLARED]
     choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else tuple(said.choices)
-    kind = "choice" if choices else hint.__name__
+    kind = "choice" if choices else "size" if hint is Pixels else "table" if hint is Table else hint.__name__
     return Setting(field.name, kind, field.default, optional, many, choices, said)

@@ -5,7 +5,7 @@ that are here under another name say so in config.py (`kohya=`).
 """
 
 _WHY = {
-    "regularisation pictures; diff_output_preservation keeps the base without any": "reg_data_dir is_reg",
+    "it belongs into one of the subsets": "is_reg class_tokens image_dir",
     "only plain LoRA is trained here, of rank and alpha": "network_module network_args conv_dim conv_alpha algo",
     "no part of the U-Net is treated apart from the others": """
         block_dims block_alphas conv_block_dims conv_block_alphas down_lr_weight mid_lr_weight up_lr_weight
@@ -28,13 +28,14 @@ _WHY = {
         huggingface_repo_id huggingface_repo_type huggingface_path_in_repo huggingface_token
         huggingface_repo_visibility save_state_to_huggingface async_upload""",
     "only the Stable Diffusion 1.5 family can be trained here": """
-        v2 cache_text_encoder_outputs cache_text_encoder_outputs_to_disk text_encoder_batch_size weighting_scheme
+        v2 text_encoder_batch_size weighting_scheme
         logit_mean logit_std mode_scale blocks_to_swap""",
     'prediction_type = "v_prediction" says that the base predicts v': "v_parameterization",
-    "the base's own VAE is used, in full precision": "vae no_half_vae vae_batch_size",
+    "the base's own VAE is used, in full precision": "vae no_half_vae",
     "every download is kept in Hugging Face's own cache": "tokenizer_cache_dir",
-    "latents are encoded at the start and kept in memory": """
-        cache_latents cache_latents_to_disk skip_cache_check cache_info""",
+    "latents are encoded at the start and kept, in memory or with cache_latents_to_disk": """
+        cache_latents skip_cache_check cache_info""",
+    "cache_text_encoder_outputs keeps them in memory": "cache_text_encoder_outputs_to_disk",
     "optimizer names it": "use_8bit_adam use_lion_optimizer",
     "the gradients of an update are a few MB, so that stepping within the backward pass would save nothing": """
         fused_backward_pass""",
@@ -54,24 +55,19 @@ _WHY = {
     "workers stay as long as an epoch": "persistent_data_loader_workers",
     "logs go to the project's logs folder, for TensorBoard": """
         logging_dir log_with log_prefix log_tracker_name log_tracker_config log_config wandb_run_name wandb_api_key""",
-    "masked_loss counts what the masks of the pictures leave": "alpha_mask conditioning_data_dir",
+    "masked_loss counts what the masks of the pictures leave": "conditioning_data_dir",
     "a word has no weight in a caption": "weighted_captions",
     "samples are drawn with DPM++ 2M Karras": "sample_sampler",
     "no pictures are held back to measure with": """
         validation_seed validation_split validate_every_n_steps validate_every_n_epochs max_validation_steps""",
     "give the .toml file itself, without a flag": "config_file output_config",
-    "the dataset is train_data_dir and its folders called N_name": """
-        dataset_config in_json dataset_class image_dir metadata_file class_tokens dataset_repeats debug_dataset
+    "the dataset is train_data_dir and its folders called N_name, subsets, or a dataset_config": """
+        in_json dataset_class metadata_file dataset_repeats debug_dataset
         support_dreambooth support_finetuning support_controlnet support_dropout custom_attributes
         network_multiplier""",
     "it is train_batch_size here": "batch_size",
-    "captions are tags with commas between, and keep_tokens counts those that stay in front": """
-        keep_tokens_separator secondary_separator enable_wildcard""",
-    "write it into the captions: the trigger word step puts words first in each": "caption_prefix caption_suffix",
-    "of the ways to leave words out there is caption_dropout_rate": """
-        caption_dropout_every_n_epochs caption_tag_dropout_rate token_warmup_min token_warmup_step""",
-    "of the ways to vary a picture there is flip_aug": "color_aug face_crop_aug_range random_crop",
-    "pictures are made smaller and larger by LANCZOS": "resize_interpolation",
+    "of the ways to vary a picture there are flip_aug, color_aug and random_crop; Dataset Maker crops to faces": """
+        face_crop_aug_range""",
     "trigger_word goes into the file": "metadata_trigger_phrase",
     "a file is given title, author, description, license and tags (metadata_title and so on)": """
         metadata_usage_hint metadata_thumbnail metadata_merged_from metadata_preprocessor

@@ -2,8 +2,12 @@
 
 import math
 import re
+import tomllib
 from typing import Any
 
+import tomli_w
+
+from lora_nb import sizes
 from lora_nb.declare import Setting
 from lora_nb.redact import holds_secret, redact
 
@@ -22,6 +26,8 @@ def parse(setting: Setting, text: str) -> Any:
 
 
 def _split(setting: Setting, text: str) -> list[str]:
+    if setting.kind == "table":
+        return [line.strip() for line in text.splitlines()]
     quoted = QUOTED if setting.commas else "(?!)"
     bare = set(re.sub(quoted, "", text))
     between = next((each for each in setting.said.separators if bare & set(each)), setting.said.separators[0])
@@ -61,7 +67,7 @@ def show(setting: Setting, value: Any) -> str:
     if value is None:
         return ""
     if setting.many:
-        between = ", " if setting.commas else "; "
+        between = "\n" if setting.kind == "table" else ", " if setting.commas else "; "
         return between.join(_quoted(setting, str(part)) for part in value)
     return str(value).lower() if setting.kind == "bool" else str(value)
 
@@ -91,6 +97,8 @@ def _check_one(setting: Setting, value: Any) -> Any:
         if value not in setting.choices or isinstance(value, bool):
             raise wrong
         return value
+    if setting.kind in ("size", "table"):
+        return _check_size(setting, value, wrong) if setting.kind == "size" else _check_table(value, wrong)
     if setting.kind == "float" and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value).__name__ != setting.kind:
@@ -103,6 +111,38 @@ def _check_one(setting: Setting, value: Any) -> Any:
     if setting.kind == "str":
         refuse_secret(setting.name, value)
     return value
+
+
+def _check_size(setting: Setting, value: Any, wrong: ValueError) -> int | str:
+    """Sizes as `lora_nb.sizes` writes them, each side within the setting's bounds."""
+    if not isinstance(value, int | str) or isinstance(value, bool):
+        raise wrong
+    try:
+        found = sizes.sizes_of(value)
+    except ValueError:
+        raise wrong from None
+    if not all(setting.said.min <= side <= setting.said.max for size in found for side in size):
+        raise wrong
+    return sizes.written(found)
+
+
+def _check_table(value: Any, wrong: ValueError) -> str:
+    """A table on one line, without the braces. What its settings are is not looked at."""
+    try:
+        table = value if isinstance(value, dict) else read_table(value)
+        text = ", ".join(line for line in tomli_w.dumps(table).splitlines() if line)
+        if not table or read_table(text) != table:
+            raise wrong
+    except (tomllib.TOMLDecodeError, TypeError, AttributeError):
+        raise wrong from None
+    refuse_secret("subsets", text)
+    return text
+
+
+def read_table(text: str) -> dict[str, Any]:
+    """The settings of a table that is written on one line, with or without braces."""
+    inner = text.strip().removeprefix("{").removesuffix("}")
+    return tomllib.loads(f"table = {{{inner}}}")["table"]
 
 
 def refuse_secret(name: str, text: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from lora_nb import settings
 from lora_nb.config.training import TrainConfig
-from lora_nb.declare import again, needs, part, setting, settings_of, unless
+from lora_nb.declare import again, either, needs, part, setting, settings_of, unless
 from lora_nb.settings import from_dict, load, save, to_dict
 
 
@@ -73,3 +73,15 @@ def test_what_is_said_of_a_slice_counts_for_its_settings_and_a_label_for_people(
     assert train["text_encoder_lr"].label == "text encoder learning rate"
     assert train["keep_tokens"].label == "keep tokens"
     assert train["guidance"].said.same_run and train["guidance"].default == 7.0
+
+
+def test_of_several_conditions_one_is_enough():
+    bread = either(needs("butter"), needs("cheese", "brie"), either(unless("vegan")))
+    assert bread.hold({"butter": True, "cheese": "", "vegan": True})
+    assert bread.hold({"butter": False, "cheese": "brie", "vegan": True})
+    assert bread.hold({"butter": False, "cheese": "", "vegan": False})
+    values = {"butter": False, "cheese": "feta", "vegan": True}
+    assert not bread.hold(values)
+    assert bread.sentence("knife", values) == (
+        "knife has no effect without butter and with cheese = feta; it has one with brie and with vegan"
+    )

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from declared import CONFIGS
+from lora_nb.config.training import TrainConfig
 from lora_nb.declare import settings_of
 from lora_nb.typed import check, parse, show
 from test_settings import BY_NAME
@@ -84,3 +85,46 @@ def test_check_says_what_is_wrong_and_what_would_be_right(name, value, says):
 def test_an_unusable_text_is_named_as_it_was_typed():
     with pytest.raises(ValueError, match="layers = 'three' is not usable"):
         parse(BY_NAME["layers"], "three")
+
+
+TRAIN = {each.name: each for each in settings_of(TrainConfig)}
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [(512, 512), ("512", 512), ("512,768", "512,768"), ("512x768; 64", "512,768;64"), (None, None)],
+)
+def test_a_size_is_kept_as_a_number_where_it_is_a_square(value, kept):
+    setting = TRAIN["resolution"]
+    assert (setting.kind, setting.optional) == ("size", True)
+    assert check(setting, value) == kept and parse(setting, show(setting, kept)) == kept
+
+
+@pytest.mark.parametrize("value", [31, "512,31", 4000, "512;4000", 512.0, True, [512, 768], "wide"])
+def test_what_is_no_size_or_out_of_bounds_is_refused(value):
+    with pytest.raises(ValueError, match=r"resolution = .* it must be a side in pixels, .* from 32 to 2048"):
+        check(TRAIN["resolution"], value)
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ([{"folder": "a;b, c", "keep_tokens": 2}], ('folder = "a;b, c", keep_tokens = 2',)),
+        (['{folder="a"}', "flip_aug=true"], ('folder = "a"', "flip_aug = true")),
+        ([], ()),
+    ],
+)
+def test_a_table_is_kept_as_one_line(value, kept):
+    setting = TRAIN["subsets"]
+    assert check(setting, value) == kept and parse(setting, show(setting, kept)) == kept
+
+
+@pytest.mark.parametrize("value", ["folder", [1], ["folder"], [{}], [""], ['a = 1"'], [{"a": object()}]])
+def test_what_is_no_table_is_refused(value):
+    with pytest.raises(ValueError, match="subsets = .* it must be a list, each settings of one folder"):
+        check(TRAIN["subsets"], value)
+
+
+def test_a_table_may_hold_no_token():
+    with pytest.raises(ValueError, match="token"):
+        check(TRAIN["subsets"], [{"folder": "hf_AbCdEfGh1234567890"}])

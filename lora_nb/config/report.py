@@ -6,7 +6,7 @@ from typing import Literal
 from lora_nb.config.dataset import DatasetConfig, RecodeConfig
 from lora_nb.config.examples import Pictures
 from lora_nb.config.training import Length
-from lora_nb.declare import again, setting
+from lora_nb.declare import Pixels, again, setting
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class ReportConfig:
 
     train_data_dir: str = again(DatasetConfig, "train_data_dir")
     purpose: Literal["character", "style", "object", "concept"] = setting("character", "what the LoRA is to learn: the advice is for that")
-    resolution: int | None = again(Pictures, "resolution", help="side of the training square in pixels; empty: 512")
+    resolution: Pixels | None = again(Pictures, "resolution", help="side of the training square in pixels, or width,height, or several with ; between; empty: 512")
     num_repeats: int = again(Pictures, "num_repeats")
     train_batch_size: int = again(Length, "train_batch_size", advanced=True)
     max_train_epochs: int = again(Length, "max_train_epochs", advanced=True)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from lora_nb.config.base import Base
 from lora_nb.config.drawing import DrawSettings
-from lora_nb.config.examples import Captions, Pictures
+from lora_nb.config.examples import Caching, Captions, Pictures
 from lora_nb.config.learning import Learning
 from lora_nb.config.loss import Loss
 from lora_nb.config.network import Network
@@ -27,7 +27,7 @@ class Length:
 
     max_train_epochs: int = setting(10, "how often the whole set is gone through", min=1, max=1000)
     max_train_steps: int | None = setting(None, "stop after this many steps instead", min=1, max=1_000_000)
-    train_batch_size: int = setting(2, "pictures per step; 2 or 3 for SD 1.5 on a free GPU", min=1, max=128)
+    train_batch_size: int = setting(2, "pictures per step; 2 or 3 for SD 1.5 on a free GPU", min=1, max=128, per="dataset")
     gradient_accumulation_steps: int = setting(1, "batches per optimizer step: a larger batch without its memory", min=1, max=256, advanced=True, in_file="always")
 
 
@@ -108,6 +108,7 @@ class TrainConfig:
     place: Place = part(Place, "Model", same_run=True)
     pictures: Pictures = part(Pictures, "Pictures")
     captions: Captions = part(Captions, "Captions")
+    caching: Caching = part(Caching, "Pictures")
     length: Length = part(Length, "Length")
     saving: Saving = part(Saving, "Length", same_run=True)
     learning: Learning = part(Learning, "Learning")

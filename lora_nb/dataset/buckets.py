@@ -3,6 +3,7 @@
 Sizes are (width, height) in pixels.
 """
 
+import itertools
 import math
 import random
 from collections import defaultdict
@@ -35,7 +36,38 @@ class Sample:
 Draw = tuple[Sample, ...]  # what comes together in one batch
 
 
-def fit(config: Pictures, resolution: int, unit: int) -> Pictures:
+@dataclass(frozen=True)
+class Turn:
+    """Pictures of which `slots` appear in an epoch, the next in the next: in time each as often as it stands here."""
+
+    images: tuple[int, ...]
+    slots: int
+
+    def in_epoch(self, epoch: int) -> tuple[int, ...]:
+        """The pictures of one epoch; epochs count from 1."""
+        first = (epoch - 1) * self.slots
+        return tuple(self.images[at % len(self.images)] for at in range(first, first + self.slots))
+
+
+def share_out(pools: Sequence[int], slots: int) -> list[int]:
+    """`slots` shared out by the sizes of the pools; to each at least one where there are enough of them."""
+    total, least = sum(pools), int(slots >= len(pools))
+    exact = [slots * pool / total for pool in pools]
+    shares = [max(least, math.floor(share)) for share in exact]
+    order = sorted(range(len(pools)), key=lambda at: (shares[at] - exact[at], at))
+    step = 1 if sum(shares) <= slots else -1
+    for at in itertools.cycle(order[::step]):
+        if sum(shares) == slots:
+            return shares
+        shares[at] = max(least, shares[at] + step)
+
+
+def side_of(resolution: int | Size) -> int:
+    """The side of the square that has as many pixels."""
+    return resolution if isinstance(resolution, int) else math.isqrt(resolution[0] * resolution[1])
+
+
+def fit(config: Pictures, resolution: int | Size, unit: int) -> Pictures:
     """`config` with bucket bounds that suit `resolution`, and a step that suits a base which takes multiples of `unit`.
 
     Below 512 px the defaults shrink with the resolution: kohya's would leave no bucket but the square. Bounds that a
@@ -43,6 +75,7 @@ def fit(config: Pictures, resolution: int, unit: int) -> Pictures:
     """
     if not config.enable_bucket:
         return config
+    resolution = side_of(resolution)
     least, most, step = config.min_bucket_reso, config.max_bucket_reso, config.bucket_reso_steps
     own, small = Pictures(), resolution < MADE_FOR
     step = _up(step * resolution // MADE_FOR if small and step == own.bucket_reso_steps else step, unit)
@@ -59,8 +92,9 @@ def _up(side: int, unit: int) -> int:
     return max(1, -(-side // unit)) * unit
 
 
-def misfits(config: Pictures, resolution: int, unit: int) -> list[str]:
+def misfits(config: Pictures, resolution: int | Size, unit: int) -> list[str]:
     """Bucket settings that do not do what they say at this resolution on this base, one sentence each."""
+    resolution = side_of(resolution)
     fitted = fit(config, resolution, unit)
     least, most, step = fitted.min_bucket_reso, fitted.max_bucket_reso, fitted.bucket_reso_steps
     bounded = config.enable_bucket and not config.bucket_no_upscale
@@ -89,9 +123,15 @@ def misfits(config: Pictures, resolution: int, unit: int) -> list[str]:
     return [sentence for holds, sentence in cases if holds]
 
 
-def make_buckets(resolution: int, minimum: int, maximum: int, step: int) -> tuple[Size, ...]:
+def area_of(resolution: int | Size) -> int:
+    """How many pixels a training picture has at most."""
+    width, height = (resolution, resolution) if isinstance(resolution, int) else resolution
+    return width * height
+
+
+def make_buckets(resolution: int | Size, minimum: int, maximum: int, step: int) -> tuple[Size, ...]:
     """The bucket sizes of at most `resolution`² pixels, sorted; the bounds are widened to multiples of `step`."""
-    area = resolution * resolution
+    area = area_of(resolution)
     side = max(step, int(math.sqrt(area) // step) * step)
     sizes = {(side, side)}
     minimum, maximum = max(step, minimum // step * step), _up(maximum, step)
@@ -102,11 +142,11 @@ def make_buckets(resolution: int, minimum: int, maximum: int, step: int) -> tupl
     return tuple(sorted(sizes))
 
 
-def place(size: Size, resolution: int, config: Pictures) -> Placement:
-    """Where a picture of `size` goes at the training `resolution`."""
+def place(size: Size, resolution: int | Size, config: Pictures) -> Placement:
+    """Where a picture of `size` goes at the training `resolution`, the side of a square or (width, height)."""
     if not config.enable_bucket:
-        side = max(8, resolution // 8 * 8)
-        return _cover(size, (side, side))
+        sides = (resolution, resolution) if isinstance(resolution, int) else resolution
+        return _cover(size, tuple(max(8, side // 8 * 8) for side in sides))
     if config.bucket_no_upscale:
         return _place_without_upscale(size, resolution, config.bucket_reso_steps)
     buckets = make_buckets(
@@ -136,21 +176,21 @@ def _crop(resized: Size, bucket: Size) -> Placement:
     return Placement(bucket, resized, (left, top, left + bucket[0], top + bucket[1]))
 
 
-def _place_without_upscale(size: Size, resolution: int, step: int) -> Placement:
+def _place_without_upscale(size: Size, resolution: int | Size, step: int) -> Placement:
     """Shrink to the area if larger, then cut each side down to a multiple of `step`.
 
     A side below one step is enlarged to it; sd-scripts makes an empty bucket there.
     """
-    resized = _shrink(size, resolution, step) if size[0] * size[1] > resolution * resolution else size
+    resized = _shrink(size, resolution, step) if size[0] * size[1] > area_of(resolution) else size
     bucket = (max(step, resized[0] // step * step), max(step, resized[1] // step * step))
     if resized[0] < bucket[0] or resized[1] < bucket[1]:
         return _cover(size, bucket)
     return _crop(resized, bucket)
 
 
-def _shrink(size: Size, resolution: int, step: int) -> Size:
+def _shrink(size: Size, resolution: int | Size, step: int) -> Size:
     """About `resolution`² pixels with one side a multiple of `step`: the side that keeps the ratio better."""
-    ratio, area = size[0] / size[1], resolution * resolution
+    ratio, area = size[0] / size[1], area_of(resolution)
     width = _down(math.sqrt(area * ratio), step)
     height = _down(area / math.sqrt(area * ratio), step)
     by_width = width / _down(width / ratio, step)
@@ -165,29 +205,41 @@ def _down(side: float, step: int) -> int:
     return max(step, int(side + 0.5) // step * step)
 
 
-def epoch_batches(
-    buckets: Sequence[Size], repeats: Sequence[int], batch_size: int, seed: int, epoch: int
-) -> tuple[Draw, ...]:
-    """The batches of one epoch: image i appears exactly repeats[i] times, each batch within one bucket.
+Kind = tuple[
+    int, ...
+]  # what the pictures of a batch have in common: their bucket, and before it perhaps more
 
-    A pure function of its arguments; `epoch` counts from 1.
+
+def epoch_batches(
+    kinds: Sequence[Kind], repeats: Sequence[int], batch_size: int | Sequence[int], seed: int, epoch: int
+) -> tuple[Draw, ...]:
+    """The batches of one epoch: image i appears exactly repeats[i] times, each batch is of one kind.
+
+    `batch_size` may be told of each picture; those of a kind share theirs. A pure function of its arguments; `epoch`
+    counts from 1.
     """
     dice = random.Random(f"order/{seed}/{epoch}")
-    by_bucket: dict[Size, list[Sample]] = defaultdict(list)
-    for image, bucket in enumerate(buckets):
-        by_bucket[bucket] += [Sample(image, repeat) for repeat in range(repeats[image])]
-    batches = []
-    for bucket in sorted(by_bucket):
-        samples = by_bucket[bucket]
+    of_kind: dict[Kind, list[Sample]] = defaultdict(list)
+    for image, kind in enumerate(kinds):
+        of_kind[kind] += [Sample(image, repeat) for repeat in range(repeats[image])]
+    sizes, batches = _batch_sizes(kinds, batch_size), []
+    for kind in sorted(of_kind):
+        samples = of_kind[kind]
         dice.shuffle(samples)
-        batches += [tuple(samples[at : at + batch_size]) for at in range(0, len(samples), batch_size)]
+        batches += [tuple(samples[at : at + sizes[kind]]) for at in range(0, len(samples), sizes[kind])]
     dice.shuffle(batches)
     return tuple(batches)
 
 
-def count_batches(buckets: Sequence[Size], repeats: Sequence[int], batch_size: int) -> int:
-    """Batches per epoch: the sum over buckets of ceil(appearances / batch size)."""
-    totals: dict[Size, int] = defaultdict(int)
-    for bucket, times in zip(buckets, repeats, strict=True):
-        totals[bucket] += times
-    return sum(-(-total // batch_size) for total in totals.values())
+def _batch_sizes(kinds: Sequence[Kind], batch_size: int | Sequence[int]) -> dict[Kind, int]:
+    sizes = [batch_size] * len(kinds) if isinstance(batch_size, int) else batch_size
+    return dict(zip(kinds, sizes, strict=True))
+
+
+def count_batches(kinds: Sequence[Kind], repeats: Sequence[int], batch_size: int | Sequence[int]) -> int:
+    """Batches per epoch: the sum over kinds of ceil(appearances / batch size)."""
+    totals: dict[Kind, int] = defaultdict(int)
+    for kind, times in zip(kinds, repeats, strict=True):
+        totals[kind] += times
+    sizes = _batch_sizes(kinds, batch_size)
+    return sum(-(-total // sizes[kind]) for kind, total in totals.items())

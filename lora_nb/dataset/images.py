@@ -3,7 +3,7 @@
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
@@ -80,11 +80,19 @@ def scan(
     none, OSError when a file cannot be read. What a killed step left between is made whole first.
     """
     gate.mend(Path(folder))
-    found = {
-        path: repeats
-        for place, repeats in places(Path(folder), num_repeats, tell)
-        for path in list_images(place)
-    }
+    found = dict(places(Path(folder), num_repeats, tell))
+    return read(found, caption_extension, verify, tell, caption_encoding)
+
+
+def read(
+    folders: Mapping[Path, int],
+    caption_extension: str = captions.CAPTION_EXTENSION,
+    verify: bool = True,
+    tell: Tell = silent,
+    caption_encoding: str = encodings.AUTO,
+) -> Scan:
+    """As `scan`, of these folders, each with the repeats of the pictures directly in it."""
+    found = {path: repeats for folder, repeats in folders.items() for path in list_images(folder)}
     measure = _measure_whole if verify else measure_header
     items, broken, texts = [], [], captions.Reader(caption_extension, caption_encoding)
     for path, size in each(measure, list(found), "Reading images", tell):
@@ -202,10 +210,12 @@ def thumbnail(path: Path, side: int = 160) -> bytes:
     return content.getvalue()
 
 
-def resize_crop(image: Image.Image, resized: tuple[int, int], crop: tuple[int, int, int, int]) -> Image.Image:
-    """`image` brought to (width, height) `resized`, then cut to (left, top, right, bottom) `crop`."""
+def resize_crop(
+    image: Image.Image, resized: tuple[int, int], crop: tuple[int, int, int, int], by: str = "lanczos"
+) -> Image.Image:
+    """`image` brought to (width, height) `resized` by this filter, then cut to (left, top, right, bottom) `crop`."""
     if image.size != resized:
-        image = image.resize(resized, Image.Resampling.LANCZOS)
+        image = image.resize(resized, Image.Resampling[by.upper()])
     return image.crop(crop)
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from lora_nb.config.examples import Pictures
@@ -14,23 +14,24 @@ from lora_nb.events import Tell, silent
 from lora_nb.pictures import findings
 from lora_nb.pictures.findings import Findings
 from lora_nb.project import Folders, folders_of_dataset
+from lora_nb.sizes import sizes_of
 
 RESOLUTION, UNIT = 512, 64  # of the base most people train on; a bucket's sides are multiples of the latter
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a dataset holds. `placements` are in the order of `items`; `others` are captions that are not in UTF-8."""
+    """What a dataset holds. Each of the `places` is in the order of `items`; `others` are captions not in UTF-8."""
 
     folders: Folders
     dataset: Path
     config: ReportConfig
-    resolution: int
+    resolution: int | str
     items: tuple[ImageItem, ...]
     broken: tuple[Broken, ...]
     unsure: tuple[Path, ...]
     others: tuple[str, ...]
-    placements: tuple[buckets.Placement, ...]
+    places: tuple[tuple[buckets.Placement, ...], ...]  # at each resolution
     known: Handover
     found: Findings
     searched: bool  # for copies
@@ -54,6 +55,11 @@ class Facts:
         return self.known.caption_kind or captions.kind_of(self.texts)
 
     @property
+    def placements(self) -> tuple[buckets.Placement, ...]:
+        """Where the pictures go at the largest resolution."""
+        return max(self.places, key=lambda own: max((each.bucket for each in own), default=(0, 0)))
+
+    @property
     def sizes(self) -> Counter[buckets.Size]:
         """How many pictures each bucket has."""
         return Counter(placement.bucket for placement in self.placements)
@@ -61,9 +67,9 @@ class Facts:
     @property
     def steps_per_epoch(self) -> int:
         """Exactly, with buckets, as a training counts them."""
-        repeats = [item.num_repeats for item in self.items]
-        sizes = [placement.bucket for placement in self.placements]
-        return buckets.count_batches(sizes, repeats, self.config.train_batch_size)
+        repeats = [item.num_repeats for item in self.items] * len(self.places)
+        kinds = [placement.bucket for placements in self.places for placement in placements]
+        return buckets.count_batches(kinds, repeats, self.config.train_batch_size)
 
 
 def measure(config: ReportConfig, tell: Tell = silent) -> Facts:
@@ -75,10 +81,14 @@ def measure(config: ReportConfig, tell: Tell = silent) -> Facts:
     for item in found.items:
         reader.read(item.path)
     resolution = config.resolution or RESOLUTION
-    fitted = buckets.fit(replace(Pictures(), resolution=resolution), resolution, UNIT)
     return Facts(
         folders, dataset, config, resolution, found.items, found.broken, found.unsure,
         tuple(name for names in reader.others.values() for name in names),
-        tuple(buckets.place((item.width, item.height), resolution, fitted) for item in found.items),
+        tuple(_placed(found.items, size) for size in sizes_of(resolution)),
         handover.read(folders, tell), findings.read(folders), (folders.report / findings.REPORT).is_file(),
     )  # fmt: skip
+
+
+def _placed(items: Iterable[ImageItem], size: buckets.Size) -> tuple[buckets.Placement, ...]:
+    fitted = buckets.fit(Pictures(), size, UNIT)
+    return tuple(buckets.place((item.width, item.height), size, fitted) for item in items)

@@ -1,4 +1,4 @@
-"""Pictures and captions as batches: latents encoded once, every random choice a function of (seed, epoch, sample).
+"""Pictures and captions as batches: every random choice a function of (seed, epoch, sample).
 
 Shapes: B batch, C channels, H W pixels, h w latents.
 """
@@ -8,29 +8,17 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lora_nb import events
-from lora_nb.bases.base import Base, Framing
+from lora_nb.bases.base import Framing
 from lora_nb.bases.process import Process
-from lora_nb.bases.weights import placed
-from lora_nb.config.examples import Captions
+from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import buckets
-from lora_nb.dataset.captions import join_tags, split_tags
-from lora_nb.dataset.images import open_upright, resize_crop
-from lora_nb.training.plan import RunPlan
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """What the VAE says of one picture: mean and standard deviation (C, h, w), unscaled, on the CPU."""
-
-    mean: Tensor
-    std: Tensor
+from lora_nb.dataset.variation import Moment, varies, vary_caption
+from lora_nb.training.latents import Views, views_of_run
+from lora_nb.training.run_plan import RunPlan
 
 
 @dataclass(frozen=True)
@@ -54,56 +42,21 @@ class Batch:
     mixed: Tensor | None = None
 
 
-def encode_pictures(plan: RunPlan, base: Base, tell: events.Tell) -> list[tuple[Posterior, ...]]:
-    """The posterior of every picture, and of its mirror image after it when flip_aug is on.
-
-    Raises ValueError naming the first picture of which the VAE makes numbers that are none.
-    """
-    encoded = []
-    for number, (item, placement) in enumerate(zip(plan.items, plan.placements, strict=True), 1):
-        picture = resize_crop(open_upright(item.path), placement.resized, placement.crop)
-        views = (
-            (picture, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
-            if plan.config.pictures.flip_aug
-            else (picture,)
-        )
-        encoded.append(tuple(_encode(view, base) for view in views))
-        _refuse_broken(encoded[-1], item.path.name)
-        tell(events.Progress("Encoding pictures", number, len(plan.items)))
-    return encoded
-
-
-def _refuse_broken(posteriors: Sequence[Posterior], name: str) -> None:
-    if not all(part.isfinite().all() for posterior in posteriors for part in (posterior.mean, posterior.std)):
-        raise ValueError(
-            f"the VAE of the base makes NaN or infinite numbers of {name}, so nothing can be learnt from it: it is "
-            "damaged, or too large for fp16; download the base again, set mixed_precision = no, or take another base"
-        )
-
-
-def _encode(picture: Image.Image, base: Base) -> Posterior:
-    pixels = torch.from_numpy(np.array(picture, dtype=np.float32)).permute(2, 0, 1)[None] / 127.5 - 1
-    mean, std = base.encode_images(pixels.to(*placed(base.vae)))
-    return Posterior(mean[0].float().cpu(), std[0].float().cpu())
-
-
 def dice(seed: int, epoch: int, sample: buckets.Sample, what: str) -> int:
     """A 63-bit seed for one use of one sample: the same on every machine, for any number of workers."""
     text = f"{what}/{seed}/{epoch}/{sample.image}/{sample.repeat}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
 
-def vary_caption(caption: str, config: Captions, seed: int) -> str:
-    """The caption as one step sees it: dropped, or its tags shuffled behind the first keep_tokens."""
-    chance = random.Random(seed)
-    if chance.random() < config.caption_dropout_rate:
-        return ""
-    if not config.shuffle_caption:
-        return caption
-    tags = split_tags(caption)
-    kept, rest = tags[: config.keep_tokens], tags[config.keep_tokens :]
-    chance.shuffle(rest)
-    return join_tags(kept + rest)
+def keeps_texts(config: TrainConfig) -> bool:
+    """Whether each caption is read once in each of its versions, and not anew at each step."""
+    return config.caching.keeps_texts(config.learning.trains_text)
+
+
+def texts_vary(plan: RunPlan) -> bool:
+    """Whether there are more texts than are worth keeping what an encoder says of them."""
+    sources = {id(example.source): example.source for example in plan.examples}.values()
+    return not keeps_texts(plan.config) and any(varies(source.captions) for source in sources)
 
 
 def some_rows(count: int, share: float, seed: int) -> tuple[int, ...]:
@@ -118,7 +71,7 @@ class EpochDataset(Dataset):
     def __init__(
         self,
         plan: RunPlan,
-        encoded: Sequence[tuple[Posterior, ...]],
+        encoded: Sequence[Views],
         scale: Callable[[Tensor], Tensor],
         process: Process,
         epoch: int,
@@ -126,10 +79,9 @@ class EpochDataset(Dataset):
         """Take the plan, its encoded pictures, what scales them, the base's process; epochs count from 1."""
         self.plan, self.encoded, self.epoch = plan, encoded, epoch
         self.scale, self.process = scale, process
-        config = plan.config
-        self.batches = buckets.epoch_batches(
-            plan.buckets, plan.repeats, config.length.train_batch_size, config.seed, epoch
-        )
+        self.views = views_of_run(plan)
+        self.batches = plan.batches(epoch)
+        self.weights = plan.weights
 
     def __len__(self) -> int:
         """Batches in the epoch."""
@@ -138,36 +90,68 @@ class EpochDataset(Dataset):
     def __getitem__(self, position: int) -> Batch:
         """The batch at `position`."""
         samples = self.batches[position]
-        parts = [self._draw(sample) for sample in samples]
-        latents, noise, timesteps, mixed = (torch.stack(column) for column in zip(*parts, strict=True))
-        config = self.plan.config
-        captions = tuple(
-            vary_caption(
-                self.plan.captions[s.image], config.captions, dice(config.seed, self.epoch, s, "caption")
-            )
-            for s in samples
+        drawn = [self._draw(sample) for sample in samples]
+        latents, noise, timesteps, mixed = (
+            torch.stack(column) for column in list(zip(*drawn, strict=True))[:4]
         )
+        config, shown = self.plan.config, [each[4] for each in drawn]
         chosen = dice(config.seed, self.epoch, samples[0], "preserved")
-        preserved = some_rows(len(samples), config.loss.diff_output_preservation_share, chosen)
-        framings = tuple(self._framing(sample) for sample in samples)
-        return Batch(latents, noise, timesteps, captions, samples, preserved, framings, mixed=mixed)
+        return Batch(
+            latents=latents,
+            noise=noise,
+            timesteps=timesteps,
+            captions=tuple(self._caption(sample, position) for sample in samples),
+            samples=samples,
+            preserved=some_rows(len(samples), config.loss.diff_output_preservation_share, chosen),
+            framings=tuple(self._framing(*pair) for pair in zip(samples, shown, strict=True)),
+            masks=self._masks(samples, shown, latents),
+            counts=tuple(self.weights[sample.image] for sample in samples) if self.weights else (),
+            mixed=mixed,
+        )
 
-    def _draw(self, sample: buckets.Sample) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Latents, noise (C, h, w), timestep () and the noise that is mixed in (C, h, w) of one sample."""
+    def _draw(self, sample: buckets.Sample) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
+        """Latents, noise (C, h, w), timestep (), what is mixed in (C, h, w) of one sample; which of its views it is."""
         config = self.plan.config
         generator = torch.Generator().manual_seed(dice(config.seed, self.epoch, sample, "noise"))
         views = self.encoded[sample.image]
-        posterior = views[int(torch.randint(len(views), (), generator=generator))]
-        latents = self.scale(
-            posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=generator)
-        )
+        shown = int(torch.randint(len(views), (), generator=generator))
+        mean, std = views[shown].mean, views[shown].std
+        latents = self.scale(mean + std * torch.randn(mean.shape, generator=generator))
         drawn = self.process.draw(latents, config.loss, generator)
-        return latents, drawn.noise, drawn.time, drawn.mixed
+        return latents, drawn.noise, drawn.time, drawn.mixed, shown
 
-    def _framing(self, sample: buckets.Sample) -> Framing:
-        item, placement = self.plan.items[sample.image], self.plan.placements[sample.image]
-        left, top, right, bottom = placement.crop
+    def _caption(self, sample: buckets.Sample, position: int) -> str:
+        plan, example = self.plan, self.plan.examples[sample.image]
+        step = (self.epoch - 1) * plan.steps_per_epoch + position // plan.batches_per_step
+        moment = Moment(self.epoch, step, plan.total_steps)
+        seed = dice(plan.config.seed, self.epoch, sample, "caption")
+        return vary_caption(example.caption, example.source.captions, seed, moment, self._variant(sample))
+
+    def _variant(self, sample: buckets.Sample) -> int | None:
+        """The seed of one of the versions a caption is read in; None where each step has its own."""
+        config = self.plan.config
+        if not keeps_texts(config):
+            return None
+        drawn = dice(config.seed, self.epoch, sample, "variant") % config.caching.caption_variants
+        return dice(config.seed, 0, buckets.Sample(sample.image, drawn), "words")
+
+    def _framing(self, sample: buckets.Sample, shown: int) -> Framing:
+        """Of a mirrored view, too, the crop counts from the left of what is seen."""
+        item, view = self.plan.examples[sample.image].item, self.views[sample.image][shown]
+        left, top, right, bottom = view.placement.crop
+        if view.mirrored:
+            left, right = view.placement.resized[0] - right, view.placement.resized[0] - left
         return Framing((item.width, item.height), (left, top), (right - left, bottom - top))
+
+    def _masks(
+        self, samples: Sequence[buckets.Sample], shown: Sequence[int], latents: Tensor
+    ) -> Tensor | None:
+        """(B, 1, h, w) where one of the pictures has a mask."""
+        masks = [self.encoded[sample.image][view].mask for sample, view in zip(samples, shown, strict=True)]
+        if all(mask is None for mask in masks):
+            return None
+        full = torch.ones(1, *latents.shape[-2:])
+        return torch.stack([full if mask is None else mask for mask in masks])
 
 
 def load_batches(dataset: EpochDataset, positions: Sequence[int], workers: int) -> DataLoader:

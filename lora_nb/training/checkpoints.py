@@ -26,7 +26,8 @@ def write_checkpoint(path: Path, file: LoraFile, dtype: torch.dtype, plan: RunPl
     write_lora(path, file, dtype)
     trigger, description = plan.config.captions.trigger_word, plan.config.about.metadata_description
     sidecar = {
-        "description": description or f"Trained with lora_nb on {len(plan.items)} pictures.",
+        "description": description
+        or f"Trained with lora_nb on {len({each.item.path for each in plan.learnt})} pictures.",
         "sd version": sd_version,
         "activation text": trigger,
         "preferred weight": 1.0,

@@ -5,8 +5,7 @@ A1111, Forge, Civitai and the inspectors read these; all values are strings.
 
 import hashlib
 import json
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,22 +18,19 @@ from lora_nb.bases.base import Base, Facts
 from lora_nb.config.learning import Learning
 from lora_nb.config.noise import Times
 from lora_nb.config.training import About, TrainConfig
-from lora_nb.dataset.captions import split_tags
 from lora_nb.declare import Setting, settings_of
 from lora_nb.redact import redact
+from lora_nb.training import dataset_facts
 from lora_nb.training.optimizers import in_words, warmup_steps
 from lora_nb.training.plan import RunPlan
 
 # Settings of sd-scripts that this trainer does not have, at the value that says so.
 ABSENT = {
     "ss_num_validation_images": 0,
-    "ss_num_reg_images": 0,
     "ss_full_fp16": False,
     "ss_v2": False,
     "ss_cache_latents": True,
     "ss_lowram": False,
-    "ss_caption_dropout_every_n_epochs": 0,
-    "ss_caption_tag_dropout_rate": 0.0,
     "ss_face_crop_aug_range": None,
     "ss_scale_weight_norms": None,
     "ss_fp8_base": False,
@@ -44,10 +40,6 @@ ABSENT = {
     "ss_max_validation_steps": None,
     "ss_validate_every_n_epochs": None,
     "ss_validate_every_n_steps": None,
-    "ss_resize_interpolation": None,
-    "ss_color_aug": False,
-    "ss_random_crop": False,
-    "ss_reg_dataset_dirs": {},
 }
 
 # What no_metadata leaves besides modelspec, as in sd-scripts: what a file is, nothing of the pictures.
@@ -99,7 +91,7 @@ def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
         **ABSENT,
         **_declared(config),
         **_training(plan, facts),
-        **_dataset(plan, facts),
+        **dataset_facts.of_run(plan, facts.processes),
         "ss_sd_model_name": lookup.public_name(facts.base_name) or None,
         "ss_sd_model_hash": facts.base_short_hash or None,
         "ss_new_sd_model_hash": facts.base_sha256 or None,
@@ -113,9 +105,11 @@ def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
 def _settings(config: TrainConfig) -> dict:
     """Every setting of the run, without the folders of the machine it ran on."""
     values = {name: value for name, value in settings.to_dict(config).items() if not name.endswith("_dir")}
-    return values | {
-        "pretrained_model_name_or_path": lookup.public_name(config.base.pretrained_model_name_or_path)
-    }
+    return (
+        values
+        | dataset_facts.without_folders(config.pictures)
+        | {"pretrained_model_name_or_path": lookup.public_name(config.base.pretrained_model_name_or_path)}
+    )
 
 
 def of_save(about: About, epoch: int, step: int, finished_at: float) -> dict[str, str]:
@@ -153,7 +147,6 @@ def _training(plan: RunPlan, facts: RunFacts) -> dict:
         "ss_training_started_at": facts.started_at,
         "ss_learning_rate": config.learning.learning_rate,
         **_rates_of_text(config.learning),
-        "ss_num_train_images": sum(plan.repeats),
         "ss_num_batches_per_epoch": plan.batches_per_epoch,
         "ss_num_epochs": plan.epochs,
         "ss_max_train_steps": plan.total_steps,
@@ -174,53 +167,6 @@ def _rates_of_text(learning: Learning) -> dict:
     return {"ss_text_encoder_lr": list(learning.rates_of_text(2))} if several else {}
 
 
-def _dataset(plan: RunPlan, facts: RunFacts) -> dict:
-    length = plan.config.length
-    return {
-        "ss_batch_size_per_device": length.train_batch_size,
-        "ss_total_batch_size": length.train_batch_size * facts.processes * length.gradient_accumulation_steps,
-        "ss_resolution": f"({plan.resolution}, {plan.resolution})",
-        "ss_dataset_dirs": _dataset_dirs(plan),
-        "ss_tag_frequency": tag_frequency(plan),
-        "ss_bucket_info": _bucket_info(plan),
-    }
-
-
-def _dataset_dirs(plan: RunPlan) -> dict:
-    images = Counter((item.subset, item.num_repeats) for item in plan.items)
-    return {
-        subset: {"n_repeats": repeats, "img_count": count}
-        for (subset, repeats), count in sorted(images.items())
-    }
-
-
-def tag_frequency(plan: RunPlan) -> dict[str, dict[str, int]]:
-    """Lower-case tags counted once a picture, by the folder they lie in."""
-    counts: dict[str, Counter] = defaultdict(Counter)
-    for item, caption in zip(plan.items, plan.captions, strict=True):
-        counts[item.subset].update({tag.lower(): 1 for tag in split_tags(caption)})
-    return {
-        subset: dict(sorted(tags.items(), key=lambda pair: (-pair[1], pair[0])))
-        for subset, tags in sorted(counts.items())
-    }
-
-
-def _bucket_info(plan: RunPlan) -> dict:
-    totals: Counter = Counter()
-    for bucket, repeats in zip(plan.buckets, plan.repeats, strict=True):
-        totals[bucket] += repeats
-    buckets = {str(i): {"resolution": list(b), "count": totals[b]} for i, b in enumerate(sorted(totals))}
-    return {"buckets": buckets, "mean_img_ar_error": _ratio_error(plan)}
-
-
-def _ratio_error(plan: RunPlan) -> float:
-    errors: Sequence[float] = [
-        abs(item.width / item.height - bucket[0] / bucket[1])
-        for item, bucket in zip(plan.items, plan.buckets, strict=True)
-    ]
-    return sum(errors) / len(errors)
-
-
 def _timestep_range(times: Times) -> str:
     """The trained timesteps as modelspec has them; "" where nothing limits them."""
     return (
@@ -237,7 +183,7 @@ def _modelspec(plan: RunPlan, facts: RunFacts) -> dict:
         "architecture": facts.base.architecture,
         "implementation": "diffusers",
         "title": config.about.metadata_title or config.place.output_name,
-        "resolution": f"{plan.resolution}x{plan.resolution}",
+        "resolution": "{}x{}".format(*plan.sizes[0]),
         "prediction_type": facts.base.prediction,
         "implementation_version": f"lora_nb/{__version__}",
         "encoder_layer": config.captions.clip_skip,

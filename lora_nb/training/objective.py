@@ -30,8 +30,15 @@ class Losses:
 class Objective:
     """The loss of a run."""
 
-    def __init__(self, loss: Loss, captions: Captions, learns_text: bool, base: Base, device: torch.device):
-        """Take a base that holds the update, on `device`; `learns_text` where what reads text learns."""
+    def __init__(
+        self, loss: Loss, captions: Captions, learns_text: bool, base: Base, device: torch.device,
+        texts_vary: bool | None = None,
+    ):  # fmt: skip
+        """Take a base that holds the update, on `device`; `learns_text` where what reads text learns.
+
+        Where `texts_vary`, as they do when shuffled, what is said of one is not kept.
+        """
+        self.texts_vary = captions.shuffle_caption if texts_vary is None else texts_vary
         self.loss, self.captions, self.learns_text = loss, captions, learns_text
         self.base, self.device = base, device
         self.known: dict[tuple[str, int], Condition] = {}
@@ -112,7 +119,7 @@ class Objective:
         """
         config, (_, dtype) = self.captions, placed(self.base.denoiser)
         length = self.base.text_length(captions, config.max_token_length)
-        if self.learns_text or config.shuffle_caption:
+        if self.learns_text or self.texts_vary:
             with torch.set_grad_enabled(torch.is_grad_enabled() and self.learns_text):
                 return self.base.encode(captions, config.clip_skip, length).to(dtype)
         for caption in captions:

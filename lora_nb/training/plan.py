@@ -1,47 +1,19 @@
 """What a training run will do, known before any weights are loaded."""
 
-from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from lora_nb import events, project, settings
 from lora_nb.bases import lookup, suggested
-from lora_nb.bases.families import Family
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import example
-from lora_nb.dataset.buckets import Placement, count_batches, fit, misfits, place
-from lora_nb.dataset.captions import caption_path, replace_trigger, same_tag
-from lora_nb.dataset.images import REPEATS, ImageItem, scan
-from lora_nb.wording import some
-
-MANY_STEPS = 10_000
-MOST_NAMED = 5
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """A resolved run: every path and size filled in, every picture placed, every step counted."""
-
-    config: TrainConfig
-    resolution: int
-    items: tuple[ImageItem, ...]
-    captions: tuple[str, ...]
-    placements: tuple[Placement, ...]
-    batches_per_epoch: int
-    steps_per_epoch: int
-    epochs: int
-    total_steps: int
-    lines: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-    @property
-    def buckets(self) -> tuple[tuple[int, int], ...]:
-        return tuple(placement.bucket for placement in self.placements)
-
-    @property
-    def repeats(self) -> tuple[int, ...]:
-        return tuple(item.num_repeats for item in self.items)
+from lora_nb.dataset.buckets import Size, count_batches, fit
+from lora_nb.dataset.images import ImageItem
+from lora_nb.dataset.variation import with_ends
+from lora_nb.training import plan_words
+from lora_nb.training.examples import Example, count, examples_of, find
+from lora_nb.training.run_plan import RunPlan, kinds_of
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
@@ -63,67 +35,58 @@ def plan_run(config: TrainConfig, processes: int = 1, tell: events.Tell = events
     name = config.base.pretrained_model_name_or_path
     family = lookup.family_of(name)
     family.check_text_layer(name, config.captions.clip_skip)
-    resolution, unit = config.pictures.resolution or family.resolution(name), family.unit(name)
-    asked, config = config, replace(config, pictures=fit(config.pictures, resolution, unit))
-    found = _read_pictures(config, tell)
-    _check_base(config, found.items)
-    captions, warnings = _captions(config, found.items)
-    if found.broken:
-        names = some([broken.path.name for broken in found.broken], MOST_NAMED)
-        warnings.append(
-            f"{len(found.broken)} unreadable files are left out: {names}. Dataset Maker sets them aside."
-        )
-    placements = tuple(place((item.width, item.height), resolution, config.pictures) for item in found.items)
-    batches = count_batches(
-        [placement.bucket for placement in placements],
-        [item.num_repeats for item in found.items],
-        config.length.train_batch_size,
-    )
-    steps_per_epoch = -(-batches // (processes * config.length.gradient_accumulation_steps))
+    native, unit = family.resolution(name), family.unit(name)
+    sizes = config.pictures.sizes or ((native, native),)
+    found = find(config, tell)
+    _check_base(config, [item for item, _ in found.pictures])
+    examples = examples_of(config, found, native, unit)
+    _refuse_captionless(config, examples)
+    plan = _counted(_fitted(config, sizes, unit), sizes, examples, processes)
+    lines = plan_words.lines(plan, family)
+    return replace(plan, lines=lines, warnings=plan_words.warnings(config, plan, found, unit))
+
+
+def _counted(
+    config: TrainConfig, sizes: tuple[Size, ...], examples: tuple[Example, ...], processes: int
+) -> RunPlan:
+    """The plan with its steps counted, and nothing said of it yet."""
+    counts, (kinds, batch_sizes) = count(examples, config.pictures.balance), kinds_of(examples)
+    batches = count_batches(kinds, counts.in_epoch(1), batch_sizes)
+    per_step = processes * config.length.gradient_accumulation_steps
+    steps_per_epoch = -(-batches // per_step)
     total = config.length.max_train_steps or config.length.max_train_epochs * steps_per_epoch
-    epochs = -(-total // steps_per_epoch)
-    lines = _step_math(config, found.items, steps_per_epoch, epochs, total) + _preservation(config, family)
-    warnings += (
-        misfits(asked.pictures, resolution, unit) + settings.without_effect(asked) + _in_vain(asked, captions)
-    )
-    warnings += config.learning.advice(total)
-    if total > MANY_STEPS:
-        warnings.append(
-            f"{total} steps is a great deal: most LoRAs are done within 2000. Fewer epochs or repeats?"
-        )
     return RunPlan(
         config=config,
-        resolution=resolution,
-        items=found.items,
-        captions=captions,
-        placements=placements,
+        sizes=sizes,
+        examples=examples,
+        counts=counts,
         batches_per_epoch=batches,
+        batches_per_step=per_step,
         steps_per_epoch=steps_per_epoch,
-        epochs=epochs,
+        epochs=-(-total // steps_per_epoch),
         total_steps=total,
-        lines=tuple(lines),
-        warnings=tuple(warnings),
+        lines=(),
+        warnings=(),
     )
 
 
-def _read_pictures(config: TrainConfig, tell: events.Tell):
-    folder = Path(config.place.train_data_dir)
-    if not folder.is_dir():
-        raise ValueError(f"{folder} does not exist: give the folder with your pictures as train_data_dir")
-    found = scan(folder, config.pictures.num_repeats, config.captions.caption_extension, tell=tell)
-    if not found.items:
-        raise ValueError(f"{folder} holds no pictures that can be read (jpg, png, webp, bmp, avif)")
-    for subset in {item.path.parent for item in found.items}:
-        project.check_utf8(subset)
-    if found.unsure:
-        names = some(
-            [caption_path(path, config.captions.caption_extension).name for path in found.unsure], MOST_NAMED
-        )
+def _refuse_captionless(config: TrainConfig, examples: Sequence[Example]) -> None:
+    """Raise ValueError where no picture says what is to be learnt."""
+    learnt = [each for each in examples if not each.source.is_reg]
+    if not any(each.caption or with_ends("", each.source.captions) for each in learnt):
+        pictures = len({each.item.path for each in learnt})
+        where = config.pictures.dataset_config or config.place.train_data_dir
         raise ValueError(
-            f"{len(found.unsure)} captions are not in UTF-8 and it is not sure what they say ({names}): save them as "
-            f"UTF-8, or run `python -m lora_nb recode --train_data_dir {folder} --caption_encoding NAME`"
+            f"none of the {pictures} pictures in {where} has a caption "
+            f"({config.captions.caption_extension} beside it): tag them in Dataset Maker first, or give a trigger_word"
         )
-    return found
+
+
+def _fitted(config: TrainConfig, sizes: Sequence[Size], unit: int) -> TrainConfig:
+    """The config with the bucket settings that are used, where one resolution says which."""
+    if len(sizes) > 1 or config.pictures.dataset_config:
+        return config
+    return replace(config, pictures=fit(config.pictures, sizes[0], unit))
 
 
 def _check_base(config: TrainConfig, items: Sequence[ImageItem]) -> None:
@@ -143,100 +106,3 @@ def _check_base(config: TrainConfig, items: Sequence[ImageItem]) -> None:
             f"are among them: give a real base such as {suggested.USUAL}, or allow_demo_base = true to only try things "
             "out"
         )
-
-
-def _captions(config: TrainConfig, items: Sequence[ImageItem]) -> tuple[tuple[str, ...], list[str]]:
-    """One caption a picture; those without get the trigger word, or the name of their N_name folder, or none."""
-    lacking = [item for item in items if not (item.caption or "").strip()]
-    captions = tuple(
-        (item.caption or "").strip() or config.captions.trigger_word or _class_words(item) for item in items
-    )
-    if len(lacking) == len(items) and not any(captions):
-        raise ValueError(
-            f"none of the {len(items)} pictures in {config.place.train_data_dir} has a caption "
-            f"({config.captions.caption_extension} beside it): tag them in Dataset Maker first, or give a trigger_word"
-        )
-    return captions, _without_caption(config, items, lacking)
-
-
-def _without_caption(
-    config: TrainConfig, items: Sequence[ImageItem], lacking: Sequence[ImageItem]
-) -> list[str]:
-    """One sentence for each thing that pictures without a caption are trained with instead."""
-    instead: dict[str, list[str]] = defaultdict(list)
-    for item in lacking:
-        words = config.captions.trigger_word or _class_words(item)
-        origin = "" if config.captions.trigger_word else ", from their folder's name"
-        empty = "an empty caption: give a trigger_word, or tag them"
-        instead[f'"{words}"{origin}' if words else empty].append(item.path.name)
-    return [
-        f"{len(names)} of {len(items)} pictures have no caption and are trained with {words}: {some(names, MOST_NAMED)}"
-        for words, names in instead.items()
-    ]
-
-
-def _class_words(item: ImageItem) -> str:
-    """The words of an N_name folder; "" in any other."""
-    match = REPEATS.fullmatch(item.subset)
-    return match[2] if match else ""
-
-
-def _step_math(
-    config: TrainConfig, items: Sequence[ImageItem], per_epoch: int, epochs: int, total: int
-) -> list[str]:
-    """The sentences people know, then the exact count."""
-    lines = []
-    folders = Counter((item.subset, item.num_repeats) for item in items)
-    for (subset, repeats), images in sorted(folders.items()):
-        where = f" in {subset}" if len(folders) > 1 else ""
-        lines.append(
-            f"📈 Found {images} images{where} with {repeats} repeats, equaling {images * repeats} steps."
-        )
-    appearances = sum(item.num_repeats for item in items)
-    batch = config.length.train_batch_size * config.length.gradient_accumulation_steps
-    lines.append(
-        f"📉 Divide {appearances} steps by {batch} batch size to get {_number(appearances / batch)} steps per epoch."
-    )
-    around = int(appearances / batch * epochs)
-    if config.length.max_train_steps:
-        lines.append(f"🔮 There will be {total} steps, over {epochs} epochs.")
-    else:
-        lines.append(f"🔮 There will be {epochs} epochs, for around {around} total training steps.")
-    lines.append(f"🎯 Exactly, with buckets: {per_epoch} steps per epoch, {total} in all.")
-    return lines
-
-
-def _preservation(config: TrainConfig, family: Family) -> list[str]:
-    """What the base is held to, which differs where what reads text is trained."""
-    if not config.loss.diff_output_preservation:
-        return []
-    word = config.loss.diff_output_preservation_class
-    where = f'with "{word}" in the place of the trigger word' if word else "without the trigger word"
-    who = (
-        f"{family.denoiser_name} and {family.text_name}, both trained, together answer"
-        if config.learning.trains_text
-        else f"the {family.denoiser_name} answers"
-    )
-    return [f"🧷 Preservation: {where}, {who} as the untrained base does."]
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")
-
-
-def _why_nothing_is_preserved(config: TrainConfig) -> str:
-    if not config.captions.trigger_word:
-        return "there is no trigger_word"
-    if same_tag(config.loss.diff_output_preservation_class) == same_tag(config.captions.trigger_word):
-        return "it puts the trigger_word in its own place"
-    return "no caption holds the trigger_word"
-
-
-def _in_vain(config: TrainConfig, captions: Sequence[str]) -> list[str]:
-    """Preservation that has nothing to preserve with these captions."""
-    trigger, class_word = config.captions.trigger_word, config.loss.diff_output_preservation_class
-    if not config.loss.diff_output_preservation or any(
-        replace_trigger(caption, trigger, class_word) != caption for caption in captions
-    ):
-        return []
-    return ["diff_output_preservation has no effect: " + _why_nothing_is_preserved(config)]

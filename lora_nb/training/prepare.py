@@ -9,13 +9,11 @@ from lora_nb.bases.weights import placed
 from lora_nb.config.learning import Learning
 from lora_nb.config.network import Network
 from lora_nb.lora import inject
-from lora_nb.training.batches import Posterior, encode_pictures
+from lora_nb.training.latents import Views, encode_pictures
 from lora_nb.training.plan import RunPlan
 
 
-def encode_once(
-    plan: RunPlan, base: Base, device: torch.device, tell: events.Tell
-) -> list[tuple[Posterior, ...]]:
+def encode_once(plan: RunPlan, base: Base, device: torch.device, tell: events.Tell) -> list[Views]:
     """Every picture's posterior; the VAE visits the device only for this."""
     _, dtype = placed(base.vae)
     nn.Module.to(base.vae, device, torch.float32)  # diffusers' own `to` warns of what does not concern a VAE

@@ -55,9 +55,8 @@ def preview_prompts(plan: RunPlan) -> Sequence[Prompt]:
     """
     config = plan.config
     texts = config.samples.sample_prompts or (config.captions.trigger_word or plan.captions[0],)
-    plain = Prompt(
-        "", width=plan.resolution, height=plan.resolution, guidance=config.samples.guidance, seed=config.seed
-    )
+    width, height = plan.sizes[0]
+    plain = Prompt("", width=width, height=height, guidance=config.samples.guidance, seed=config.seed)
     prompts = [parse_prompt(text, plain) for text in texts]
     return [
         replace(prompt, seed=seeds.derive(config.seed, number)) if seeds.is_open(prompt.seed) else prompt

@@ -16,7 +16,8 @@ from lora_nb.bases.base import Base
 from lora_nb.lora import inject
 from lora_nb.lora.lora_file import DTYPES, LoraFile
 from lora_nb.training import checkpoints, metadata, state
-from lora_nb.training.batches import Batch, EpochDataset, Posterior, load_batches
+from lora_nb.training.batches import Batch, EpochDataset, load_batches, texts_vary
+from lora_nb.training.latents import Views
 from lora_nb.training.learner import Learner
 from lora_nb.training.log import TrainingLog
 from lora_nb.training.moments import SAMPLE, SAVE, STATE, Moments
@@ -37,7 +38,7 @@ class Run:
     state: state.RunState
     learner: Learner
     moments: Moments
-    encoded: list[tuple[Posterior, ...]]
+    encoded: list[Views]
     about: dict[str, str]  # metadata every file of the run shares
 
     @classmethod
@@ -56,7 +57,12 @@ class Run:
         if config.precision.gradient_checkpointing:
             base.checkpoint_gradients()
         objective = Objective(
-            config.loss, config.captions, config.learning.trains_text, base, accelerator.device
+            config.loss,
+            config.captions,
+            config.learning.trains_text,
+            base,
+            accelerator.device,
+            texts_vary(plan),
         )
         identity = state.identity_of(plan, base.fingerprint, accelerator.num_processes)
         run = cls(

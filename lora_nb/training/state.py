@@ -17,7 +17,9 @@ import torch
 
 from lora_nb import files, runs, settings
 from lora_nb.config.training import Place, TrainConfig
+from lora_nb.dataset.images import mask_path
 from lora_nb.declare import settings_of
+from lora_nb.training.examples import Example
 from lora_nb.training.plan import RunPlan
 
 VERSION = 2
@@ -78,15 +80,29 @@ def identity_of(plan: RunPlan, base_fingerprint: str, processes: int) -> Identit
     same = {each.name for each in settings_of(type(plan.config)) if each.said.same_run}
     kept = {name: value for name, value in settings.to_dict(plan.config).items() if name not in same}
     kept["resolution"] = plan.resolution
+    kept.pop("subsets")  # each picture's are in the fingerprint of the dataset
     return Identity(kept, _fingerprint(plan), base_fingerprint, processes)
 
 
 def _fingerprint(plan: RunPlan) -> str:
-    total = hashlib.sha256()
-    for item, caption in zip(plan.items, plan.captions, strict=True):
-        content = hashlib.sha256(item.path.read_bytes()).hexdigest()
-        total.update(json.dumps([item.path.name, content, caption, item.num_repeats]).encode())
+    total, sums = hashlib.sha256(), {}
+    for example in plan.examples:
+        path = example.item.path
+        sums[path] = sums.get(path) or hashlib.sha256(path.read_bytes()).hexdigest()
+        seen = [path.name, sums[path], example.caption, example.item.num_repeats, *_apart(example, plan)]
+        total.update(json.dumps(seen).encode())
     return total.hexdigest()
+
+
+def _apart(example: Example, plan: RunPlan) -> list[Any]:
+    """What sets an example apart that the settings of the run do not say: its own settings, its mask."""
+    source, found = example.source, []
+    if source.given or source.is_reg or source.group:
+        found += [dict(sorted(source.given.items())), source.is_reg, source.group]
+    mask = mask_path(example.item.path)
+    if plan.reads_masks and mask.is_file():
+        found.append(hashlib.sha256(mask.read_bytes()).hexdigest())
+    return found
 
 
 def differences(old: Identity, new: Identity) -> list[str]:

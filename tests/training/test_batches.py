@@ -14,15 +14,15 @@ from lora_nb.bases.process import Diffusion
 from lora_nb.config.examples import Captions
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset.buckets import Sample
+from lora_nb.dataset.variation import vary_caption
 from lora_nb.settings import make
 from lora_nb.training.batches import (
     EpochDataset,
     dice,
-    encode_pictures,
     load_batches,
     some_rows,
-    vary_caption,
 )
+from lora_nb.training.latents import encode_pictures
 from lora_nb.training.plan import plan_run
 
 
