@@ -6,9 +6,10 @@ A1111, Forge, Civitai and the inspectors read these; all values are strings.
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
@@ -20,6 +21,7 @@ from lora_nb.config.training import About, TrainConfig
 from lora_nb.dataset.captions import split_tags
 from lora_nb.declare import settings_of
 from lora_nb.redact import redact
+from lora_nb.training.network_facts import PLAIN, network_facts
 from lora_nb.training.optimizers import in_words, warmup_steps
 from lora_nb.training.plan import RunPlan
 
@@ -38,7 +40,6 @@ ABSENT = {
     "ss_caption_tag_dropout_rate": 0.0,
     "ss_face_crop_aug_range": None,
     "ss_prior_loss_weight": 1.0,
-    "ss_scale_weight_norms": None,
     "ss_ip_noise_gamma": None,
     "ss_debiased_estimation": False,
     "ss_noise_offset_random_strength": False,
@@ -67,6 +68,7 @@ MINIMUM = (
     "ss_network_module",
     "ss_network_dim",
     "ss_network_alpha",
+    "ss_network_args",
 )
 
 
@@ -82,6 +84,7 @@ class RunFacts:
     base_short_hash: str
     base_sha256: str
     base: Facts
+    network: Mapping[str, Any] = field(default_factory=lambda: dict(PLAIN))
 
 
 def facts_of(
@@ -99,6 +102,7 @@ def facts_of(
         base_short_hash=base.short_hash,
         base_sha256=base.sha256,
         base=base.facts,
+        network=network_facts(base, plan.config.network),
     )
 
 
@@ -113,10 +117,11 @@ def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
         "ss_sd_model_name": lookup.public_name(facts.base_name) or None,
         "ss_sd_model_hash": facts.base_short_hash or None,
         "ss_new_sd_model_hash": facts.base_sha256 or None,
+        **facts.network,
         "lora_nb_settings": _settings(config),
     }
     if config.about.no_metadata:
-        values = {key: values[key] for key in MINIMUM}
+        values = {key: values[key] for key in MINIMUM if key in values}
     return {key: redact(_text(value)) for key, value in (values | _modelspec(plan, facts)).items()}
 
 
@@ -124,7 +129,9 @@ def _settings(config: TrainConfig) -> dict:
     """Every setting of the run, without the folders of the machine it ran on."""
     values = {name: value for name, value in settings.to_dict(config).items() if not name.endswith("_dir")}
     return values | {
-        "pretrained_model_name_or_path": lookup.public_name(config.base.pretrained_model_name_or_path)
+        "pretrained_model_name_or_path": lookup.public_name(config.base.pretrained_model_name_or_path),
+        "network_weights": Path(config.network.network_weights).name,
+        "base_weights": [Path(path).name for path in config.network.base_weights],
     }
 
 
@@ -162,7 +169,6 @@ def _training(plan: RunPlan, facts: RunFacts) -> dict:
         "ss_num_epochs": plan.epochs,
         "ss_max_train_steps": plan.total_steps,
         "ss_lr_warmup_steps": warmup_steps(config.learning, plan.total_steps),
-        "ss_network_module": "networks.lora",
         "ss_mixed_precision": facts.mixed_precision,
         "ss_base_model_version": facts.base.version,
         "ss_zero_terminal_snr": facts.base.zero_terminal_snr,

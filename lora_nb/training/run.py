@@ -16,6 +16,7 @@ from lora_nb import events, project
 from lora_nb.bases.base import Base
 from lora_nb.lora import inject
 from lora_nb.lora.lora_file import DTYPES, LoraFile
+from lora_nb.lora.max_norm import Norms, limit_norms
 from lora_nb.training import checkpoints, divergence, metadata, state
 from lora_nb.training.batches import Batch, EpochDataset, Posterior, dice, load_batches
 from lora_nb.training.log import TrainingLog
@@ -41,6 +42,7 @@ class Run:
     encoded: list[tuple[Posterior, ...]]
     objective: Objective
     about: dict[str, str]  # metadata every file of the run shares
+    norms: Norms | None = None  # of the step before, where they are limited
 
     @classmethod
     def begin(
@@ -100,6 +102,7 @@ class Run:
                     self.state.step += 1
                     losses = self.state.losses, self.state.plain_losses
                     log.step(epoch, self.state.step, *losses, self._rates())
+                    log.norms(self.state.step, self.norms)
                     if self._is_at_the_end_of(epoch):
                         log.epoch(epoch, self.state.step, *losses)
                         self._end_epoch(epoch)
@@ -142,17 +145,20 @@ class Run:
         """
         total = torch.zeros(2, device=self.accelerator.device)
         for batch in batches:
-            if self.plan.config.network.dropout:
+            if self.plan.config.network.leaves_out:
                 torch.manual_seed(dice(self.plan.config.seed, epoch, batch.samples[0], "dropout"))
             with self.accelerator.autocast():
                 losses = self.objective.losses(batch)
                 loss = losses.minimised.sum() / pictures
-            self.accelerator.backward(loss)
+            if loss.requires_grad:  # it does not where every layer was left out
+                self.accelerator.backward(loss)
             total += torch.stack([loss.detach(), losses.plain.sum() / pictures])
         self._share_gradients()
         if self.plan.config.learning.max_grad_norm:
             self.accelerator.clip_grad_norm_(self.parameters, self.plan.config.learning.max_grad_norm)
         self.optimizer.step()
+        if limit := self.plan.config.network.scale_weight_norms:
+            self.norms = limit_norms(self.base.parts, limit)
         self.scheduler.step()
         self.optimizer.zero_grad()
         loss, plain = self.accelerator.reduce(total, "sum").tolist()

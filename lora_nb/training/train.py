@@ -15,8 +15,10 @@ from lora_nb.bases.base import Base
 from lora_nb.bases.models import load_base
 from lora_nb.config.training import Place, TrainConfig
 from lora_nb.lora.lora_file import DTYPES
+from lora_nb.lora.merge import merge_files
 from lora_nb.training import checkpoints, claim, kept_settings, state
 from lora_nb.training.plan import RunPlan, plan_run, resolve
+from lora_nb.training.prepare import check_network
 from lora_nb.training.preview import check_prompts
 from lora_nb.training.run import Run
 from lora_nb.training.verify import prove
@@ -80,6 +82,8 @@ def _train(
     base = _load(plan.config, accelerator, tell)
     base.process.check(base.name)
     base.check_text_layer(plan.config.captions.clip_skip)
+    for text in check_network(plan.config.network, plan.config.learning, base):
+        tell(events.Notice(text, "warning"))
     kept = find_state(plan, base, accelerator, tell)
     if accelerator.is_main_process:
         kept_settings.keep(asked)
@@ -145,6 +149,8 @@ def _load(config: TrainConfig, accelerator: Accelerator, tell: events.Tell) -> B
     )
     for text in base.notes:
         tell(events.Notice(text, "warning"))
+    network = config.network
+    merge_files(base, [Path(path) for path in network.base_weights], network.base_weights_multiplier)
     return base
 
 
