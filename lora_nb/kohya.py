@@ -6,17 +6,13 @@ that are here under another name say so in config.py (`kohya=`).
 
 _WHY = {
     "it belongs into one of the subsets": "is_reg class_tokens image_dir",
-    "only plain LoRA is trained here, of rank and alpha": "network_module network_args conv_dim conv_alpha algo",
-    "no part of the U-Net is treated apart from the others": """
-        block_dims block_alphas conv_block_dims conv_block_alphas down_lr_weight mid_lr_weight up_lr_weight
-        block_lr_zero_threshold""",
-    "both factors of the update learn at the same rate": """
-        loraplus_lr_ratio loraplus_unet_lr_ratio loraplus_text_encoder_lr_ratio""",
-    "of the ways to leave parts of the update out there is dropout (network_dropout)": """
-        rank_dropout module_dropout""",
-    "the update is not limited; a lower learning_rate or max_grad_norm holds it back": "scale_weight_norms",
-    "a run begins from nothing or goes on with its own state (on_existing)": """
-        network_weights dim_from_weights base_weights base_weights_multiplier resume resume_from_huggingface""",
+    "its parts are settings of their own here: network_type, conv_rank, block_dims and so on": """
+        network_module network_args""",
+    "dora is a network_type of its own here": "dora_wd",
+    "magnitudes are of the inputs, which is what A1111 and ComfyUI compute exactly": "wd_on_output",
+    "network_weights always gives the ranks too": "dim_from_weights",
+    "a run begins from nothing, from a LoRA file (network_weights), or goes on with its own state (on_existing)": """
+        resume resume_from_huggingface""",
     "initial_step says where to begin, and what comes before it is always passed over": """
         initial_epoch skip_until_initial_step""",
     "text_encoder_lr = 0 trains the U-Net alone": "network_train_unet_only",

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from lora_nb.bases.blocks import Blocks
 from lora_nb.bases.process import Process
 
 Size = tuple[int, int]  # width, height
@@ -21,7 +22,8 @@ class Part:
     """A model of a base that an update can be put into.
 
     `name` stands in the optimizer's groups and so in states; `targets` gives the paths of the layers that learn, and
-    `layer_name` what a file calls a layer, the same for every version of the libraries.
+    `layer_name` what a file calls a layer, the same for every version of the libraries. `more_targets` gives what LoCon
+    adds to the targets; `blocks` numbers the blocks that settings may have a value each for.
     """
 
     name: str
@@ -29,6 +31,8 @@ class Part:
     reads_text: bool
     targets: Callable[[nn.Module], list[str]]
     layer_name: Callable[[str], str]
+    more_targets: Callable[[nn.Module], list[str]] = lambda model: []
+    blocks: Blocks | None = None
 
 
 @dataclass(frozen=True)

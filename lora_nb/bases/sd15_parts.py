@@ -6,16 +6,18 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel
 
 from lora_nb.bases.base import Part
+from lora_nb.bases.blocks import SD_BLOCKS
 from lora_nb.bases.targets import layers_in
 
 UNET_CONTAINERS = {"Transformer2DModel"}
+LOCON_CONTAINERS = {"ResnetBlock2D", "Downsample2D", "Upsample2D"}
 TEXT_CONTAINERS = {"CLIPAttention", "CLIPSdpaAttention", "CLIPMLP"}
 
 
 def parts_of(unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> tuple[Part, ...]:
     """What an update is put into."""
     return (
-        Part("unet", unet, False, unet_targets, unet_name),
+        Part("unet", unet, False, unet_targets, unet_name, unet_more_targets, SD_BLOCKS),
         Part("text_encoder", text_encoder, True, text_encoder_targets, text_encoder_name),
     )
 
@@ -23,6 +25,11 @@ def parts_of(unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> tuple[P
 def unet_targets(unet: UNet2DConditionModel) -> list[str]:
     """Paths of every Linear and 1x1 convolution inside the U-Net's Transformer2DModel blocks."""
     return layers_in(unet, UNET_CONTAINERS)
+
+
+def unet_more_targets(unet: UNet2DConditionModel) -> list[str]:
+    """Paths of what LoCon adds: every Linear and convolution inside the U-Net's resnets and samplers."""
+    return layers_in(unet, LOCON_CONTAINERS, all_kernels=True)
 
 
 def text_encoder_targets(text_encoder: CLIPTextModel) -> list[str]:

@@ -1,10 +1,8 @@
-"""One LoRA file on disk: kohya's names, bytes, hashes.
-
-Shapes: R rank.
-"""
+"""One LoRA file on disk: kohya's names, bytes, hashes."""
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,38 +13,17 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lora_nb import files
+from lora_nb.lora.spellings import layer_and_part
+from lora_nb.lora.updates import KNOWN, Update, read_module
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
-
-
-@dataclass(frozen=True)
-class LoraModule:
-    """The update of one layer: up @ down * alpha / R. `down` (R, in[, 1, 1]), `up` (out, R[, 1, 1])."""
-
-    down: Tensor
-    up: Tensor
-    alpha: float
-
-    @property
-    def rank(self) -> int:
-        return self.down.shape[0]
-
-    @property
-    def tensors(self) -> dict[str, Tensor]:
-        """By what a file adds to the layer's name."""
-        return {"lora_down.weight": self.down, "lora_up.weight": self.up}
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether it changes nothing."""
-        return not self.up.count_nonzero()
 
 
 @dataclass(frozen=True)
 class LoraFile:
     """What a LoRA file holds: the update of each layer by its kohya name, and what the file says of itself."""
 
-    modules: Mapping[str, LoraModule]
+    modules: Mapping[str, Update]
     metadata: Mapping[str, str]
 
 
@@ -88,7 +65,7 @@ def _assemble(header: Mapping, metadata: Mapping[str, str], payload: bytes) -> b
 
 
 def read_lora(path: Path) -> LoraFile:
-    """The modules of a kohya-format file, alpha = rank where the file has none.
+    """The update of each layer, alpha = rank where the file has none.
 
     Raises ValueError with one sentence for a missing file, one that is no safetensors, or one in another format.
     """
@@ -106,17 +83,25 @@ def read_lora(path: Path) -> LoraFile:
     return LoraFile(_modules(path, tensors), metadata)
 
 
-def _modules(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, LoraModule]:
-    modules = {}
-    for key, down in tensors.items():
-        name, dot, rest = key.partition(".")
-        if not dot or rest != "lora_down.weight":
-            continue
-        up = tensors.get(f"{name}.lora_up.weight")
-        if up is None:
-            raise ValueError(f"{path} is damaged: {name} has lora_down but no lora_up")
-        alpha = tensors.get(f"{name}.alpha")
-        modules[name] = LoraModule(down, up, float(alpha) if alpha is not None else float(down.shape[0]))
-    if not modules:
+def _modules(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Update]:
+    layers: dict[str, dict[str, Tensor]] = defaultdict(dict)
+    for key, values in tensors.items():
+        layer, part = layer_and_part(key, KNOWN)
+        layers[layer][part] = values
+    strange = layers.pop("", {})
+    if not any(parts.keys() - {"alpha"} for parts in layers.values()):
         raise ValueError(f"{path} holds no kohya-format LoRA (no lora_down weights in it)")
-    return modules
+    if strange:
+        raise ValueError(
+            f"{path} cannot be read whole: {len(strange)} of its {len(tensors)} tensors are of no LoRA, LoCon, DoRA, "
+            f"LoHa or LoKr, e.g. {min(strange)}"
+        )
+    return {layer: _module(path, layer, parts) for layer, parts in layers.items()}
+
+
+def _module(path: Path, layer: str, parts: dict[str, Tensor]) -> Update:
+    alpha = parts.pop("alpha", None)
+    try:
+        return read_module(parts, None if alpha is None else float(alpha))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {layer} {error}") from None

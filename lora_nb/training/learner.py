@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lora_nb import events
 from lora_nb.bases.base import Part
 from lora_nb.config.optimizers import OPTIMIZERS, RELATIVE
+from lora_nb.lora.max_norm import Norms, limit_norms
 from lora_nb.training import divergence, state
 from lora_nb.training.averages import Average
 from lora_nb.training.batches import Batch, dice
@@ -22,7 +23,10 @@ TOLD_AT = (1, 10, 100, 1000)  # a few at the beginning are usual
 
 
 class Learner:
-    """The weights of a run, their optimizer and its schedule. `skipped` steps were left out (fp16)."""
+    """The weights of a run, their optimizer and its schedule.
+
+    `skipped` steps were left out (fp16); `norms` are the lengths of the layers after the last step, where limited.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class Learner:
         self.tell = tell
         self.text_stop = learning.text_stops_at(plan.total_steps)
         self.skipped, self.skipped_in_a_row = 0, 0
+        self.norms: Norms | None = None
 
     def begin_at(self, step: int) -> None:
         """Let the learning rates be those after `step` steps of the run."""
@@ -103,6 +108,8 @@ class Learner:
         if learning.max_grad_norm:
             self.accelerator.clip_grad_norm_(self.parameters, learning.max_grad_norm)
         self.optimizer.step()
+        if limit := self.plan.config.network.scale_weight_norms:
+            self.norms = limit_norms(self.parts, limit)
         self.scheduler.step()
         self.optimizer.zero_grad()
         self.average.follow()
@@ -127,12 +134,13 @@ class Learner:
         """Gradients of all processes; (2,) this process's share of the mean losses, minimised and plain."""
         total = torch.zeros(2, device=self.accelerator.device)
         for batch in batches:
-            if self.plan.config.network.dropout:
+            if self.plan.config.network.leaves_out:
                 torch.manual_seed(dice(self.plan.config.seed, epoch, batch.samples[0], "dropout"))
             with self.accelerator.autocast():
                 losses = self.objective.losses(batch)
                 loss = losses.minimised.sum() / pictures
-            self.accelerator.backward(loss)
+            if loss.requires_grad:  # it does not where every layer was left out
+                self.accelerator.backward(loss)
             total += torch.stack([loss.detach(), losses.plain.sum() / pictures])
         self._share_gradients()
         return total

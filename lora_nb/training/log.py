@@ -10,6 +10,7 @@ from typing import Self
 from torch.utils.tensorboard import SummaryWriter
 
 from lora_nb import events, files, runs
+from lora_nb.lora.max_norm import Norms
 from lora_nb.training.plan import RunPlan
 
 ESTIMATE_AFTER = 10
@@ -77,6 +78,16 @@ class TrainingLog:
         )
         if step == self.first_step + ESTIMATE_AFTER:
             self.tell(events.Notice(f"⏳ {speed:.1f} steps a second: about {_duration(left)} to go."))
+
+    def norms(self, step: int, norms: Norms | None) -> None:
+        """Log the lengths of the update's layers, where they are limited, by sd-scripts' names."""
+        if norms:
+            values = {
+                "keys_scaled": norms.scaled,
+                "average_key_norm": norms.mean,
+                "max_key_norm": norms.largest,
+            }
+            self._scalars(step, {f"max_norm/{name}": value for name, value in values.items()})
 
     def epoch(self, epoch: int, step: int, losses: Sequence[float], plain: Sequence[float]) -> None:
         """Log a finished epoch; all of it is on disk on return, before the state that counts it as done."""

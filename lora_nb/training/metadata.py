@@ -6,8 +6,9 @@ A1111, Forge, Civitai and the inspectors read these; all values are strings.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
@@ -21,6 +22,7 @@ from lora_nb.config.training import About, TrainConfig
 from lora_nb.declare import Setting, settings_of
 from lora_nb.redact import redact
 from lora_nb.training import dataset_facts
+from lora_nb.training.network_facts import PLAIN, network_facts
 from lora_nb.training.optimizers import in_words, warmup_steps
 from lora_nb.training.plan import RunPlan
 
@@ -32,7 +34,6 @@ ABSENT = {
     "ss_cache_latents": True,
     "ss_lowram": False,
     "ss_face_crop_aug_range": None,
-    "ss_scale_weight_norms": None,
     "ss_fp8_base": False,
     "ss_fp8_base_unet": False,
     "ss_validation_seed": None,
@@ -49,6 +50,7 @@ MINIMUM = (
     "ss_network_module",
     "ss_network_dim",
     "ss_network_alpha",
+    "ss_network_args",
 )
 
 
@@ -64,6 +66,7 @@ class RunFacts:
     base_short_hash: str
     base_sha256: str
     base: Facts
+    network: Mapping[str, Any] = field(default_factory=lambda: dict(PLAIN))
 
 
 def facts_of(
@@ -81,6 +84,7 @@ def facts_of(
         base_short_hash=base.short_hash,
         base_sha256=base.sha256,
         base=base.facts,
+        network=network_facts(base, plan.config.network),
     )
 
 
@@ -95,10 +99,11 @@ def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
         "ss_sd_model_name": lookup.public_name(facts.base_name) or None,
         "ss_sd_model_hash": facts.base_short_hash or None,
         "ss_new_sd_model_hash": facts.base_sha256 or None,
+        **facts.network,
         "lora_nb_settings": _settings(config),
     }
     if config.about.no_metadata:
-        values = {key: values[key] for key in MINIMUM}
+        values = {key: values[key] for key in MINIMUM if key in values}
     return {key: redact(_text(value)) for key, value in (values | _modelspec(plan, facts)).items()}
 
 
@@ -108,7 +113,11 @@ def _settings(config: TrainConfig) -> dict:
     return (
         values
         | dataset_facts.without_folders(config.pictures)
-        | {"pretrained_model_name_or_path": lookup.public_name(config.base.pretrained_model_name_or_path)}
+        | {
+            "pretrained_model_name_or_path": lookup.public_name(config.base.pretrained_model_name_or_path),
+            "network_weights": Path(config.network.network_weights).name,
+            "base_weights": [Path(path).name for path in config.network.base_weights],
+        }
     )
 
 
@@ -151,7 +160,6 @@ def _training(plan: RunPlan, facts: RunFacts) -> dict:
         "ss_num_epochs": plan.epochs,
         "ss_max_train_steps": plan.total_steps,
         "ss_lr_warmup_steps": warmup_steps(config.learning, plan.total_steps),
-        "ss_network_module": "networks.lora",
         "ss_mixed_precision": facts.mixed_precision,
         "ss_base_model_version": facts.base.version,
         "ss_zero_terminal_snr": facts.base.zero_terminal_snr,

@@ -97,6 +97,7 @@ class Run:
                     self.state.step += 1
                     losses = self.state.losses, self.state.plain_losses
                     log.step(epoch, self.state.step, *losses, self.learner.rates())
+                    log.norms(self.state.step, self.learner.norms)
                     if self._is_at_the_end_of(epoch):
                         log.epoch(epoch, self.state.step, *losses)
                         self._end_epoch(epoch)

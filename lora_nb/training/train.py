@@ -16,9 +16,11 @@ from lora_nb.bases.models import load_base
 from lora_nb.bases.process import refuse_unheard
 from lora_nb.config.training import Place, TrainConfig
 from lora_nb.lora.lora_file import DTYPES
+from lora_nb.lora.merge import merge_files
 from lora_nb.training import checkpoints, claim, kept_settings, state
 from lora_nb.training.optimizers import try_out
 from lora_nb.training.plan import RunPlan, plan_run, resolve
+from lora_nb.training.prepare import check_network
 from lora_nb.training.preview import check_prompts
 from lora_nb.training.run import Run
 from lora_nb.training.verify import prove
@@ -89,6 +91,8 @@ def _train(
     refuse_unheard(base.process, plan.config.loss, base.name)
     base.check_text_layer(plan.config.captions.clip_skip)
     plan.config.learning.rates_of_text(sum(part.reads_text for part in base.parts))
+    for text in check_network(plan.config.network, plan.config.learning, base):
+        tell(events.Notice(text, "warning"))
     kept = find_state(plan, base, accelerator, tell)
     if accelerator.is_main_process:
         kept_settings.keep(asked)
@@ -154,6 +158,8 @@ def _load(config: TrainConfig, accelerator: Accelerator, tell: events.Tell) -> B
     )
     for text in base.notes:
         tell(events.Notice(text, "warning"))
+    network = config.network
+    merge_files(base, [Path(path) for path in network.base_weights], network.base_weights_multiplier)
     return base
 
 

@@ -1,4 +1,4 @@
-"""Proof that a LoRA file works: read by diffusers' own loader into a fresh base, finite, and with an effect."""
+"""Proof that a LoRA file works: read into a fresh base (by diffusers where it can), finite, and with an effect."""
 
 from pathlib import Path
 
@@ -7,6 +7,9 @@ from torch import Tensor
 
 from lora_nb.bases.base import Base, Framing
 from lora_nb.bases.weights import quiet
+from lora_nb.lora import inject
+from lora_nb.lora.kinds import of_update
+from lora_nb.lora.lora_file import read_lora
 from lora_nb.training import checkpoints
 
 
@@ -16,10 +19,14 @@ def prove(path: Path, base: Base, prompt: str, clip_skip: int) -> str:
         raise ValueError(
             f"{path.name} changes nothing: every update in it is zero (learning rate too low, or no step taken?)"
         )
-    pipeline = base.pipeline()
+    pipeline, update = base.pipeline(), read_lora(path)
+    in_diffusers = all(of_update(module).in_diffusers for module in update.modules.values())
     without = _predict(base, prompt, clip_skip)
     with quiet():
-        base.load_update(pipeline, path)
+        if in_diffusers:
+            base.load_update(pipeline, path)
+        else:
+            inject.apply(base.parts, update)
     with_lora = _predict(base, prompt, clip_skip)
     if not with_lora.isfinite().all():
         raise ValueError(
@@ -27,8 +34,10 @@ def prove(path: Path, base: Base, prompt: str, clip_skip: int) -> str:
         )
     change = ((with_lora - without).norm() / without.norm()).item()
     if change == 0:
-        raise ValueError(f"{path.name} loads in diffusers but changes nothing in the model's answer")
-    return f"{path.name} was read back by diffusers and changes the model's answer by {change:.1%}."
+        loads = "loads in diffusers" if in_diffusers else "loads"
+        raise ValueError(f"{path.name} {loads} but changes nothing in the model's answer")
+    reader = "by diffusers " if in_diffusers else ""
+    return f"{path.name} was read back {reader}and changes the model's answer by {change:.1%}."
 
 
 @torch.no_grad()

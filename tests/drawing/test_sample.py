@@ -16,6 +16,7 @@ from lora_nb.drawing.sample import LoraCall, Prompt, parse_prompt, sample_images
 from lora_nb.events import Drawn, Notice, Progress
 from lora_nb.lora import inject, lora_file
 from lora_nb.lora.lora_file import LoraFile
+from lora_nb.lora.updates import LoraModule
 from lora_nb.settings import make
 
 CAT = Prompt("a photo of a cat", steps=4, seed=1)
@@ -34,7 +35,7 @@ def make_lora(base_path, path, scale=0.5, seed=0, rank=2):
     inject.inject(other.text_encoder, text_encoder_targets(other.text_encoder), spec, seed)
     generator = torch.Generator().manual_seed(seed)
     modules = {
-        name: lora_file.LoraModule(m.down, scale * torch.randn(m.up.shape, generator=generator), m.alpha)
+        name: LoraModule(m.down, scale * torch.randn(m.up.shape, generator=generator), m.alpha)
         for name, m in inject.modules(parts_of(other.unet, other.text_encoder)).items()
     }
     lora_file.write_lora(path, LoraFile(modules, {"ss_output_name": path.stem}), torch.float32)

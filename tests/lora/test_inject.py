@@ -16,7 +16,8 @@ from lora_nb.bases.sd15_parts import (
     unet_targets,
 )
 from lora_nb.lora import inject
-from lora_nb.lora.lora_file import LoraFile, LoraModule, read_lora, write_lora
+from lora_nb.lora.lora_file import LoraFile, read_lora, write_lora
+from lora_nb.lora.updates import LoraModule
 
 SPEC = inject.LoraSpec(rank=4, alpha=2.0)
 

@@ -10,11 +10,11 @@ from safetensors.torch import load_file, save_file
 from lora_nb.bases.sd15_parts import text_encoder_name, unet_name
 from lora_nb.lora.lora_file import (
     LoraFile,
-    LoraModule,
     read_lora,
     serialize,
     write_lora,
 )
+from lora_nb.lora.updates import LoraModule
 
 METADATA = {"ss_output_name": "cat", "ss_epoch": "3", "modelspec.title": "Kätzchen"}
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from lora_nb.lora.lora_file import LoraFile, LoraModule, write_lora
+from lora_nb.lora.lora_file import LoraFile, write_lora
+from lora_nb.lora.updates import LoraModule
 from lora_nb.training import checkpoints
 
 

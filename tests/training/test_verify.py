@@ -6,7 +6,8 @@ import torch
 from lora_nb.bases.models import load_base
 from lora_nb.bases.sd15_parts import parts_of, unet_targets
 from lora_nb.lora import inject
-from lora_nb.lora.lora_file import LoraFile, LoraModule, write_lora
+from lora_nb.lora.lora_file import LoraFile, write_lora
+from lora_nb.lora.updates import LoraModule
 from lora_nb.training.verify import prove
 
 
