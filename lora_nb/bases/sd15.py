@@ -22,6 +22,7 @@ from lora_nb.bases.overruled import overruled
 from lora_nb.bases.process import Diffusion
 from lora_nb.bases.sd15_parts import load_in_diffusers, parts_of
 from lora_nb.bases.stable_files import StableFiles, refuse_clip_skip, tokenizer_folder
+from lora_nb.bases.vae_file import OtherVae, said_of
 from lora_nb.bases.weights import checkpoint_text_gradients, file_hashes
 
 READER = single_file.Reader(
@@ -60,6 +61,7 @@ class StableDiffusion15:
     sha256: str = ""
     short_hash: str = ""
     notes: tuple[str, ...] = ()
+    other_vae: OtherVae | None = None
     say: Callable[[str, bool], Facts] = facts_of
     process: Diffusion = field(init=False)
 
@@ -68,7 +70,8 @@ class StableDiffusion15:
 
     @property
     def facts(self) -> Facts:
-        return self.say(self.prediction_type, bool(self.scheduler_config.get("rescale_betas_zero_snr")))
+        said = self.say(self.prediction_type, bool(self.scheduler_config.get("rescale_betas_zero_snr")))
+        return replace(said, **said_of(self.other_vae))
 
     @property
     def denoiser(self) -> UNet2DConditionModel:
