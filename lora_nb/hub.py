@@ -247,6 +247,12 @@ def progress_bar(tally: Tally) -> type:
     return Bar
 
 
+def cached_folder(repo: str, layout: Layout) -> Path | None:
+    """The folder with what of a repository is on this machine; None without its index."""
+    index = _in_cache(repo, layout.index)
+    return index and index.parent
+
+
 def _in_cache(repo: str, name: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 

@@ -27,7 +27,7 @@ _WHY = {
         v2 text_encoder_batch_size weighting_scheme
         logit_mean logit_std mode_scale blocks_to_swap""",
     'prediction_type = "v_prediction" says that the base predicts v': "v_parameterization",
-    "the base's own VAE is used, in full precision": "vae no_half_vae",
+    "the VAE is used in full precision": "no_half_vae",
     "every download is kept in Hugging Face's own cache": "tokenizer_cache_dir",
     "latents are encoded at the start and kept, in memory or with cache_latents_to_disk": """
         cache_latents skip_cache_check cache_info""",

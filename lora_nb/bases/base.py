@@ -17,6 +17,11 @@ from lora_nb.bases.process import Process
 Size = tuple[int, int]  # width, height
 
 
+def no_more(model: nn.Module) -> list[str]:
+    """No layers: a model in which a LoCon learns what a LoRA does."""
+    return []
+
+
 @dataclass(frozen=True)
 class Part:
     """A model of a base that an update can be put into.
@@ -31,7 +36,7 @@ class Part:
     reads_text: bool
     targets: Callable[[nn.Module], list[str]]
     layer_name: Callable[[str], str]
-    more_targets: Callable[[nn.Module], list[str]] = lambda model: []
+    more_targets: Callable[[nn.Module], list[str]] = no_more
     blocks: Blocks | None = None
 
 
@@ -71,13 +76,22 @@ def join(conditions: Sequence[Condition]) -> Condition:
 
 @dataclass(frozen=True)
 class Facts:
-    """What files say of a base: sd-scripts' version, modelspec's architecture and prediction, A1111's "sd version"."""
+    """What files say of a base: sd-scripts' version, modelspec's architecture and prediction, A1111's "sd version".
+
+    `implementation` is modelspec's, `v2` sd-scripts' word for the second generation. `vae_name` and kohya's two hashes
+    of it are of a VAE in the place of the base's own.
+    """
 
     version: str
     architecture: str
     prediction: str
     sd_version: str
     zero_terminal_snr: bool = False
+    implementation: str = "diffusers"
+    v2: bool = False
+    vae_name: str = ""
+    vae_sha256: str = ""
+    vae_short_hash: str = ""
 
 
 class Base(Protocol):

@@ -42,9 +42,9 @@ def unet_name(path: str) -> str:
     return "lora_unet_" + path.replace(".", "_")
 
 
-def text_encoder_name(path: str) -> str:
+def text_encoder_name(path: str, prefix: str = "lora_te") -> str:
     """The kohya name of a text-encoder layer, the same for every version of transformers."""
-    return "lora_te_text_model_" + path.removeprefix("text_model.").replace(".", "_")
+    return f"{prefix}_text_model_" + path.removeprefix("text_model.").replace(".", "_")
 
 
 def load_in_diffusers(pipeline: StableDiffusionPipeline, path: Path, adapter: str | None = None) -> None:

@@ -13,13 +13,13 @@ MOVES_TAGS = either(needs("shuffle_caption"), needs("caption_tag_dropout_rate"),
 class Pictures:
     """How pictures become training squares and rectangles."""
 
-    resolution: Pixels | None = setting(None, "side of the training square in pixels, or width,height; several with ; between (512;768) train each picture at each. Empty: the base's own (512 for SD 1.5)", min=32, max=2048, per="dataset")
+    resolution: Pixels | None = setting(None, "side of the training square in pixels, or width,height; several with ; between (512;768) train each picture at each. Empty: the base's own (512 for SD 1.5, 1024 for SDXL)", min=32, max=2048, per="dataset")
     num_repeats: int = setting(10, "times each picture is seen per epoch; pictures x repeats between 200 and 400 is a good start. A folder called N_name has its own", min=1, max=1000, per="subset")
     flip_aug: bool = setting(False, "mirror half of the pictures; not for anything asymmetric", in_file="always", per="subset")
     enable_bucket: bool = setting(True, "keep wide and tall pictures wide and tall instead of cropping all to a square", advanced=True, in_file="always", per="dataset")
     min_bucket_reso: int = setting(256, "shortest bucket side; below 512 px this default shrinks with the resolution", min=8, max=4096, advanced=True, in_file="always", per="dataset")
-    max_bucket_reso: int = setting(1024, "longest bucket side; below 512 px this default shrinks with the resolution", min=8, max=4096, advanced=True, in_file="always", per="dataset")
-    bucket_reso_steps: int = setting(64, "bucket sides are multiples of this, and of what the base can take (64 for SD 1.5)", min=8, max=256, advanced=True, per="dataset")
+    max_bucket_reso: int = setting(1024, "longest bucket side; this default shrinks below 512 px with the resolution, and is twice it from 1024 px on", min=8, max=4096, advanced=True, in_file="always", per="dataset")
+    bucket_reso_steps: int = setting(64, "bucket sides are multiples of this, and of what the base can take (64 for SD 1.5, 32 for SDXL)", min=8, max=256, advanced=True, per="dataset")
     bucket_no_upscale: bool = setting(False, "never enlarge a small picture", advanced=True, in_file="always", per="dataset")
     resize_interpolation: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"] = setting("lanczos", "how pictures are made smaller and larger; nearest for pixel art", advanced=True, per="subset")
     random_crop: bool = setting(False, "cut what a picture is longer than its bucket off at random, not evenly at both ends", advanced=True, in_file="always", per="subset")
@@ -61,7 +61,7 @@ class Captions:
     token_warmup_min: int = setting(1, "with how many tags behind the first keep_tokens they begin", min=0, max=100, advanced=True, only_with=needs("token_warmup_step"), per="subset")
     caption_extension: str = setting(".txt", "ending of the caption files", advanced=True, per="subset")
     max_token_length: Literal[75, 150, 225] = setting(225, "longest caption in tokens; what is longer is cut, shorter ones are not padded to it", advanced=True, in_file="always")
-    clip_skip: int = setting(1, "layer of the text encoder counted from its end; 2 for anime bases", min=1, max=12, in_file="always")
+    clip_skip: int = setting(1, "layer of the text encoder counted from its end; 2 for anime bases of SD 1.5; SDXL has its own", min=1, max=12, in_file="always")
 
     def __post_init__(self) -> None:
         if not self.caption_separator.strip(" "):

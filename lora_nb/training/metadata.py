@@ -30,7 +30,6 @@ from lora_nb.training.plan import RunPlan
 ABSENT = {
     "ss_num_validation_images": 0,
     "ss_full_fp16": False,
-    "ss_v2": False,
     "ss_cache_latents": True,
     "ss_lowram": False,
     "ss_face_crop_aug_range": None,
@@ -100,6 +99,7 @@ def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
         "ss_sd_model_hash": facts.base_short_hash or None,
         "ss_new_sd_model_hash": facts.base_sha256 or None,
         **facts.network,
+        **_other_vae(facts.base),
         "lora_nb_settings": _settings(config),
     }
     if config.about.no_metadata:
@@ -107,14 +107,26 @@ def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
     return {key: redact(_text(value)) for key, value in (values | _modelspec(plan, facts)).items()}
 
 
+def _other_vae(base: Facts) -> dict:
+    """As sd-scripts, only of a VAE that is not the base's own."""
+    if not base.vae_name:
+        return {}
+    return {
+        "ss_vae_name": base.vae_name,
+        "ss_vae_hash": base.vae_short_hash,
+        "ss_new_vae_hash": base.vae_sha256,
+    }
+
+
 def _settings(config: TrainConfig) -> dict:
     """Every setting of the run, without the folders of the machine it ran on."""
     values = {name: value for name, value in settings.to_dict(config).items() if not name.endswith("_dir")}
+    named = ("pretrained_model_name_or_path", "vae")
     return (
         values
         | dataset_facts.without_folders(config.pictures)
+        | {name: lookup.public_name(values[name]) for name in named}
         | {
-            "pretrained_model_name_or_path": lookup.public_name(config.base.pretrained_model_name_or_path),
             "network_weights": Path(config.network.network_weights).name,
             "base_weights": [Path(path).name for path in config.network.base_weights],
         }
@@ -162,6 +174,7 @@ def _training(plan: RunPlan, facts: RunFacts) -> dict:
         "ss_lr_warmup_steps": warmup_steps(config.learning, plan.total_steps),
         "ss_mixed_precision": facts.mixed_precision,
         "ss_base_model_version": facts.base.version,
+        "ss_v2": facts.base.v2,
         "ss_zero_terminal_snr": facts.base.zero_terminal_snr,
         "ss_sd_scripts_commit_hash": f"lora_nb {__version__}",
         "ss_optimizer": in_words(config.learning),
@@ -189,7 +202,7 @@ def _modelspec(plan: RunPlan, facts: RunFacts) -> dict:
     spec = {
         "sai_model_spec": "1.0.1",
         "architecture": facts.base.architecture,
-        "implementation": "diffusers",
+        "implementation": facts.base.implementation,
         "title": config.about.metadata_title or config.place.output_name,
         "resolution": "{}x{}".format(*plan.sizes[0]),
         "prediction_type": facts.base.prediction,
