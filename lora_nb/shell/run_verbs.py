@@ -68,7 +68,7 @@ def draw_grid(config: GridConfig, tell: Tell, poll: Poll) -> Finished:
 
 
 VERBS = {
-    "train": Verb(TrainConfig, train_lora, loads=True),
+    "train": Verb(TrainConfig, train_lora, loads=True, takes_presets=True),
     "sample": Verb(SampleConfig, draw_samples, loads=True),
     "grid": Verb(GridConfig, draw_grid, loads=True),
 }

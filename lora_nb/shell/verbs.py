@@ -8,6 +8,7 @@ from lora_nb.shell import (
     picture_verbs,
     report_verbs,
     run_verbs,
+    settings_verbs,
     version_verbs,
 )
 
@@ -20,4 +21,5 @@ VERBS = {
     **version_verbs.VERBS,
     **report_verbs.VERBS,
     **run_verbs.VERBS,
+    **settings_verbs.VERBS,
 }
