@@ -247,6 +247,11 @@ def progress_bar(tally: Tally) -> type:
     return Bar
 
 
+def cached_file(repo: str, name: str) -> Path | None:
+    """The local path of one file of a repository, where it was downloaded before."""
+    return _in_cache(repo, name)
+
+
 def _in_cache(repo: str, name: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 

@@ -110,7 +110,9 @@ def download(wish: Wish, tell: Tell = silent) -> Path:
                     raise _unreachable(address, place, error) from None
                 time.sleep(PAUSE * (ATTEMPTS - left))
             except requests.RequestException as error:
-                raise ValueError(f"{shown(address)} cannot be downloaded: {first_line(error)}") from None
+                raise ValueError(
+                    f"{shown(address)} cannot be downloaded: {redact(first_line(error))}"
+                ) from None
 
 
 def shown(address: str) -> str:

@@ -4,28 +4,47 @@ from contextlib import suppress
 from pathlib import Path
 
 from lora_nb import hub
-from lora_nb.bases import base_file
+from lora_nb.bases import base_file, catalogue, web_base
 from lora_nb.bases.families import FAMILIES, USUAL, Family
 from lora_nb.bases.folder import HUB_ID
 from lora_nb.bases.sd15_files import DEMO, place_of
 
 
+def located(name: str) -> str:
+    """What a base's name stands for: of one in the catalogue its source, of a web address the file it came as.
+
+    Any other name stands for itself, and so does an address that was not downloaded yet.
+    """
+    source = catalogue.source_of(name)
+    found = web_base.find(source) if web_base.knows(source) else None
+    return str(found) if found else source
+
+
 def resolve_base(name: str) -> Path | str:
-    """The folder or file called `name`, or the Hugging Face id it is. Raises ValueError for anything else."""
+    """The folder or file called `name`, or the Hugging Face id or web address it is.
+
+    Raises ValueError for anything else.
+    """
+    name = located(name)
     path = place_of(name)
+    if web_base.knows(name):
+        return name
     if name and path.exists():
         return family_of(name).check(path)
     if HUB_ID.fullmatch(name) and path.suffix not in base_file.SUFFIXES:
         return name
     raise ValueError(
         f'base model "{name}" was not found: give a Hugging Face id (owner/name), a diffusers folder, '
-        f'a .safetensors or .ckpt file, or "{DEMO}"'
+        f'a .safetensors or .ckpt file or its web address, a name that `bases` lists, or "{DEMO}"'
     )
 
 
 def family_of(name: str) -> Family:
     """The family that knows the base called `name`; the usual one where none does, to say what is wrong with it."""
-    path = place_of(name)
+    path = place_of(located(name))
+    entry = catalogue.find(name)
+    if entry and entry.family in FAMILIES and not path.exists():
+        return FAMILIES[entry.family]
     known = (family for family in FAMILIES.values() if path.exists() and family.knows(path))
     return next(known, FAMILIES[USUAL])
 
@@ -46,6 +65,8 @@ def check_base(name: str, seconds: float = 5.0) -> None:
     Headers and configurations are read, no weights. Hugging Face has `seconds` to answer; else its cache is asked.
     """
     found, family = resolve_base(name), family_of(name)
+    if isinstance(found, str) and web_base.knows(found):
+        return  # it is known once it is downloaded
     if isinstance(found, str):
         family_of_download(hub.find_base(found, family.layout, seconds), found)
     elif found.is_dir():
@@ -53,7 +74,8 @@ def check_base(name: str, seconds: float = 5.0) -> None:
 
 
 def public_name(name: str) -> str:
-    """What to call a base before others: a Hugging Face id as it is, of a path the last part."""
-    path = Path(name).expanduser()
+    """What to call a base before others: a Hugging Face id as it is, of a path or an address the last part."""
+    name = located(name)
+    path = Path(name.partition("?")[0] if web_base.knows(name) else name).expanduser()
     is_id = HUB_ID.fullmatch(name) and path.suffix not in base_file.SUFFIXES and not path.exists()
     return name if is_id else path.name

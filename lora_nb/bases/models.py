@@ -5,7 +5,7 @@ from importlib import import_module
 import torch
 
 from lora_nb import hub
-from lora_nb.bases import lookup
+from lora_nb.bases import lookup, web_base
 from lora_nb.bases.base import Base
 from lora_nb.bases.weights import quiet
 from lora_nb.events import Progress, Tell, silent
@@ -18,12 +18,18 @@ def load_base(
     prediction_type: str = "auto",
     zero_terminal_snr: str = "auto",
 ) -> Base:
-    """The base called `name` (Hugging Face id, diffusers folder, .safetensors/.ckpt file, "demo") on the CPU.
+    """The base called `name` (Hugging Face id, diffusers folder, .safetensors/.ckpt file, web address, name of the
+    catalogue, "demo") on the CPU.
 
     `prediction_type` and `zero_terminal_snr` ("yes", "no") count more than what its own files say. Raises
     ValueError with one sentence when it is absent, damaged, or of no family that can be trained.
     """
-    found, family = lookup.resolve_base(name), lookup.family_of(name)
+    found = lookup.resolve_base(name)
+    if isinstance(found, str) and web_base.knows(found):
+        name = str(web_base.download(found, tell=tell))
+        found = lookup.resolve_base(name)
+    name = lookup.located(name)
+    family = lookup.family_of(name)
     tell(Progress("Loading the base", 0, 1))
     with quiet():
         if isinstance(found, str):

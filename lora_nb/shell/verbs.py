@@ -1,6 +1,7 @@
 """The subcommands by their names."""
 
 from lora_nb.shell import (
+    base_verbs,
     caption_verbs,
     dataset_verbs,
     gallery_verbs,
@@ -22,4 +23,5 @@ VERBS = {
     **report_verbs.VERBS,
     **run_verbs.VERBS,
     **settings_verbs.VERBS,
+    **base_verbs.VERBS,
 }

@@ -60,8 +60,8 @@ def resolve(config: TrainConfig) -> TrainConfig:
 def plan_run(config: TrainConfig, processes: int = 1, tell: events.Tell = events.silent) -> RunPlan:
     """The plan of a run. Raises ValueError when the folder, its pictures or its captions do not allow one."""
     config = resolve(config)
-    name = config.base.pretrained_model_name_or_path
-    family = lookup.family_of(name)
+    name = lookup.located(config.base.pretrained_model_name_or_path)
+    family = lookup.family_of(config.base.pretrained_model_name_or_path)
     family.check_text_layer(name, config.captions.clip_skip)
     resolution, unit = config.pictures.resolution or family.resolution(name), family.unit(name)
     asked, config = config, replace(config, pictures=fit(config.pictures, resolution, unit))
