@@ -252,6 +252,12 @@ def cached_file(repo: str, name: str) -> Path | None:
     return _in_cache(repo, name)
 
 
+def cached_folder(repo: str, layout: Layout) -> Path | None:
+    """The folder with what of a repository is on this machine; None without its index."""
+    index = _in_cache(repo, layout.index)
+    return index and index.parent
+
+
 def _in_cache(repo: str, name: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 

@@ -34,6 +34,16 @@ def base(tiny_base: Path) -> Any:
     return load_base(str(tiny_base))
 
 
+@pytest.fixture(scope="session")
+def tiny_sdxl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A diffusers folder of a random Stable Diffusion XL, tiny: VAE factor 4, 64 px, text widths 32 and 48."""
+    from tiny_sdxl import build_tiny_sdxl
+
+    folder = tmp_path_factory.mktemp("tiny_sdxl")
+    build_tiny_sdxl(folder)
+    return folder
+
+
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     """Where the dataset of a project lies; nothing is there yet."""

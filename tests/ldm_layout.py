@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -10,6 +11,7 @@ RESNET = {
     "time_emb_proj": "emb_layers.1", "conv_shortcut": "skip_connection",
 }  # fmt: skip
 OUTER = {
+    "add_embedding.linear_1": "label_emb.0.0", "add_embedding.linear_2": "label_emb.0.2",
     "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2",
     "conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2",
     "mid_block.resnets.0": "middle_block.0", "mid_block.attentions.0": "middle_block.1",
@@ -24,8 +26,52 @@ VAE = {
 }  # fmt: skip
 
 
+OPEN_CLIP = {
+    "embeddings.token_embedding": "token_embedding", "final_layer_norm": "ln_final", "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj", "self_attn.out_proj": "attn.out_proj",
+    "encoder.layers": "transformer.resblocks",
+}  # fmt: skip
+
+
 def read_as_ldm(folder: Path, layers: int = 1, text_prefix: str = "text_model.") -> dict[str, Tensor]:
     """The tensors of the folder under LDM names; `layers` is the U-Net's layers_per_block."""
+    tensors = _read_models(folder, layers)
+    for key, value in load_file(folder / "text_encoder" / "model.safetensors").items():
+        tensors[f"cond_stage_model.transformer.{text_prefix}{key.removeprefix('text_model.')}"] = value
+    return tensors
+
+
+def read_sdxl_as_ldm(folder: Path) -> dict[str, Tensor]:
+    """The tensors of an SDXL folder under Stability's names."""
+    tensors = _read_models(folder, 2)
+    for key, value in load_file(folder / "text_encoder" / "model.safetensors").items():
+        tensors[f"conditioner.embedders.0.transformer.text_model.{key.removeprefix('text_model.')}"] = value
+    second = as_open_clip(load_file(folder / "text_encoder_2" / "model.safetensors"))
+    return tensors | {f"conditioner.embedders.1.model.{key}": value for key, value in second.items()}
+
+
+def as_open_clip(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A CLIP text model's weights as OpenCLIP has them."""
+    found, apart = {"logit_scale": torch.zeros(())}, {}
+    for key, value in weights.items():
+        key = key.removeprefix("text_model.")
+        for ours, theirs in OPEN_CLIP.items():
+            key = key.replace(ours, theirs)
+        if key == "text_projection.weight":
+            found["text_projection"] = value.T
+        elif key == "embeddings.position_embedding.weight":
+            found["positional_embedding"] = value
+        elif "_proj." in key and "self_attn" in key:
+            head, _, rest = key.partition("self_attn.")
+            apart[f"{head}attn.in_proj_{rest.split('.')[1]}", "qkv".index(rest[0])] = value
+        else:
+            found[key] = value
+    for name in {name for name, _ in apart}:
+        found[name] = torch.cat([apart[name, part] for part in range(3)])
+    return found
+
+
+def _read_models(folder: Path, layers: int) -> dict[str, Tensor]:
     tensors = {}
     unet = load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
     tensors |= {f"model.diffusion_model.{unet_key(key, layers, unet)}": value for key, value in unet.items()}
@@ -35,8 +81,6 @@ def read_as_ldm(folder: Path, layers: int = 1, text_prefix: str = "text_model.")
         name = vae_key(key, levels)
         is_projection = "mid.attn_1." in name and "norm" not in name and name.endswith("weight")
         tensors[f"first_stage_model.{name}"] = value[..., None, None] if is_projection else value
-    for key, value in load_file(folder / "text_encoder" / "model.safetensors").items():
-        tensors[f"cond_stage_model.transformer.{text_prefix}{key.removeprefix('text_model.')}"] = value
     return tensors
 
 

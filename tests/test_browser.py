@@ -17,7 +17,7 @@ import nbformat
 import pytest
 from test_tagger import build
 
-from lora_nb.bases import sd15_files
+from lora_nb.bases import stable_files
 from lora_nb.forms import review
 
 HOME = Path(__file__).parents[1]
@@ -248,7 +248,7 @@ def test_training_is_stopped_resumed_and_compared(lab, browser, made, tiny_base)
     step.press("Use this project")
     step.see("everything lies in")
     step = notebook.run("2. Settings")
-    if not sd15_files.DEMO_FOLDER.is_dir():
+    if not stable_files.DEMO_FOLDER.is_dir():
         step.fill("base model", str(tiny_base))
     step.fill("num repeats", "4")
     step.fill("max train epochs", "2")

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lora_nb.bases import sd15_files
+from lora_nb.bases import stable_files
 from lora_nb.bases.models import load_base
 from lora_nb.captioning.tagger import tag_images
 from lora_nb.config.captioning import TagConfig
 from lora_nb.dataset.captions import read_caption, split_tags
 from lora_nb.drawing.sample import Prompt, sample_images
 
-DEMO = sd15_files.DEMO_FOLDER.parent
+DEMO = stable_files.DEMO_FOLDER.parent
 ASKED = (
     ("blonde hair", "short hair", "green background"),
     ("purple hair", "long hair", "wavy hair", "aqua background"),

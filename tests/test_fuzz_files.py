@@ -16,7 +16,7 @@ from safetensors.torch import save
 
 from conftest import write_tokenizer
 from lora_nb import events
-from lora_nb.bases import base_file
+from lora_nb.bases import file_kind
 from lora_nb.bases.clip_tokenizer import load_tokenizer
 from lora_nb.config.intake import ImportConfig
 from lora_nb.config.pictures import CurateConfig
@@ -237,7 +237,7 @@ def test_headers_of_models_and_loras(tmp_path, whole_lora):
         path = tmp_path / f"{number}.safetensors"
         path.write_bytes(chance.choice(DAMAGES)(whole_lora, chance) if number % 5 == 0 else content)
         before = path.read_bytes()
-        outcomes["base", refused(base_file.check_single_file, path)] += 1
+        outcomes["base", refused(file_kind.check_file, path, "sd15")] += 1
         outcomes["lora", refused(read_lora, path)] += 1
         assert path.read_bytes() == before
     assert outcomes["base", False] == 0 and outcomes["lora", True] > 60

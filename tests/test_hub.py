@@ -32,7 +32,7 @@ FILES = {
 }
 REPOSITORIES = {
     "good/base": FILES,
-    "other/xl": {**FILES, "model_index.json": b'{"_class_name": "StableDiffusionXLPipeline"}'},
+    "other/flux": {**FILES, "model_index.json": b'{"_class_name": "FluxPipeline"}'},
     "half/base": {name: content for name, content in FILES.items() if not name.startswith("vae/diff")},
     "no/base": {"notes.txt": b"x"},
 }
@@ -109,13 +109,13 @@ ASK = """
 import json, sys
 from lora_nb import hub
 from lora_nb.bases.lookup import check_base
-from lora_nb.bases.sd15_files import LAYOUT
+from lora_nb.bases.sd15_files import FILES
 hub.SECONDS_TO_ANSWER = float(sys.argv[2])
 events = []
 for name, *arguments in json.loads(sys.argv[1]):
     try:
         more = [hub.SECONDS_TO_ANSWER] if name in ("find_base", "check_base") else [events.append]
-        layout = [LAYOUT] if name in ("find_base", "download_base") else []
+        layout = [FILES.layout] if name in ("find_base", "download_base") else []
         called = check_base if name == "check_base" else getattr(hub, name)
         said = str(called(*arguments, *layout, *more))
     except ValueError as error:
@@ -204,12 +204,12 @@ def test_a_refusal_is_one_sentence(server: str, tmp_path: Path, mood: str, says:
 
 def test_what_holds_no_base_is_said_before_its_weights_are_downloaded(server: str, tmp_path: Path):
     calls = [[name, repo] for repo in ("half/base", "no/base") for name in ("find_base", "download_base")]
-    lost, xl = ["download_file", "good/base", "lost.csv"], ["check_base", "other/xl"]
-    *said, events = ask(f"{server}/good", tmp_path, *calls, lost, xl, ["check_base", "good/base"])
+    lost, flux = ["download_file", "good/base", "lost.csv"], ["check_base", "other/flux"]
+    *said, events = ask(f"{server}/good", tmp_path, *calls, lost, flux, ["check_base", "good/base"])
     assert said[0] == said[1] and '"half/base" holds no weights of its vae' in said[0]
     assert said[2] == said[3] and '"no/base" holds no diffusers model' in said[2]
     assert '"good/base" on Hugging Face cannot be used' in said[4]
-    assert "other/xl holds a StableDiffusionXLPipeline: only the Stable Diffusion 1.5 family" in said[5]
+    assert "other/flux holds a FluxPipeline: Stable Diffusion 1.5, 2 and XL can be trained here" in said[5]
     assert said[6] == "None" and events == []
 
 

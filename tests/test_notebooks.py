@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 from test_tagger import build
 
 from lora_nb import events, project, settings
-from lora_nb.bases import lookup, sd15_files
+from lora_nb.bases import lookup, stable_files
 from lora_nb.config.project import Handover
 from lora_nb.config.training import TrainConfig
 from lora_nb.forms import DatasetMaker, LoraTrainer, review
@@ -148,7 +148,7 @@ def test_both_run_whole_from_the_example_to_the_grid(tmp_path, tiny_base, monkey
     """Run all, in order, in one folder: nothing is filled in but the example's name, and sizes for a test."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     tagger = "demo" if review.DEMO_TAGGER.is_dir() else str(build(tmp_path / "tagger"))
-    base = lookup.DEMO if sd15_files.DEMO_FOLDER.is_dir() else str(tiny_base)
+    base = lookup.DEMO if stable_files.DEMO_FOLDER.is_dir() else str(tiny_base)
     said = execute(MAKER, tmp_path, {
         "choose_project": "maker.project.form.write(project='example')",
         "caption": f"maker.captioning.forms['tags'].write(tagger={tagger!r})",

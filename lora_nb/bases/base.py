@@ -16,12 +16,18 @@ from lora_nb.bases.process import Process
 Size = tuple[int, int]  # width, height
 
 
+def no_more(model: nn.Module) -> list[str]:
+    """No layers: a model in which a LoCon learns what a LoRA does."""
+    return []
+
+
 @dataclass(frozen=True)
 class Part:
     """A model of a base that an update can be put into.
 
-    `name` stands in the optimizer's groups and so in states; `targets` gives the paths of the layers that learn, and
-    `layer_name` what a file calls a layer, the same for every version of the libraries.
+    `name` stands in the optimizer's groups and so in states; `targets` gives the paths of the layers that learn,
+    `more_targets` of those that LoCon adds to them, and `layer_name` what a file calls a layer, the same for every
+    version of the libraries. `other_name` is what other programs' files call it.
     """
 
     name: str
@@ -29,6 +35,8 @@ class Part:
     reads_text: bool
     targets: Callable[[nn.Module], list[str]]
     layer_name: Callable[[str], str]
+    more_targets: Callable[[nn.Module], list[str]] = no_more
+    other_name: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,13 +75,18 @@ def join(conditions: Sequence[Condition]) -> Condition:
 
 @dataclass(frozen=True)
 class Facts:
-    """What files say of a base: sd-scripts' version, modelspec's architecture and prediction, A1111's "sd version"."""
+    """What files say of a base: sd-scripts' version, modelspec's architecture and prediction, A1111's "sd version".
+
+    `implementation` is modelspec's, `v2` sd-scripts' word for the second generation.
+    """
 
     version: str
     architecture: str
     prediction: str
     sd_version: str
     zero_terminal_snr: bool = False
+    implementation: str = "diffusers"
+    v2: bool = False
 
 
 class Base(Protocol):

@@ -1,41 +1,17 @@
-"""A checkpoint file judged from outside: is it a whole Stable Diffusion 1.5 model? Reads its header and no weights."""
+"""A checkpoint file judged from outside: is it whole, is it a model at all? Reads its header and no weights."""
 
-import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from lora_nb import files
 
 SUFFIXES = (".safetensors", ".ckpt")
-ONLY_SD15 = "only the Stable Diffusion 1.5 family can be trained here"
-
-LORA_KEY = re.compile(r"lora_(up|down|A|B)\b|\.hada_w|\.lokr_w|lora\.(up|down)\.weight")
-UNET_KEY = "model.diffusion_model."
-TEXT_KEY = "cond_stage_model."
-VAE_KEY = "first_stage_model."
-CROSS_ATTENTION = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
-
-# What a part of a key gives away, in the order they are looked for.
-FOREIGN = (
-    ("conditioner.embedders.", "a Stable Diffusion XL model"),
-    ("label_emb.", "a Stable Diffusion XL model"),
-    ("cond_stage_model.model.", "a Stable Diffusion 2 model"),
-    ("joint_blocks.", "a Stable Diffusion 3 model"),
-    ("double_blocks.", "a Flux model"),
-    ("single_transformer_blocks.", "a Flux model"),
-    ("control_model.", "a ControlNet"),
-    ("emb_params", "a textual inversion embedding"),
-    ("string_to_param", "a textual inversion embedding"),
-)
 
 
-def check_single_file(path: Path) -> None:
-    """Raises ValueError, in one sentence, when the file cannot be an SD 1.5 checkpoint.
-
-    A .safetensors file is judged by its header; of a pickled file (.ckpt) only the outside is looked at.
-    """
+def check_outside(path: Path) -> None:
+    """Raises ValueError, in one sentence, when the file can be no checkpoint of any family."""
     size = path.stat().st_size
     with open(path, "rb") as file:
         start = file.read(256)
@@ -45,7 +21,7 @@ def check_single_file(path: Path) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path.name} is no model file: its name should end in {' or '.join(SUFFIXES)}")
     if path.suffix.lower() == ".safetensors":
-        check_layout(path, {key: tuple(entry["shape"]) for key, entry in read_header(path).items()})
+        read_header(path)
     elif start.startswith(b"PK"):
         _check_zip(path)
     elif not start.startswith(b"\x80"):
@@ -100,49 +76,6 @@ def read_header(path: Path) -> dict[str, dict[str, Any]]:
     if end > size:
         raise ValueError(f"{path.name} is cut off: {size:,} of {end:,} bytes are there; download it again")
     return header
-
-
-def check_layout(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raises ValueError when the tensors' names and shapes are not those of a whole SD 1.5 checkpoint."""
-    foreign = _foreign_kind(shapes)
-    if foreign:
-        raise ValueError(f"{path.name} is {foreign}, not a Stable Diffusion 1.5 base: {ONLY_SD15}")
-    context = shapes.get(CROSS_ATTENTION, (0, 0))[-1]
-    channels = (shapes.get(f"{UNET_KEY}input_blocks.0.0.weight") or (0, 4, 0, 0))[1]
-    if context == 1024:
-        raise ValueError(
-            f"{path.name} is a Stable Diffusion 2 model, not a Stable Diffusion 1.5 base: {ONLY_SD15}"
-        )
-    if channels != 4:
-        raise ValueError(f"{path.name} is an inpainting model ({channels} input channels): {ONLY_SD15}")
-    models = ((UNET_KEY, "U-Net"), (TEXT_KEY, "text encoder"), (VAE_KEY, "VAE"))
-    lacking = [word for key, word in models if not _any_starts(shapes, key)]
-    if len(lacking) == 3:
-        raise ValueError(
-            f"{path.name} is not a Stable Diffusion 1.5 checkpoint: none of its {len(shapes)} names is known"
-        )
-    if lacking:
-        raise ValueError(
-            f"{path.name} lacks the {' and the '.join(lacking)}: choose a whole SD 1.5 checkpoint"
-        )
-
-
-def _any_starts(names: Iterable[str], prefix: str) -> bool:
-    return any(name.startswith(prefix) for name in names)
-
-
-def _foreign_kind(names: Iterable[str]) -> str | None:
-    names = list(names)
-    if any(LORA_KEY.search(name) for name in names):
-        return "a LoRA"
-    for part, kind in FOREIGN:
-        if any(part in name for name in names):
-            return kind
-    if _any_starts(names, ("down_blocks.")):
-        return "the U-Net alone of a diffusers folder"
-    if _any_starts(names, "decoder.") and _any_starts(names, "encoder."):
-        return "a VAE alone"
-    return None
 
 
 def refuse_missing(path: Path, names: Iterable[str]) -> None:

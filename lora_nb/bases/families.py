@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lora_nb.bases import sd15_files
+from lora_nb.bases import sd15_files, sdxl_files
+from lora_nb.bases.file_kind import KINDS
+from lora_nb.bases.stable_files import StableFiles
 from lora_nb.hub import Layout
 
 
@@ -12,7 +14,8 @@ from lora_nb.hub import Layout
 class Family:
     """What is to be said of a base of one family before anything heavy is loaded.
 
-    `knows` tells from outside whether a folder or file is of it; `check` returns the place or raises ValueError.
+    `knows` tells from outside whether a folder or file is of it, `likely` whether a damaged one seems to be; `check`
+    returns the place or raises ValueError.
     `check_download` takes a folder with the files `layout.family` names and the name people know it by,
     `check_weights` a diffusers folder. `resolution` and `unit` take the base's name: the side in pixels of the square
     it was made for, and what a picture's sides are multiples of. `check_text_layer` takes that name and clip_skip.
@@ -31,22 +34,32 @@ class Family:
     resolution: Callable[[str], int]
     unit: Callable[[str], int]
     check_text_layer: Callable[[str, int], None]
+    likely: Callable[[Path], bool] = lambda path: False
+
+
+def _stable(
+    module: str, files: StableFiles, texts: str, check_text_layer: Callable[[str, int], None]
+) -> Family:
+    """A kind of Stable Diffusion."""
+    return Family(
+        title=KINDS[files.kind].title,
+        denoiser_name="U-Net",
+        text_name=texts,
+        module=f"lora_nb.bases.{module}",
+        layout=files.layout,
+        knows=files.knows,
+        check=files.check,
+        check_download=files.check_download,
+        check_weights=files.check_weights,
+        resolution=files.native_resolution,
+        unit=files.picture_unit,
+        check_text_layer=check_text_layer,
+        likely=files.likely,
+    )
 
 
 USUAL = "sd15"
 FAMILIES = {
-    USUAL: Family(
-        title="Stable Diffusion 1.5",
-        denoiser_name="U-Net",
-        text_name="text encoder",
-        module="lora_nb.bases.sd15",
-        layout=sd15_files.LAYOUT,
-        knows=sd15_files.knows,
-        check=sd15_files.check,
-        check_download=sd15_files.check_family,
-        check_weights=sd15_files.check_weights,
-        resolution=sd15_files.native_resolution,
-        unit=sd15_files.picture_unit,
-        check_text_layer=sd15_files.check_clip_skip,
-    ),
+    USUAL: _stable("sd15", sd15_files.FILES, "text encoder", sd15_files.check_clip_skip),
+    "sdxl": _stable("sdxl", sdxl_files.FILES, "text encoders", sdxl_files.check_clip_skip),
 }

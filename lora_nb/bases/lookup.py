@@ -6,8 +6,9 @@ from pathlib import Path
 from lora_nb import hub
 from lora_nb.bases import base_file, catalogue, web_base
 from lora_nb.bases.families import FAMILIES, USUAL, Family
+from lora_nb.bases.file_kind import OtherKind
 from lora_nb.bases.folder import HUB_ID
-from lora_nb.bases.sd15_files import DEMO, place_of
+from lora_nb.bases.stable_files import DEMO, place_of
 
 
 def located(name: str) -> str:
@@ -40,23 +41,44 @@ def resolve_base(name: str) -> Path | str:
 
 
 def family_of(name: str) -> Family:
-    """The family that knows the base called `name`; the usual one where none does, to say what is wrong with it."""
-    path = place_of(located(name))
-    entry = catalogue.find(name)
-    if entry and entry.family in FAMILIES and not path.exists():
-        return FAMILIES[entry.family]
-    known = (family for family in FAMILIES.values() if path.exists() and family.knows(path))
-    return next(known, FAMILIES[USUAL])
+    """The family that knows the base called `name`; the usual one where none does, to say what is wrong with it.
+
+    Of a base on the Hub it is known once its index has been fetched (`check_base`, `find_family`),
+    of one at a web address once that was downloaded.
+    """
+    entry, name = catalogue.find(name), located(name)
+    path, usual = place_of(name), FAMILIES.get(entry.family if entry else USUAL, FAMILIES[USUAL])
+    if web_base.knows(name):
+        return usual
+    if not path.exists() and HUB_ID.fullmatch(name):
+        folder = hub.cached_folder(name, FAMILIES[USUAL].layout)
+        return _family_of_download(folder, name) if folder else usual
+    families = FAMILIES.values() if path.exists() else ()
+    known = next((family for family in families if family.knows(path)), None)
+    return known or next((family for family in families if family.likely(path)), FAMILIES[USUAL])
+
+
+def find_family(name: str, seconds: float = hub.SECONDS_TO_ANSWER) -> Family:
+    """As `family_of`; of a base on the Hub, what tells its family is fetched first. Raises ValueError."""
+    found = resolve_base(name)
+    if isinstance(found, Path) or web_base.knows(found):
+        return family_of(name)
+    return family_of_download(hub.find_base(found, FAMILIES[USUAL].layout, seconds), found)
+
+
+def _family_of_download(folder: Path, name: str) -> Family:
+    with suppress(ValueError):
+        return family_of_download(folder, name)
+    return FAMILIES[USUAL]
 
 
 def family_of_download(folder: Path, name: str) -> Family:
     """The family of what was asked of a repository called `name`. Raises ValueError when none knows it."""
     for family in FAMILIES.values():
-        with suppress(ValueError):
+        with suppress(OtherKind):
             family.check_download(folder, name)
             return family
-    FAMILIES[USUAL].check_download(folder, name)
-    return FAMILIES[USUAL]
+    raise ValueError(f"{name} is of no family that can be trained")
 
 
 def check_base(name: str, seconds: float = 5.0) -> None:
@@ -64,12 +86,10 @@ def check_base(name: str, seconds: float = 5.0) -> None:
 
     Headers and configurations are read, no weights. Hugging Face has `seconds` to answer; else its cache is asked.
     """
-    found, family = resolve_base(name), family_of(name)
-    if isinstance(found, str) and web_base.knows(found):
-        return  # it is known once it is downloaded
-    if isinstance(found, str):
-        family_of_download(hub.find_base(found, family.layout, seconds), found)
-    elif found.is_dir():
+    found, family = resolve_base(name), find_family(name, seconds)
+    if isinstance(found, str) and not web_base.knows(found):  # that is known once it is downloaded
+        hub.find_base(found, family.layout, seconds)
+    elif isinstance(found, Path) and found.is_dir():
         family.check_weights(found)
 
 

@@ -9,13 +9,14 @@ from lora_nb.bases.base import Part
 from lora_nb.bases.targets import layers_in
 
 UNET_CONTAINERS = {"Transformer2DModel"}
+LOCON_CONTAINERS = {"ResnetBlock2D", "Downsample2D", "Upsample2D"}
 TEXT_CONTAINERS = {"CLIPAttention", "CLIPSdpaAttention", "CLIPMLP"}
 
 
 def parts_of(unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> tuple[Part, ...]:
     """What an update is put into."""
     return (
-        Part("unet", unet, False, unet_targets, unet_name),
+        Part("unet", unet, False, unet_targets, unet_name, unet_locon_targets),
         Part("text_encoder", text_encoder, True, text_encoder_targets, text_encoder_name),
     )
 
@@ -23,6 +24,11 @@ def parts_of(unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> tuple[P
 def unet_targets(unet: UNet2DConditionModel) -> list[str]:
     """Paths of every Linear and 1x1 convolution inside the U-Net's Transformer2DModel blocks."""
     return layers_in(unet, UNET_CONTAINERS)
+
+
+def unet_locon_targets(unet: UNet2DConditionModel) -> list[str]:
+    """Paths of what a LoCon adds: every Linear and convolution of the residual blocks and of those between sizes."""
+    return layers_in(unet, LOCON_CONTAINERS, all_sizes=True)
 
 
 def text_encoder_targets(text_encoder: CLIPTextModel) -> list[str]:
@@ -35,9 +41,9 @@ def unet_name(path: str) -> str:
     return "lora_unet_" + path.replace(".", "_")
 
 
-def text_encoder_name(path: str) -> str:
+def text_encoder_name(path: str, prefix: str = "lora_te") -> str:
     """The kohya name of a text-encoder layer, the same for every version of transformers."""
-    return "lora_te_text_model_" + path.removeprefix("text_model.").replace(".", "_")
+    return f"{prefix}_text_model_" + path.removeprefix("text_model.").replace(".", "_")
 
 
 def load_in_diffusers(pipeline: StableDiffusionPipeline, path: Path, adapter: str | None = None) -> None:

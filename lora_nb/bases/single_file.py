@@ -3,7 +3,7 @@
 import pickle
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, PreTrainedModel
 
-from lora_nb.bases import base_file, sd15_files
+from lora_nb.bases import base_file, file_kind
 from lora_nb.bases.folder import read_json
 from lora_nb.wording import first_line
 
-TEXT_ENCODER_KEY = re.compile(r"cond_stage_model\.transformer\.(?:text_model\.)?")
+Weights = dict[str, Tensor]
 
 # What reading a cut or overwritten pickle raises.
 DAMAGE = (
@@ -35,32 +35,61 @@ DAMAGE = (
 
 
 @dataclass(frozen=True)
+class Reader:
+    """A text model in a checkpoint: its name in a folder, its class, and what of its weights' names it shall lose.
+
+    `renamed` gives the names that the class has for what is left; those of the projection apart, without "text_model.".
+    """
+
+    part: str
+    cls: type[PreTrainedModel]
+    prefix: re.Pattern
+    renamed: Callable[[Weights], Weights] = dict
+
+
+@dataclass(frozen=True)
 class SingleFile:
     """What a checkpoint file holds."""
 
-    text_encoder: CLIPTextModel
+    texts: tuple[Any, ...]
     vae: AutoencoderKL
     unet: UNet2DConditionModel
     scheduler_config: dict[str, Any]
 
 
-def load(path: Path, dtype: torch.dtype, layout: Path = sd15_files.SD15_FOLDER) -> SingleFile:
-    """The models in a checkpoint; `layout` is a diffusers folder that holds their configs and no weights.
+@dataclass(frozen=True)
+class FileLayout:
+    """What is looked for in a checkpoint: a family (`file_kind.KINDS`) with its readers.
 
-    The file is mapped, not read: at `dtype` itself the weights take memory only as they are used. Raises
-    ValueError when the file is damaged, holds code, or is of another family.
+    `configs` is a diffusers folder that holds the models' configurations and no weights. `vae_dtype` is for a VAE that
+    has to stay in other numbers than the rest.
+    """
+
+    kind: str
+    configs: Path
+    readers: Sequence[Reader]
+    vae_dtype: torch.dtype | None = None
+
+
+def load(path: Path, dtype: torch.dtype, layout: FileLayout) -> SingleFile:
+    """The models in a checkpoint.
+
+    The file is mapped, not read: at `dtype` itself the weights take memory only as they are used, at another each
+    tensor is converted by itself. Raises ValueError when the file is damaged, holds code, or is of another family.
     """
     weights = _read_weights(path)
-    base_file.check_layout(path, {key: tuple(value.shape) for key, value in weights.items()})
-    scheduler = read_json(layout / "scheduler" / "scheduler_config.json")
+    shapes = {key: tuple(value.shape) for key, value in weights.items()}
+    file_kind.check_layout(path, shapes, layout.kind)
+    scheduler = read_json(layout.configs / "scheduler" / "scheduler_config.json")
     if "v_pred" in weights:
         scheduler["prediction_type"] = "v_prediction"
     if "ztsnr" in weights:
         scheduler["rescale_betas_zero_snr"] = True
+    opened = _Opened(path, weights, layout)
     return SingleFile(
-        text_encoder=_convert_text_encoder(path, weights, layout, dtype),
-        vae=_convert(AutoencoderKL, "vae", base_file.VAE_KEY, path, weights, layout, dtype),
-        unet=_convert(UNet2DConditionModel, "unet", base_file.UNET_KEY, path, weights, layout, dtype),
+        texts=tuple(opened.text_model(reader, dtype) for reader in layout.readers),
+        vae=opened.diffusion_model(AutoencoderKL, "vae", file_kind.VAE_KEY, layout.vae_dtype or dtype),
+        unet=opened.diffusion_model(UNet2DConditionModel, "unet", file_kind.UNET_KEY, dtype),
         scheduler_config=scheduler,
     )
 
@@ -98,47 +127,51 @@ def _read_pickle(path: Path) -> Any:
         raise ValueError(f"{path.name} is damaged: {first_line(error)}; download it again") from None
 
 
-def _convert(
-    cls: type,
-    part: str,
-    prefix: str,
-    path: Path,
-    weights: Mapping[str, Tensor],
-    layout: Path,
-    dtype: torch.dtype,
-) -> Any:
-    own = {key: value for key, value in weights.items() if key.startswith(prefix)}
-    options = {"config": str(layout), "subfolder": part, "local_files_only": True}
-    try:
-        model = cls.from_single_file(own, torch_dtype=dtype, **options)
-    except (KeyError, ValueError, RuntimeError, NotImplementedError) as error:
-        raise _other_architecture(path, part, error) from None
-    base_file.refuse_missing(
-        path, [name for name, parameter in model.named_parameters() if parameter.is_meta]
-    )
-    return model
+@dataclass(frozen=True)
+class _Opened:
+    """A checkpoint whose tensors are taken out as the models are made: no model is there twice."""
 
+    path: Path
+    weights: Weights
+    layout: FileLayout
 
-def _convert_text_encoder(
-    path: Path, weights: Mapping[str, Tensor], layout: Path, dtype: torch.dtype
-) -> CLIPTextModel:
-    keys = {key: TEXT_ENCODER_KEY.match(key) for key in weights}
-    own = {key[match.end() :]: weights[key].to(dtype) for key, match in keys.items() if match}
-    own.pop("embeddings.position_ids", None)
-    config = CLIPTextConfig.from_pretrained(layout / "text_encoder")
-    with torch.device("meta"):
-        model = CLIPTextModel(config)
-    flat = getattr(model, "text_model", model)
-    try:
-        missing, _ = flat.load_state_dict(own, strict=False, assign=True)
-    except RuntimeError as error:
-        raise _other_architecture(path, "text encoder", error) from None
-    base_file.refuse_missing(path, missing)
-    positions = torch.arange(config.max_position_embeddings)[None]
-    flat.embeddings.register_buffer("position_ids", positions, persistent=False)
-    return model
+    def _take(self, holds: Callable[[str], bool]) -> Weights:
+        return {key: self.weights.pop(key) for key in [key for key in self.weights if holds(key)]}
 
+    def diffusion_model(self, cls: type, part: str, prefix: str, dtype: torch.dtype) -> Any:
+        own = self._take(lambda key: key.startswith(prefix))
+        options = {"config": str(self.layout.configs), "subfolder": part, "local_files_only": True}
+        try:
+            model = cls.from_single_file(own, torch_dtype=dtype, **options)
+        except (KeyError, ValueError, RuntimeError, NotImplementedError) as error:
+            raise self._other_architecture(part, error) from None
+        base_file.refuse_missing(
+            self.path, [name for name, parameter in model.named_parameters() if parameter.is_meta]
+        )
+        return model
 
-def _other_architecture(path: Path, part: str, error: BaseException) -> ValueError:
-    reason = first_line(error)
-    return ValueError(f"{path.name} has a {part} that is not that of Stable Diffusion 1.5: {reason}")
+    def text_model(self, reader: Reader, dtype: torch.dtype) -> Any:
+        own = self._take(lambda key: bool(reader.prefix.match(key)))
+        own = reader.renamed({reader.prefix.sub("", key, count=1): value for key, value in own.items()})
+        own.pop("embeddings.position_ids", None)
+        config = CLIPTextConfig.from_pretrained(self.layout.configs / reader.part)
+        with torch.device("meta"):
+            model = reader.cls(config)
+        inner = "text_model." if hasattr(model, "text_model") else ""
+        named = {
+            key if key.startswith("text_projection") else inner + key: own.pop(key).to(dtype)
+            for key in list(own)
+        }
+        try:
+            missing, _ = model.load_state_dict(named, strict=False, assign=True)
+        except RuntimeError as error:
+            raise self._other_architecture("text encoder", error) from None
+        base_file.refuse_missing(self.path, missing)
+        positions = torch.arange(config.max_position_embeddings)[None]
+        flat = getattr(model, "text_model", model)
+        flat.embeddings.register_buffer("position_ids", positions, persistent=False)
+        return model
+
+    def _other_architecture(self, part: str, error: BaseException) -> ValueError:
+        title, reason = file_kind.KINDS[self.layout.kind].title, first_line(error)
+        return ValueError(f"{self.path.name} has a {part} that is not that of {title}: {reason}")

@@ -1,6 +1,6 @@
 """Bases to choose from, and what each is right for."""
 
-from lora_nb.bases.sd15_files import DEMO
+from lora_nb.bases.stable_files import DEMO
 
 USUAL = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 SUGGESTED = (USUAL, "Lykon/AnyLoRA", "Lykon/dreamshaper-8", DEMO)

@@ -3,16 +3,19 @@
 from torch import nn
 
 
-def layers_in(model: nn.Module, containers: set[str]) -> list[str]:
-    """Paths of every Linear and 1x1 convolution inside modules whose class is named in `containers`."""
+def layers_in(model: nn.Module, containers: set[str], all_sizes: bool = False) -> list[str]:
+    """Paths of every Linear and 1x1 convolution inside modules whose class is named in `containers`.
+
+    With `all_sizes` of every convolution.
+    """
     paths = {}
     for outer, block in model.named_modules():
         if type(block).__name__ in containers:
-            paths.update(
-                {f"{outer}.{inner}": None for inner, layer in block.named_modules() if _is_target(layer)}
-            )
+            found = (name for name, layer in block.named_modules() if _is_target(layer, all_sizes))
+            paths.update({f"{outer}.{inner}": None for inner in found})
     return list(paths)
 
 
-def _is_target(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1))
+def _is_target(layer: nn.Module, all_sizes: bool) -> bool:
+    convolution = isinstance(layer, nn.Conv2d) and (all_sizes or layer.kernel_size == (1, 1))
+    return convolution or isinstance(layer, nn.Linear)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from diffusers.utils import logging as diffusers_logging
 from torch import nn
+from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 
@@ -46,3 +47,9 @@ def placed(model: nn.Module) -> tuple[torch.device, torch.dtype]:
 def move(model: nn.Module, *target: torch.device | torch.dtype | str) -> None:
     """Move and cast a model in place; diffusers' own `to` (0.42) warns about any cast at all."""
     nn.Module.to(model, *target)
+
+
+def checkpoint_text_gradients(model: PreTrainedModel) -> None:
+    """Keep fewer values of the forward pass of a text model and compute the rest again; transformers has two names."""
+    old_name = model.gradient_checkpointing_enable
+    getattr(model, "activation_checkpointing_enable", old_name)({"use_reentrant": False})

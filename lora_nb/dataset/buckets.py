@@ -13,6 +13,7 @@ from lora_nb.config.examples import Pictures
 
 Size = tuple[int, int]
 MADE_FOR = 512  # the resolution that the defaults of the bucket settings are made for
+LARGE = 1024  # from here on twice the resolution is usual for the longest side
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ Draw = tuple[Sample, ...]  # what comes together in one batch
 def fit(config: Pictures, resolution: int, unit: int) -> Pictures:
     """`config` with bucket bounds that suit `resolution`, and a step that suits a base which takes multiples of `unit`.
 
-    Below 512 px the defaults shrink with the resolution: kohya's would leave no bucket but the square. Bounds that a
-    person set stand.
+    Below 512 px the defaults shrink with the resolution: kohya's would leave no bucket but the square. From 1024 px on
+    the longest side grows with it. Bounds that a person set stand.
     """
     if not config.enable_bucket:
         return config
@@ -51,6 +52,8 @@ def fit(config: Pictures, resolution: int, unit: int) -> Pictures:
         least = max(step, resolution // 2 // step * step) if free[0] else least
         most = max(_up(resolution * 2, step), least) if free[1] else most
         least = min(least, most) if free[0] else least
+    if resolution >= LARGE and most == own.max_bucket_reso:
+        most = _up(resolution * 2, step)
     return replace(config, min_bucket_reso=least, max_bucket_reso=most, bucket_reso_steps=step)
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from lora_nb.bases.base import Part
 from lora_nb.lora.kinds import ADAPTER, LORA, Kind, LoraSpec, of_layer
 from lora_nb.lora.lora_file import LoraFile, LoraModule
+from lora_nb.lora.names import canonical
 
 Layers = dict[str, tuple[Kind, nn.Module]]
 
@@ -64,6 +65,7 @@ def apply(parts: Sequence[Part], file: LoraFile, kind: Kind = LORA) -> None:
 
     Raises ValueError when the file has layers these models do not have (a LoRA for another base).
     """
+    file = canonical(parts, file)
     known = {part.layer_name(path): (part, path) for part in parts for path in _paths(part.model)}
     strange = [name for name in file.modules if name not in known]
     if strange:

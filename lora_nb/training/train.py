@@ -11,6 +11,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
 
 from lora_nb import events, files, project, runs, seeds, settings, upgrade
+from lora_nb.bases import lookup
 from lora_nb.bases.base import Base
 from lora_nb.bases.models import load_base
 from lora_nb.config.training import Place, TrainConfig
@@ -43,6 +44,8 @@ def train(
     )
     tell = tell if accelerator.is_main_process else events.silent
     asked = resolve(config)
+    if asked.base.pretrained_model_name_or_path:
+        lookup.find_family(asked.base.pretrained_model_name_or_path)  # sizes depend on it
     plan = plan_run(asked, accelerator.num_processes, tell)
     with alone(asked.place, accelerator, tell):
         return _train(asked, plan, accelerator, tell, poll)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import write_tokenizer
-from lora_nb.bases import sd15_files
+from lora_nb.bases import stable_files
 from lora_nb.bases.clip_tokenizer import load_tokenizer
 from lora_nb.bases.models import load_base
 
@@ -39,7 +39,7 @@ def test_both_layouts_are_read_alike(layouts):
     assert [path.name for path in layouts["whole"].glob("*.txt")] == []
     apart, whole = load_tokenizer(layouts["apart"]), load_tokenizer(layouts["whole"])
     assert apart("a photo of a cat").input_ids == whole("a photo of a cat").input_ids
-    assert len(load_tokenizer(sd15_files.SD15_FOLDER / "tokenizer")) == 49408
+    assert len(load_tokenizer(stable_files.VOCABULARY / "tokenizer")) == 49408
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,6 @@ def test_a_vocabulary_that_does_not_fit_is_refused(copies, change):
 def test_a_tokenizer_of_another_base_is_refused(tiny_base, tmp_path):
     folder = shutil.copytree(tiny_base, tmp_path / "base")
     shutil.rmtree(folder / "tokenizer")
-    shutil.copytree(sd15_files.SD15_FOLDER / "tokenizer", folder / "tokenizer")
+    shutil.copytree(stable_files.VOCABULARY / "tokenizer", folder / "tokenizer")
     with pytest.raises(ValueError, match="the tokenizer knows 49408 tokens and the text encoder 549"):
         load_base(str(folder))

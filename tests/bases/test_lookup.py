@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_nb.bases import base_file, lookup, sd15_files
+from lora_nb.bases import file_kind, lookup, sd15_files, stable_files
 
 
 def write_safetensors(path: Path, shapes: dict[str, list[int]], cut: int = 0) -> Path:
@@ -24,7 +24,7 @@ def write_safetensors(path: Path, shapes: dict[str, list[int]], cut: int = 0) ->
 
 SD15 = {
     "model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3],
-    base_file.CROSS_ATTENTION: [320, 768],
+    file_kind.CROSS_ATTENTION: [320, 768],
     "cond_stage_model.transformer.text_model.final_layer_norm.weight": [768],
     "first_stage_model.quant_conv.weight": [8, 8, 1, 1],
 }
@@ -40,13 +40,15 @@ def refused(path: Path) -> str:
 
 def test_a_single_file_reads_with_the_tokenizer_of_sd15_and_a_folder_with_its_own(tmp_path, tiny_base):
     (tmp_path / "base.safetensors").touch()
-    assert sd15_files.tokenizer_folder(tmp_path / "base.safetensors") == sd15_files.SD15_FOLDER / "tokenizer"
-    assert sd15_files.tokenizer_folder(sd15_files.DEMO_FOLDER) == sd15_files.SD15_FOLDER / "tokenizer"
-    assert sd15_files.tokenizer_folder(tiny_base) == tiny_base / "tokenizer"
+    assert (
+        stable_files.tokenizer_folder(tmp_path / "base.safetensors") == stable_files.VOCABULARY / "tokenizer"
+    )
+    assert stable_files.tokenizer_folder(stable_files.DEMO_FOLDER) == stable_files.VOCABULARY / "tokenizer"
+    assert stable_files.tokenizer_folder(tiny_base) == tiny_base / "tokenizer"
     assert (
         lookup.resolve_base("demo")
-        == sd15_files.DEMO_FOLDER
-        == lookup.resolve_base(str(sd15_files.DEMO_FOLDER))
+        == stable_files.DEMO_FOLDER
+        == lookup.resolve_base(str(stable_files.DEMO_FOLDER))
     )
     shutil.copytree(tiny_base, tmp_path / "base", ignore=shutil.ignore_patterns("tokenizer"))
     assert refused(tmp_path / "base").endswith("it lacks tokenizer")
@@ -55,7 +57,7 @@ def test_a_single_file_reads_with_the_tokenizer_of_sd15_and_a_folder_with_its_ow
 def test_a_whole_sd15_file_passes(tmp_path):
     path = write_safetensors(tmp_path / "base.safetensors", SD15)
     assert lookup.resolve_base(str(path)) == path
-    assert sd15_files.native_resolution(str(path)) == 512
+    assert sd15_files.FILES.native_resolution(str(path)) == 512
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_a_damaged_header_is_refused(tmp_path, header):
     path = tmp_path / "base.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + b"0" * 8)
     with pytest.raises(ValueError, match="base.safetensors is damaged: its header is not readable"):
-        base_file.check_single_file(path)
+        file_kind.check_file(path, "sd15")
 
 
 @pytest.mark.parametrize("part", ["model_index.json", "unet/config.json"])
@@ -94,7 +96,7 @@ def test_a_config_nested_too_deep_is_named(tiny_base, tmp_path, part):
     folder = shutil.copytree(tiny_base, tmp_path / "base")
     (folder / part).write_text('{"a":' * 100_000)
     with pytest.raises(ValueError, match="is not readable JSON: nested too deep"):
-        sd15_files.check_folder(folder)
+        sd15_files.FILES.check_folder(folder)
 
 
 def test_a_truncated_file_is_refused_with_both_sizes(tmp_path):
@@ -107,7 +109,7 @@ def test_a_truncated_file_is_refused_with_both_sizes(tmp_path):
     [
         ({"conditioner.embedders.0.transformer.text_model.x": [1], **SD15}, "Stable Diffusion XL"),
         ({"cond_stage_model.model.transformer.resblocks.0.x": [1]}, "Stable Diffusion 2"),
-        ({**SD15, base_file.CROSS_ATTENTION: [320, 1024]}, "Stable Diffusion 2"),
+        ({**SD15, file_kind.CROSS_ATTENTION: [320, 1024]}, "Stable Diffusion 2"),
         ({"model.diffusion_model.joint_blocks.0.x": [1]}, "Stable Diffusion 3"),
         ({"double_blocks.0.img_attn.proj.weight": [1]}, "Flux"),
         ({"lora_unet_mid_block_x.lora_down.weight": [8, 1]}, "a LoRA"),
@@ -144,7 +146,7 @@ def test_other_endings_are_refused(tmp_path):
 
 def test_a_folder_and_its_resolution(tiny_base):
     assert lookup.resolve_base(str(tiny_base)) == tiny_base
-    assert sd15_files.native_resolution(str(tiny_base)) == 64
+    assert sd15_files.FILES.native_resolution(str(tiny_base)) == 64
 
 
 def test_a_folder_of_another_family_is_refused(tmp_path):
@@ -161,7 +163,7 @@ def test_an_incomplete_folder_says_what_it_lacks(tmp_path):
 
 def test_names(tmp_path):
     assert lookup.resolve_base("runwayml/stable-diffusion-v1-5") == "runwayml/stable-diffusion-v1-5"
-    assert sd15_files.native_resolution("nobody/never-seen") == 512
+    assert sd15_files.FILES.native_resolution("nobody/never-seen") == 512
     for name in ("", "no_such_model", "a/b/c", "models/lost.safetensors", str(tmp_path / "lost")):
         with pytest.raises(ValueError, match="was not found: give a Hugging Face id"):
             lookup.resolve_base(name)

@@ -110,7 +110,7 @@ def test_one_weight_file_per_model_is_downloaded():
         "vae/diffusion_pytorch_model.fp16.safetensors",
         "safety_checker/model.safetensors", "v1-5-pruned.safetensors",
     ]  # fmt: skip
-    assert sd15_files.LAYOUT.chosen(names) == [
+    assert sd15_files.FILES.layout.chosen(names) == [
         "text_encoder/pytorch_model.bin", "unet/diffusion_pytorch_model.safetensors",
         "vae/diffusion_pytorch_model.fp16.safetensors",
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from transformers import CLIPTextModel
 
 from conftest import build_tiny_base
 from ldm_layout import read_as_ldm, write_ldm
-from lora_nb.bases import process, sd15, sd15_files, single_file
+from lora_nb.bases import process, sd15, single_file, stable_files
 from lora_nb.bases.folder import read_json
 from lora_nb.bases.models import load_base
 
@@ -21,13 +21,18 @@ def test_a_single_file_holds_the_same_models(base, tiny_base, tmp_path, kind, te
     tensors |= {f"model_ema.{key.replace('.', '')}": value + 1 for key, value in list(tensors.items())[:150]}
     tensors["cond_stage_model.transformer.text_model.embeddings.position_ids"] = torch.arange(77)[None]
     path = write_single(tensors, tmp_path, kind)
-    found = single_file.load(path, torch.float32, tiny_base)
-    for part in ("unet", "vae", "text_encoder"):
-        same_weights(getattr(found, part), getattr(base, part), half=kind == "fp16")
-    assert isinstance(found.text_encoder, CLIPTextModel)
+    found = single_file.load(path, torch.float32, layout(tiny_base))
+    for model, part in ((found.unet, "unet"), (found.vae, "vae"), (found.texts[0], "text_encoder")):
+        same_weights(model, getattr(base, part), half=kind == "fp16")
+    assert isinstance(found.texts[0], CLIPTextModel)
     ids = base.tokenizer("a cat", padding="max_length", max_length=77, return_tensors="pt").input_ids
     if kind != "fp16":
-        assert torch.equal(found.text_encoder(ids)[0], base.text_encoder(ids)[0])
+        assert torch.equal(found.texts[0](ids)[0], base.text_encoder(ids)[0])
+
+
+def layout(folder, family=sd15):
+    """A family's own layout with the configurations of a tiny base."""
+    return replace(family.IN_A_FILE, configs=folder)
 
 
 def write_single(tensors, folder, kind):
@@ -56,7 +61,8 @@ def same_weights(found, wanted, half):
 def test_a_v_prediction_file_says_so(tiny_base, tmp_path):
     path = write_single(read_as_ldm(tiny_base) | {"v_pred": torch.zeros(0)}, tmp_path, "safetensors")
     assert (
-        single_file.load(path, torch.float32, tiny_base).scheduler_config["prediction_type"] == "v_prediction"
+        single_file.load(path, torch.float32, layout(tiny_base)).scheduler_config["prediction_type"]
+        == "v_prediction"
     )
 
 
@@ -73,8 +79,8 @@ def test_a_base_can_be_told_what_its_files_do_not_say(tiny_base, tmp_path):
     build_tiny_base(v, "v_prediction")
     told = load_base(str(v), prediction_type="epsilon")
     assert told.prediction_type == "epsilon" and "itself says v_prediction" in told.notes[0]
-    schedule = read_json(sd15_files.SD15_FOLDER / "scheduler" / "scheduler_config.json")
-    unmarked = sd15._as_told(replace(base, scheduler_config=schedule), "v_prediction", "auto")
+    schedule = read_json(stable_files.VOCABULARY / "scheduler" / "scheduler_config.json")
+    unmarked = sd15.ready(replace(base, scheduler_config=schedule), "v_prediction", "auto")
     assert unmarked.prediction_type == "v_prediction" and unmarked.notes == ()
 
 
@@ -97,7 +103,7 @@ def test_a_single_file_that_lacks_weights_is_refused(tiny_base, tmp_path):
             {key: value for key, value in tensors.items() if key != lost}, tmp_path, "safetensors"
         )
         with pytest.raises(ValueError, match="missing|not that of") as error:
-            single_file.load(path, torch.float32, tiny_base)
+            single_file.load(path, torch.float32, layout(tiny_base))
         assert "\n" not in str(error.value)
 
 

@@ -116,10 +116,20 @@ def test_buckets_follow_a_small_resolution(resolution, unit, no_upscale):
     assert math.prod(portrait.bucket) / math.prod(portrait.resized) > 0.83
 
 
-@pytest.mark.parametrize("resolution", [512, 640, 768, 1024])
+@pytest.mark.parametrize("resolution", [512, 640, 768])
 @pytest.mark.parametrize("unit", [16, 64])
 def test_from_512_on_nothing_is_fitted(resolution, unit):
     assert fit(CONFIG, resolution, unit) == CONFIG
+
+
+def test_from_1024_on_the_longest_side_is_twice_the_resolution():
+    """As is usual for SDXL: at most 1024 px every picture that is not square would be trained smaller."""
+    assert fit(CONFIG, 1024, 32) == replace(CONFIG, max_bucket_reso=2048)
+    own = replace(CONFIG, max_bucket_reso=1536)
+    assert fit(own, 1024, 32) == own
+    fitted = fit(CONFIG, 1024, 32)
+    assert place((1000, 1500), 1024, fitted).bucket == (832, 1216)
+    assert place((1000, 1500), 1024, CONFIG).bucket == (704, 1024)
 
 
 def test_what_a_person_set_stands_but_a_side_is_one_that_the_base_can_take():
@@ -140,7 +150,7 @@ def test_bounds_that_switch_buckets_off_are_said():
     assert "max_bucket_reso = 40 is below the resolution 64" in said(
         64, 16, max_bucket_reso=40, min_bucket_reso=8
     )
-    assert "max_bucket_reso = 1024 is below the resolution 1536" in said(1536, 64)
+    assert "max_bucket_reso = 1280 is below the resolution 1536" in said(1536, 64, max_bucket_reso=1280)
     assert "bucket_reso_steps = 8" in said(512, 64, bucket_reso_steps=8)
     assert "no bucket but the square" in said(64, 64) and said(64, 64, enable_bucket=False) == ""
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from conftest import write_model_index
-from lora_nb.bases import sd15_files
+from lora_nb.bases import stable_files
 from lora_nb.bases.sd15_parts import load_in_diffusers
 from lora_nb.config.training import TrainConfig
 from lora_nb.settings import make
@@ -26,7 +26,7 @@ KEYS = Path(__file__).parents[1] / "data" / "keys_sd15_lora_r8.tsv"
 def full_size_base(tmp_path_factory):
     """The real configurations with random weights, in half precision on disk."""
     folder = tmp_path_factory.mktemp("sd15")
-    layout = sd15_files.SD15_FOLDER
+    layout = stable_files.VOCABULARY
     torch.manual_seed(0)
     unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(layout, subfolder="unet"))
     assert sum(parameter.numel() for parameter in unet.parameters()) == 859_520_964
