@@ -64,7 +64,6 @@ _WHY = {
         loss_type huber_schedule huber_c huber_scale scale_v_pred_loss_like_noise_pred v_pred_like_loss
         debiased_estimation_loss""",
     "no part of a picture counts more than another": "masked_loss alpha_mask conditioning_data_dir",
-    "a word has no weight in a caption": "weighted_captions",
     "samples are drawn at epochs (sample_every_n_epochs), or by the button": "sample_every_n_steps sample_at_first",
     "samples are drawn with DPM++ 2M Karras": "sample_sampler",
     "no pictures are held back to measure with": """

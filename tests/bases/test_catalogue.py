@@ -111,3 +111,14 @@ def test_what_is_on_the_hub_is_not_fetched_by_the_verb(capsys):
 def test_a_list_is_read_from_its_words():
     made = Catalogue.from_dict(NEWER)
     assert (made.version, made.entries[0].title) == (99, "Other")
+
+
+def test_the_family_of_a_base_of_the_list_is_known_before_it_is_here(tmp_path, monkeypatch):
+    monkeypatch.setattr(web_base, "FOLDER", tmp_path / "bases")
+    for name, family in (
+        ("illustrious", "sdxl"),
+        ("pony", "sdxl"),
+        ("noobai_vpred", "sdxl"),
+        ("anylora", "sd15"),
+    ):
+        assert lookup.family_of(name) is lookup.FAMILIES[family], name
