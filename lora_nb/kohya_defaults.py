@@ -35,7 +35,6 @@ DEFAULTS: dict[str, Any] = {
 OF_THE_GUI = {
     "optimizer": "optimizer_type",
     "max_resolution": "resolution",
-    "epoch": "max_train_epochs",
     "lora_network_weights": "network_weights",
     "sdxl_cache_text_encoder_outputs": "cache_text_encoder_outputs",
     "sdxl_no_half_vae": "no_half_vae",

@@ -32,20 +32,33 @@ def flatten(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def from_gui(table: Mapping[str, Any]) -> dict[str, Any]:
-    """What the GUI saves, in the words of sd-scripts."""
-    given = {OF_THE_GUI.get(name, name): value for name, value in table.items() if name not in OF_THE_GUI}
-    given |= {OF_THE_GUI[name]: value for name, value in table.items() if name in OF_THE_GUI and value}
-    if table.get("max_train_epochs") not in (None, "", 0, "0"):
-        given["max_train_epochs"] = table["max_train_epochs"]
-    kind = KINDS.get(given.pop("LoRA_type", "Standard"), "lora")
-    given["algo"] = kind
-    for name in CONVOLUTIONS if kind == "lora" else ():
-        given.pop(name, None)
+    """What the GUI saves, in the words of sd-scripts; what is off and is nowhere else is left out."""
+    given = {name: value for name, value in table.items() if value or name in MEANT}
+    given |= {OF_THE_GUI[name]: given.pop(name) for name in OF_THE_GUI if name in given}
+    given["algo"] = _kind(given)
+    if isinstance(given.get("sample_prompts"), str):
+        given["sample_prompts"] = given["sample_prompts"].splitlines()
     if not (_number(given.get("unet_lr")) or _number(given.get("text_encoder_lr"))):
         given["unet_lr"] = given["text_encoder_lr"] = None
-    _shares(given)
-    _noise(given)
+    for step in (_length, _shares, _noise):
+        step(given)
     return given | _flags(str(given.pop("additional_parameters", "") or ""))
+
+
+def _kind(given: dict[str, Any]) -> str:
+    """The kind of network; numbers of one that is not chosen go."""
+    named = given.pop("LoRA_type", "Standard")
+    kind = KINDS.get(named, named)
+    for name in CONVOLUTIONS if kind == "lora" else ():
+        given.pop(name, None)
+    return kind
+
+
+def _length(given: dict[str, Any]) -> None:
+    """The GUI's epochs count where neither steps nor the most epochs are given."""
+    epochs = given.pop("epoch", None)
+    if not (_number(given.get("max_train_epochs")) or _number(given.get("max_train_steps"))):
+        given["max_train_epochs"] = epochs
 
 
 def _number(value: Any) -> float:

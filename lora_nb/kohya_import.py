@@ -113,9 +113,7 @@ def _network(reading: Reading) -> None:
     if chosen and kind != "lora":
         reading.put("algo", chosen, kind)
     elif kind not in ("lora", "locon"):
-        reading.pass_over(
-            "algo", kohya.ABSENT.get("algo", f"{kind} is not a network that can be trained here")
-        )
+        reading.pass_over("algo", f"{kind} is not a network that can be trained here")
 
 
 def _literal(text: str) -> Any:

@@ -78,8 +78,15 @@ def _of_scripts(table: Mapping[str, Any], path: Path) -> Taken:
     if DATASET_KEYS & table.keys() and isinstance(table.get("datasets"), list):
         return _of_dataset(table, path)
     flat = flatten(table)
-    prompts = _prompts(flat, path)
-    return _made(kohya_import.translate(flat), f"{path}, of sd-scripts", prompts)
+    named = flat.get("sample_prompts")
+    if isinstance(named, str):
+        flat["sample_prompts"] = _prompts(named, path)
+    reading = kohya_import.translate(flat)
+    if isinstance(named, str) and named and not flat["sample_prompts"]:
+        reading.pass_over(
+            "sample_prompts", "it names a .txt file with prompts, which is not here or is empty"
+        )
+    return _made(reading, f"{path}, of sd-scripts")
 
 
 def _of_dataset(table: Mapping[str, Any], path: Path) -> Taken:
@@ -99,17 +106,13 @@ def _of_dataset(table: Mapping[str, Any], path: Path) -> Taken:
     return _made(kohya_import.translate(given, defaults=False), f"{path}, a dataset of one folder")
 
 
-def _prompts(flat: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The lines of the file that sample_prompts names."""
-    named = flat.get("sample_prompts")
-    if not isinstance(named, str):
-        return {}
+def _prompts(named: str, path: Path) -> list[str]:
+    """The lines of a file with prompts, beside the settings or where the current folder leads."""
     found = next((each for each in (path.parent / named, Path(named)) if each.is_file()), None)
     if found is None or found.suffix.lower() != ".txt":
-        return {}
+        return []
     lines = [line.strip() for line in found.read_text(encoding="utf-8-sig").splitlines()]
-    flat["sample_prompts"] = None
-    return {"sample_prompts": [line for line in lines if line and not line.startswith("#")]}
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _of_metadata(found: Mapping[str, str], path: Path) -> Taken:
@@ -137,5 +140,5 @@ def _of_own(table: Mapping[str, Any], source: str) -> Taken:
     return _made(reading, source)
 
 
-def _made(reading: Reading, source: str, more: Mapping[str, Any] | None = None) -> Taken:
-    return Taken(source, {**reading.values, **(more or {})}, reading.passed, tuple(reading.notes))
+def _made(reading: Reading, source: str) -> Taken:
+    return Taken(source, reading.values, reading.passed, tuple(reading.notes))

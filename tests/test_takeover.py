@@ -77,6 +77,39 @@ def test_the_guis_zero_rates(tmp_path, change, rates):
     assert (values["learning_rate"], values["text_encoder_lr"]) == rates
 
 
+@pytest.mark.parametrize(
+    ("change", "length"),
+    [
+        ({"max_train_steps": 1600, "max_train_epochs": 0}, (None, 1600)),
+        ({"max_train_steps": 0, "max_train_epochs": 7}, (7, None)),
+        ({"max_train_steps": 1600, "max_train_epochs": 7}, (7, None)),
+        ({"max_train_steps": "", "max_train_epochs": ""}, (4, None)),
+    ],
+)
+def test_the_guis_length(tmp_path, change, length):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(GUI | change))
+    values = take_over(path).values
+    assert (values.get("max_train_epochs"), values.get("max_train_steps")) == length
+
+
+def test_what_only_newer_guis_know(tmp_path):
+    path = tmp_path / "mine.json"
+    odd = {"save_as_bool": False, "lowvram": False, "flux1_checkbox": False, "conv_dims": "", "sparkle": True}
+    path.write_text(json.dumps(GUI | odd | {"sample_prompts": "a cat --w 512\na dog", "LoRA_type": "Flux1"}))
+    found = take_over(path)
+    assert found.values["sample_prompts"] == ("a cat --w 512", "a dog")
+    assert not found.passed.keys() & {"save_as_bool", "lowvram", "conv_dims"}, "off, and known nowhere"
+    assert found.passed["sparkle"] == "it is not known" and "flux1 is not a network" in found.passed["algo"]
+
+
+def test_prompts_whose_file_is_gone_are_named(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text('sample_prompts = "gone.txt"\nnetwork_dim = 8\n')
+    found = take_over(path)
+    assert "sample_prompts" not in found.values and "not here" in found.passed["sample_prompts"]
+
+
 def test_a_dataset_of_one_folder_is_the_runs_own(tmp_path):
     path = tmp_path / "dataset.toml"
     path.write_text(

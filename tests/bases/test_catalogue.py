@@ -7,7 +7,7 @@ from web_server import Site, serve
 
 from lora_nb import settings
 from lora_nb.__main__ import main
-from lora_nb.bases import catalogue, lookup, web_base
+from lora_nb.bases import catalogue, lookup, suggested, web_base
 from lora_nb.bases.catalogue import Catalogue
 from lora_nb.config.training import TrainConfig
 
@@ -50,6 +50,11 @@ def test_what_is_recommended_are_settings_there_are(entry):
     settings.from_dict(TrainConfig, entry.recommended)
     assert settings.from_dict(TrainConfig, {"pretrained_model_name_or_path": entry.id})
     assert web_base.knows(entry.source) or lookup.HUB_ID.fullmatch(entry.source)
+
+
+def test_what_the_form_suggests_is_in_the_list():
+    found = {entry.id: entry for entry in catalogue.read().entries}
+    assert {found[name].family for name in suggested.OF_SDXL} == {"sdxl"}
 
 
 def test_a_name_stands_for_its_source_and_a_folder_of_that_name_goes_before_it(tmp_path, monkeypatch):
