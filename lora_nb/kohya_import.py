@@ -18,6 +18,7 @@ OURS = {setting.name: setting for setting in settings_of(TrainConfig)}
 MEANT = {name: name for name in OURS} | {s.said.kohya: s.name for s in OURS.values() if s.said.kohya}
 MEANT["caption_extention"] = "caption_extension"  # sd-scripts knows its own misspelling
 CONSUMED = ("networks.lora", "lycoris.kohya", "networks.dylora")
+PLAIN = ("lora", "locon")  # one kind here: with convolutions or without
 UNSET = (None, "", [], "None")
 
 
@@ -110,9 +111,11 @@ def _network(reading: Reading) -> None:
     if module is not None and module not in CONSUMED:
         reading.pass_over("network_module", f"{module} is not a network that can be trained here")
     chosen = next((name for name, each in OURS.items() if each.said.kohya == "algo"), None)
-    if chosen and kind != "lora":
+    if _is_true(reading.take("dora_wd")) and kind in PLAIN:
+        kind = "dora"
+    if chosen and kind not in PLAIN:
         reading.put("algo", chosen, kind)
-    elif kind not in ("lora", "locon"):
+    elif kind not in PLAIN:
         reading.pass_over("algo", f"{kind} is not a network that can be trained here")
 
 

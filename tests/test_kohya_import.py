@@ -354,3 +354,18 @@ def test_a_token_is_neither_taken_nor_repeated():
     found = translate({"huggingface_token": "hf_AbCdEfGh1234567890", "wandb_api_key": "AbCdEfGh1234567890"})
     assert set(found.passed) == {"huggingface_token", "wandb_api_key"}
     assert "AbCdEfGh" not in str((found.values, found.passed, found.notes))
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({"network_args": ["algo=loha"]}, "loha"),
+        ({"algo": "lokr"}, "lokr"),
+        ({"algo": "locon", "dora_wd": True}, "dora"),
+    ],
+)
+def test_the_kind_of_network_is_taken_or_named(given, kind):
+    found = translate({"network_module": "lycoris.kohya", **given})
+    assert kind in found.values.values() or kind in found.passed["algo"]
+    plain = translate({"network_module": "networks.lora", "network_args": ["conv_dim=4"]})
+    assert "algo" not in plain.passed and "network_module" not in plain.passed

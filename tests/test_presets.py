@@ -15,7 +15,7 @@ from lora_nb.shell.flags import build_parser, read_arguments
 ALL = {preset.name: preset for preset in presets.presets()}
 KNOWN = {setting.name for setting in settings_of(TrainConfig)}
 # What presets say of settings that are on their way in (issue 10): a name here that is known by now may go.
-WAITING = {"scale_weight_norms", "multires_noise_iterations", "multires_noise_discount", "optimizer_args", "conv_dim", "conv_alpha"}  # fmt: skip
+WAITING = {"scale_weight_norms", "multires_noise_iterations", "multires_noise_discount", "optimizer_args", "conv_rank", "conv_alpha"}  # fmt: skip
 WAITING_CHOICES = {"Prodigy"}
 
 
