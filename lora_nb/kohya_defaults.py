@@ -38,6 +38,7 @@ OF_THE_GUI = {
     "lora_network_weights": "network_weights",
     "sdxl_cache_text_encoder_outputs": "cache_text_encoder_outputs",
     "sdxl_no_half_vae": "no_half_vae",
+    "use_cp": "use_tucker",
 }
 KINDS = {
     "Standard": "lora",
@@ -48,6 +49,12 @@ KINDS = {
     "LyCORIS/iA3": "ia3",
     "Kohya DyLoRA": "dylora",
 }
+# Numbers that the GUI keeps though they are of other kinds.
+OF_KINDS = {
+    "factor": ("lokr",),
+    "decompose_both": ("lokr",),
+    "use_tucker": ("loha", "lokr"),
+}
 CONVOLUTIONS = ("conv_dim", "conv_alpha", "conv_block_dims", "conv_block_alphas")
 
 # What only the GUI has, or what there is no other value for.
@@ -57,7 +64,7 @@ _ONLY_GUI = {
         dynamo_use_fullgraph dynamo_use_dynamic extra_accelerate_launch_args accelerate_launch headless""",
     "the family is known from the base's own files": "sdxl v2 model_list sd3_checkbox flux1_checkbox",
     "it is a setting of another kind of network than the one that is chosen": """
-        LyCORIS_preset factor use_cp use_tucker use_scalar decompose_both train_on_input train_norm rescaled unit
+        LyCORIS_preset factor use_tucker use_scalar decompose_both train_on_input train_norm rescaled unit
         constrain bypass_mode rank_dropout_scale""",
     "captions are as long as they need to be": "no_token_padding",
     "tags have commas between them": "caption_separator",

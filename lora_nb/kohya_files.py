@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from lora_nb.kohya_defaults import CONVOLUTIONS, KINDS, OF_THE_GUI
+from lora_nb.kohya_defaults import CONVOLUTIONS, KINDS, OF_KINDS, OF_THE_GUI
 from lora_nb.kohya_import import MEANT
 
 OF_METADATA = {
@@ -49,7 +49,8 @@ def _kind(given: dict[str, Any]) -> str:
     """The kind of network; numbers of one that is not chosen go."""
     named = given.pop("LoRA_type", "Standard")
     kind = KINDS.get(named, named)
-    for name in CONVOLUTIONS if kind == "lora" else ():
+    others = [name for name, kinds in OF_KINDS.items() if kind not in kinds]
+    for name in (*others, *(CONVOLUTIONS if kind == "lora" else ())):
         given.pop(name, None)
     return kind
 
