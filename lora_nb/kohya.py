@@ -33,7 +33,7 @@ _WHY = {
         v2 cache_text_encoder_outputs cache_text_encoder_outputs_to_disk text_encoder_batch_size weighting_scheme
         logit_mean logit_std mode_scale blocks_to_swap""",
     'prediction_type = "v_prediction" says that the base predicts v': "v_parameterization",
-    "the base's own VAE is used, in full precision": "vae no_half_vae vae_batch_size",
+    "the VAE is used in full precision, one picture at a time": "no_half_vae vae_batch_size",
     "every download is kept in Hugging Face's own cache": "tokenizer_cache_dir",
     "latents are encoded at the start and kept in memory": """
         cache_latents cache_latents_to_disk skip_cache_check cache_info""",

@@ -41,6 +41,16 @@ def read_as_ldm(folder: Path, layers: int = 1, text_prefix: str = "text_model.")
     return tensors
 
 
+def read_sd2_as_ldm(folder: Path) -> dict[str, Tensor]:
+    """The tensors of an SD 2 folder under Stability's names, with the last layer that is never read."""
+    second = as_open_clip(load_file(folder / "text_encoder" / "model.safetensors"))
+    layers = [int(key.split(".")[2]) for key in second if ".resblocks." in key]
+    last = {key: value for key, value in second.items() if f".resblocks.{max(layers)}." in key}
+    more = {key.replace(f".{max(layers)}.", f".{max(layers) + 1}."): value + 1 for key, value in last.items()}
+    second |= {**more, "text_projection": torch.ones(4, 4)}
+    return _read_models(folder, 1) | {f"cond_stage_model.model.{key}": value for key, value in second.items()}
+
+
 def read_sdxl_as_ldm(folder: Path) -> dict[str, Tensor]:
     """The tensors of an SDXL folder under Stability's names."""
     tensors = _read_models(folder, 2)

@@ -77,7 +77,7 @@ dcai_sd15 num_repeats 5 | train_batch_size 1 | max_train_epochs 4 | max_train_st
 hollowstrawberry_sd15 resolution 512 | num_repeats 10 | max_train_epochs 10 | train_batch_size 2 | learning_rate 0.0005
  | text_encoder_lr 0.0001 | lr_scheduler cosine_with_restarts | lr_scheduler_num_cycles 3 | lr_warmup_steps 0.05
  | min_snr_gamma 5.0 | rank 16 | alpha 8.0 | clip_skip 2 | seed 42 | max_token_length 225 | optimizer AdamW8bit
-hollowstrawberry_sdxl resolution 1024 | num_repeats 2 | max_train_epochs 10 | train_batch_size 4 | learning_rate 0.0003
+hollowstrawberry_sdxl resolution 1024 | num_repeats 2 | vae stabilityai/sdxl-vae | max_train_epochs 10 | train_batch_size 4 | learning_rate 0.0003
  | text_encoder_lr 6e-05 | lr_scheduler_num_cycles 3 | min_snr_gamma 8.0 | multires_noise_iterations 6
  | multires_noise_discount 0.3 | weight_decay 0.1 | rank 8 | alpha 4.0 | seed 42 | gradient_checkpointing True"""
 

@@ -78,7 +78,8 @@ def join(conditions: Sequence[Condition]) -> Condition:
 class Facts:
     """What files say of a base: sd-scripts' version, modelspec's architecture and prediction, A1111's "sd version".
 
-    `implementation` is modelspec's, `v2` sd-scripts' word for the second generation.
+    `implementation` is modelspec's, `v2` sd-scripts' word for the second generation. `vae_name` and kohya's two hashes
+    of it are of a VAE in the place of the base's own.
     """
 
     version: str
@@ -88,6 +89,9 @@ class Facts:
     zero_terminal_snr: bool = False
     implementation: str = "diffusers"
     v2: bool = False
+    vae_name: str = ""
+    vae_sha256: str = ""
+    vae_short_hash: str = ""
 
 
 class Base(Protocol):

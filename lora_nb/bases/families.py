@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lora_nb.bases import sd15_files, sdxl_files
+from lora_nb.bases import sd2_files, sd15_files, sdxl_files
 from lora_nb.bases.file_kind import KINDS
 from lora_nb.bases.stable_files import StableFiles
 from lora_nb.hub import Layout
@@ -60,6 +60,7 @@ def _stable(
 
 USUAL = "sd15"
 FAMILIES = {
-    USUAL: _stable("sd15", sd15_files.FILES, "text encoder", sd15_files.check_clip_skip),
+    USUAL: _stable("sd15", sd15_files.FILES, "text encoder", sd15_files.FILES.check_clip_skip),
+    "sd2": _stable("sd2", sd2_files.FILES, "text encoder", sd2_files.FILES.check_clip_skip),
     "sdxl": _stable("sdxl", sdxl_files.FILES, "text encoders", sdxl_files.check_clip_skip),
 }

@@ -4,7 +4,7 @@ Shapes: B batch, T tokens, D width, C channels, H W pixels, h w latents.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from lora_nb.bases.file_kind import SD15
 from lora_nb.bases.overruled import overruled
 from lora_nb.bases.process import Diffusion
 from lora_nb.bases.sd15_parts import load_in_diffusers, parts_of
-from lora_nb.bases.stable_files import StableFiles, tokenizer_folder
+from lora_nb.bases.stable_files import StableFiles, refuse_clip_skip, tokenizer_folder
+from lora_nb.bases.vae_file import OtherVae, said_of
 from lora_nb.bases.weighted_text import Text
 from lora_nb.bases.weights import checkpoint_text_gradients, file_hashes
 
@@ -31,9 +32,24 @@ READER = single_file.Reader(
 IN_A_FILE = single_file.FileLayout(SD15, sd15_files.FILES.configs, (READER,))
 
 
+def facts_of(prediction_type: str, zero_terminal_snr: bool) -> Facts:
+    """What files say of a Stable Diffusion 1.5."""
+    velocity = prediction_type == "v_prediction"
+    return Facts(
+        version="sd_v1_v" if velocity else "sd_v1",
+        architecture="stable-diffusion-v1/lora",
+        prediction="v" if velocity else "epsilon",
+        sd_version="SD1",
+        zero_terminal_snr=zero_terminal_snr,
+    )
+
+
 @dataclass
 class StableDiffusion15:
-    """A Stable Diffusion 1.5 in memory; what its members are is said in `bases.base.Base`."""
+    """A Stable Diffusion 1.5 in memory; what its members are is said in `bases.base.Base`.
+
+    `say` gives the facts by prediction type and zero-terminal SNR.
+    """
 
     tokenizer: CLIPTokenizer
     text_encoder: CLIPTextModel
@@ -46,6 +62,8 @@ class StableDiffusion15:
     sha256: str = ""
     short_hash: str = ""
     notes: tuple[str, ...] = ()
+    other_vae: OtherVae | None = None
+    say: Callable[[str, bool], Facts] = facts_of
     process: Diffusion = field(init=False)
 
     def __post_init__(self) -> None:
@@ -53,14 +71,8 @@ class StableDiffusion15:
 
     @property
     def facts(self) -> Facts:
-        velocity = self.prediction_type == "v_prediction"
-        return Facts(
-            version="sd_v1_v" if velocity else "sd_v1",
-            architecture="stable-diffusion-v1/lora",
-            prediction="v" if velocity else "epsilon",
-            sd_version="SD1",
-            zero_terminal_snr=bool(self.scheduler_config.get("rescale_betas_zero_snr")),
-        )
+        said = self.say(self.prediction_type, bool(self.scheduler_config.get("rescale_betas_zero_snr")))
+        return replace(said, **said_of(self.other_vae))
 
     @property
     def denoiser(self) -> UNet2DConditionModel:
@@ -144,7 +156,7 @@ class StableDiffusion15:
         load_in_diffusers(pipeline, path, adapter)
 
     def check_text_layer(self, text_layer: int) -> None:
-        sd15_files.refuse_clip_skip(text_layer, self.text_encoder.config.num_hidden_layers)
+        refuse_clip_skip(text_layer, self.text_encoder.config.num_hidden_layers)
 
     def forget(self) -> None:
         self.unet = self.text_encoder = self.vae = None

@@ -30,6 +30,7 @@ from lora_nb.bases.overruled import overruled
 from lora_nb.bases.process import Diffusion
 from lora_nb.bases.sdxl_parts import load_in_diffusers, parts_of
 from lora_nb.bases.stable_files import tokenizer_folder
+from lora_nb.bases.vae_file import OtherVae, said_of
 from lora_nb.bases.weighted_text import Text
 from lora_nb.bases.weights import checkpoint_text_gradients, file_hashes
 
@@ -67,6 +68,7 @@ class StableDiffusionXL:
     sha256: str = ""
     short_hash: str = ""
     notes: tuple[str, ...] = ()
+    other_vae: OtherVae | None = None
     process: Diffusion = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +87,7 @@ class StableDiffusionXL:
             sd_version="SDXL",
             zero_terminal_snr=bool(self.scheduler_config.get("rescale_betas_zero_snr")),
             implementation="https://github.com/Stability-AI/generative-models",
+            **said_of(self.other_vae),
         )
 
     @property

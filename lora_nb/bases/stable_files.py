@@ -38,6 +38,14 @@ def tokenizer_folder(base: Path, part: str = "tokenizer") -> Path:
     return VOCABULARY / "tokenizer" if ships_here else base / part
 
 
+def refuse_clip_skip(clip_skip: int, layers: int) -> None:
+    """Raises ValueError for a layer that a text encoder of `layers` layers does not have."""
+    if clip_skip > layers:
+        raise ValueError(
+            f"clip_skip = {clip_skip} is not usable: this base's text encoder has {layers} layers, so at most {layers}"
+        )
+
+
 @dataclass(frozen=True)
 class StableFiles:
     """What tells the files of one kind (`file_kind.KINDS`) from others.
@@ -126,3 +134,11 @@ class StableFiles:
             len(component_json(name, folder, part).get("block_out_channels", ())) for part in ("unet", "vae")
         ]
         return 2 ** (sum(levels) - 2) if all(levels) else self.unit
+
+    def check_clip_skip(self, name: str, clip_skip: int) -> None:
+        """Raises ValueError when the text encoder of base `name` has fewer layers, where that is known unloaded."""
+        folder = place_of(name)
+        known = self.configs if name and folder.is_file() else folder
+        layers = component_json(name, known, self.texts[0]).get("num_hidden_layers")
+        if layers is not None:
+            refuse_clip_skip(clip_skip, int(layers))

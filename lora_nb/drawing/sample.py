@@ -163,6 +163,7 @@ def load_for_drawing(choice: config_base.Base, tell: Tell = silent) -> Base:
         tell=tell,
         prediction_type=choice.prediction_type,
         zero_terminal_snr=choice.zero_terminal_snr,
+        vae=choice.vae,
     )
     for text in base.notes:
         tell(Notice(text, "warning"))
@@ -179,7 +180,7 @@ def parameters_text(base: Base, prompt: Prompt, clip_skip: int, call: str = "", 
     fields = {
         "Steps": prompt.steps, "Sampler": "DPM++ 2M", "Schedule type": "Karras",
         "CFG scale": f"{prompt.guidance:g}", "Seed": prompt.seed, "Size": f"{width}x{height}",
-        "Model hash": base.fingerprint[:10],
+        "Model hash": (base.sha256 or base.fingerprint)[:10],
         "Model": Path(base.name).stem if base.sha256 else base.name, "Clip skip": clip_skip,
     }  # fmt: skip
     lines = [f"{prompt.text} {call}".strip()]

@@ -112,6 +112,7 @@ def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
         "ss_sd_model_name": lookup.public_name(facts.base_name) or None,
         "ss_sd_model_hash": facts.base_short_hash or None,
         "ss_new_sd_model_hash": facts.base_sha256 or None,
+        **_other_vae(facts.base),
         "lora_nb_settings": _settings(config),
     }
     if config.about.no_metadata:
@@ -119,12 +120,22 @@ def of_run(plan: RunPlan, facts: RunFacts) -> dict[str, str]:
     return {key: redact(_text(value)) for key, value in (values | _modelspec(plan, facts)).items()}
 
 
+def _other_vae(base: Facts) -> dict:
+    """As sd-scripts, only of a VAE that is not the base's own."""
+    if not base.vae_name:
+        return {}
+    return {
+        "ss_vae_name": base.vae_name,
+        "ss_vae_hash": base.vae_short_hash,
+        "ss_new_vae_hash": base.vae_sha256,
+    }
+
+
 def _settings(config: TrainConfig) -> dict:
     """Every setting of the run, without the folders of the machine it ran on."""
     values = {name: value for name, value in settings.to_dict(config).items() if not name.endswith("_dir")}
-    return values | {
-        "pretrained_model_name_or_path": lookup.public_name(config.base.pretrained_model_name_or_path)
-    }
+    named = ("pretrained_model_name_or_path", "vae")
+    return values | {name: lookup.public_name(values[name]) for name in named}
 
 
 def of_save(about: About, epoch: int, step: int, finished_at: float) -> dict[str, str]:

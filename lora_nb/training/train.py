@@ -145,6 +145,7 @@ def _load(config: TrainConfig, accelerator: Accelerator, tell: events.Tell) -> B
         tell,
         config.base.prediction_type,
         config.base.zero_terminal_snr,
+        config.base.vae,
     )
     for text in base.notes:
         tell(events.Notice(text, "warning"))
