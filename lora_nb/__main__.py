@@ -113,7 +113,7 @@ def choose(name: str) -> Verb:
 
 def run(verb: Verb, given: Sequence[str]) -> int:
     """Do the work of one line of arguments and tell what came of it."""
-    parser = build_parser(f"python -m lora_nb {given[0]}", verb.config)
+    parser = build_parser(f"python -m lora_nb {given[0]}", verb.config, verb.takes_presets)
     try:
         config, job_dir = read_arguments(parser, verb.config, list(given[1:]))
     except SystemExit as leaving:

@@ -247,6 +247,11 @@ def progress_bar(tally: Tally) -> type:
     return Bar
 
 
+def cached_file(repo: str, name: str) -> Path | None:
+    """The local path of one file of a repository, where it was downloaded before."""
+    return _in_cache(repo, name)
+
+
 def cached_folder(repo: str, layout: Layout) -> Path | None:
     """The folder with what of a repository is on this machine; None without its index."""
     index = _in_cache(repo, layout.index)

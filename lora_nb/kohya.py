@@ -48,11 +48,12 @@ _WHY = {
         deepspeed zero_stage offload_optimizer_device offload_optimizer_nvme_path offload_param_device
         offload_param_nvme_path zero3_init_flag zero3_save_16bit_model fp16_master_weights_and_gradients ddp_timeout
         ddp_gradient_as_bucket_view ddp_static_graph""",
+    "what libraries say is in the log of a job; --verbose shows it": """
+        console_log_level console_log_file console_log_simple""",
     "workers stay as long as an epoch": "persistent_data_loader_workers",
     "logs go to the project's logs folder, for TensorBoard": """
         logging_dir log_with log_prefix log_tracker_name log_tracker_config log_config wandb_run_name wandb_api_key""",
     "masked_loss counts what the masks of the pictures leave": "conditioning_data_dir",
-    "a word has no weight in a caption": "weighted_captions",
     "samples are drawn with DPM++ 2M Karras": "sample_sampler",
     "no pictures are held back to measure with": """
         validation_seed validation_split validate_every_n_steps validate_every_n_epochs max_validation_steps""",

@@ -112,7 +112,7 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 def load(cls: type[Config], path: Path) -> Config:
     """The config in a TOML file. Raises ValueError naming the file for bad TOML, an unknown key or a bad value."""
-    table = _table(path)
+    table = read_table(path)
     try:
         return from_dict(cls, table)
     except ValueError as error:
@@ -125,7 +125,7 @@ def load_known(cls: type[Config], path: Path) -> tuple[Config, list[str]]:
     Raises ValueError naming the file for bad TOML.
     """
     known, kept, said = {setting.name: setting for setting in settings_of(cls)}, {}, []
-    for name, value in _table(path).items():
+    for name, value in read_table(path).items():
         try:
             if name not in known:
                 raise ValueError(f'unknown setting "{name}", perhaps of a newer version of lora_nb')
@@ -138,7 +138,8 @@ def load_known(cls: type[Config], path: Path) -> tuple[Config, list[str]]:
         return cls(), [*said, f"{path}: {error}; it is passed over, and the defaults are taken"]
 
 
-def _table(path: Path) -> dict[str, Any]:
+def read_table(path: Path) -> dict[str, Any]:
+    """What stands in a TOML file. Raises ValueError naming one that is not there or no TOML."""
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except RecursionError:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lora_nb.bases.blocks import Blocks
 from lora_nb.bases.process import Process
+from lora_nb.bases.weighted_text import Text
 
 Size = tuple[int, int]  # width, height
 
@@ -129,10 +130,10 @@ class Base(Protocol):
     def latent_shape(self, size: Size) -> tuple[int, int, int]:
         """(C, h, w) of a picture of `size` pixels."""
 
-    def text_length(self, texts: Sequence[str], most: int | None = None) -> int:
+    def text_length(self, texts: Sequence[Text], most: int | None = None) -> int:
         """How many tokens to give each of `texts`, `most` at most."""
 
-    def encode(self, texts: Sequence[str], text_layer: int, length: int) -> Condition:
+    def encode(self, texts: Sequence[Text], text_layer: int, length: int) -> Condition:
         """What the denoiser is told of `texts`, with gradients where the weights have them.
 
         `text_layer` counts from the end (clip_skip). Raises ValueError for one there is not.

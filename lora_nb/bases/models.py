@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from lora_nb import hub
-from lora_nb.bases import lookup, vae_file
+from lora_nb.bases import lookup, vae_file, web_base
 from lora_nb.bases.base import Base
 from lora_nb.bases.weights import quiet
 from lora_nb.events import Progress, Tell, silent
@@ -21,13 +21,19 @@ def load_base(
     zero_terminal_snr: str = "auto",
     vae: str = "",
 ) -> Base:
-    """The base called `name` (Hugging Face id, diffusers folder, .safetensors/.ckpt file, "demo") on the CPU.
+    """The base called `name` (Hugging Face id, diffusers folder, .safetensors/.ckpt file, web address, name of the
+    catalogue, "demo") on the CPU.
 
     `prediction_type` and `zero_terminal_snr` ("yes", "no") count more than what its own files say; `vae` names another
     in the place of its own. Raises ValueError with one sentence when it is absent, damaged, or of no family that can
     be trained.
     """
-    found, family = lookup.resolve_base(name), lookup.family_of(name)
+    found = lookup.resolve_base(name)
+    if isinstance(found, str) and web_base.knows(found):
+        name = str(web_base.download(found, tell=tell))
+        found = lookup.resolve_base(name)
+    name = lookup.located(name)
+    family = lookup.family_of(name)
     other = vae_file.find(vae, tell) if vae else None
     tell(Progress("Loading the base", 0, 1))
     with quiet():

@@ -23,6 +23,7 @@ from lora_nb.bases.process import Diffusion
 from lora_nb.bases.sd15_parts import load_in_diffusers, parts_of
 from lora_nb.bases.stable_files import StableFiles, refuse_clip_skip, tokenizer_folder
 from lora_nb.bases.vae_file import OtherVae, said_of
+from lora_nb.bases.weighted_text import Text
 from lora_nb.bases.weights import checkpoint_text_gradients, file_hashes
 
 READER = single_file.Reader(
@@ -98,12 +99,12 @@ class StableDiffusion15:
     def latent_shape(self, size: Size) -> tuple[int, int, int]:
         return self.unet.config.in_channels, size[1] // self.factor, size[0] // self.factor
 
-    def text_length(self, texts: Sequence[str], most: int | None = None) -> int:
+    def text_length(self, texts: Sequence[Text], most: int | None = None) -> int:
         """The smallest multiple of 75 tokens that holds each of `texts`: what A1111 pads a prompt to."""
         length = clip_text.fitting_length(self.tokenizer, texts)
         return length if most is None else min(most, length)
 
-    def encode(self, texts: Sequence[str], text_layer: int, length: int) -> Condition:
+    def encode(self, texts: Sequence[Text], text_layer: int, length: int) -> Condition:
         self.check_text_layer(text_layer)
         return Condition(clip_text.encode(self.tokenizer, self.text_encoder, texts, text_layer, length))
 

@@ -31,6 +31,7 @@ from lora_nb.bases.process import Diffusion
 from lora_nb.bases.sdxl_parts import load_in_diffusers, parts_of
 from lora_nb.bases.stable_files import tokenizer_folder
 from lora_nb.bases.vae_file import OtherVae, said_of
+from lora_nb.bases.weighted_text import Text
 from lora_nb.bases.weights import checkpoint_text_gradients, file_hashes
 
 LAST_BUT_ONE = 2  # the layer both text encoders are read at, from the end
@@ -114,12 +115,12 @@ class StableDiffusionXL:
     def latent_shape(self, size: Size) -> tuple[int, int, int]:
         return self.unet.config.in_channels, size[1] // self.factor, size[0] // self.factor
 
-    def text_length(self, texts: Sequence[str], most: int | None = None) -> int:
+    def text_length(self, texts: Sequence[Text], most: int | None = None) -> int:
         """The smallest multiple of 75 tokens that holds each of `texts`: what A1111 pads a prompt to."""
         length = clip_text.fitting_length(self.tokenizers[0], texts)
         return length if most is None else min(most, length)
 
-    def encode(self, texts: Sequence[str], text_layer: int, length: int) -> Condition:
+    def encode(self, texts: Sequence[Text], text_layer: int, length: int) -> Condition:
         """The states of both text encoders side by side, neither normed, and the second one's pooled state."""
         self.check_text_layer(text_layer)
         one, two = self.tokenizers

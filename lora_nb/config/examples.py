@@ -62,6 +62,7 @@ class Captions:
     caption_extension: str = setting(".txt", "ending of the caption files", advanced=True, per="subset")
     max_token_length: Literal[75, 150, 225] = setting(225, "longest caption in tokens; what is longer is cut, shorter ones are not padded to it", advanced=True, in_file="always")
     clip_skip: int = setting(1, "layer of the text encoder counted from its end; 2 for anime bases of SD 1.5; SDXL has its own", min=1, max=12, in_file="always")
+    weighted_captions: bool = setting(False, "(word:1.2) in a caption counts more, [word] less, \\( is a bracket; else brackets are words", advanced=True)
 
     def __post_init__(self) -> None:
         if not self.caption_separator.strip(" "):

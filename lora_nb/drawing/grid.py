@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from lora_nb import files, project, runs, seeds, settings
+from lora_nb.bases.weighted_text import escape
 from lora_nb.config.drawing import GridConfig
 from lora_nb.drawing import sheet
 from lora_nb.drawing.sample import (
@@ -82,7 +83,7 @@ def _whole_prompt(config: GridConfig, tell: Tell) -> str:
         return config.prompt
     strength = STRENGTHS if config.y_values[:1] == (STRENGTHS,) else "1"
     number = EPOCHS if not config.x_values or config.x_values[0] == EPOCHS else _newest(config)
-    prompt = f"{config.prompt or config.trigger_word} <lora:{config.output_name}-{number}:{strength}>".strip()
+    prompt = f"{config.prompt or escape(config.trigger_word)} <lora:{config.output_name}-{number}:{strength}>".strip()
     if config.prompt:
         tell(Notice(f"The prompt calls no LoRA, so this was added to it: {prompt.rsplit(' ', 1)[1]}"))
     return prompt

@@ -17,6 +17,7 @@ from torch import nn
 from lora_nb import files, seeds
 from lora_nb.bases.base import Base, Condition
 from lora_nb.bases.models import load_base
+from lora_nb.bases.weighted_text import read_prompt
 from lora_nb.bases.weights import move
 from lora_nb.config import base as config_base
 from lora_nb.config.drawing import DrawSettings, SampleConfig
@@ -148,7 +149,8 @@ def _draw(base: Base, prompt: Prompt, clip_skip: int) -> Image.Image:
 
 def _told(base: Base, prompt: Prompt, text_layer: int) -> tuple[Condition, Condition | None]:
     """What the denoiser is told, and what to lead away from; nothing at guidance 1."""
-    texts = [prompt.negative, prompt.text] if prompt.guidance > 1 else [prompt.text]
+    prompts = [prompt.negative, prompt.text] if prompt.guidance > 1 else [prompt.text]
+    texts = [read_prompt(text) for text in prompts]
     length, parameter = base.text_length(texts), next(base.denoiser.parameters())
     both = base.encode(texts, text_layer, length).to(parameter.device).to(parameter.dtype)
     return both.row(-1), both.row(0) if len(texts) > 1 else None

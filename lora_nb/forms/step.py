@@ -14,6 +14,8 @@ from lora_nb.forms.presses import Presses
 from lora_nb.project import Folders
 from lora_nb.shell import colab, jobs
 
+TOKENS = ("HF_TOKEN", "CIVITAI_TOKEN")
+
 
 class Step:
     """A form with a button. The button does `work`, which returns the sentence to end with or raises ValueError.
@@ -195,6 +197,5 @@ class Step:
 
 
 def hub_token() -> Mapping[str, str]:
-    """HF_TOKEN from Colab's Secrets for a child process, where the person keeps one."""
-    token = colab.read_secret("HF_TOKEN")
-    return {"HF_TOKEN": token} if token else {}
+    """The tokens of places with models from Colab's Secrets for a child process, where the person keeps some."""
+    return {name: token for name in TOKENS if (token := colab.read_secret(name))}

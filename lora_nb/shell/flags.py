@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from lora_nb import presets
 from lora_nb.declare import Setting, settings_of
-from lora_nb.settings import absent, from_dict, load, nearest, to_dict
+from lora_nb.settings import absent, from_dict, load, nearest, read_table
 from lora_nb.typed import parse, show
 
 Config = TypeVar("Config")
@@ -18,8 +19,8 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(f"{message} (see {self.prog} --help)")
 
 
-def build_parser(prog: str, cls: type) -> Parser:
-    """A parser with the TOML file, --job_dir and one flag for each setting of `cls`."""
+def build_parser(prog: str, cls: type, takes_presets: bool = False) -> Parser:
+    """A parser with the TOML file, --job_dir, perhaps --preset, and one flag for each setting of `cls`."""
     parser = Parser(prog, f"{prog} [file.toml] [--setting value ...]", cls.__doc__, allow_abbrev=False)
     parser.add_argument("file", nargs="?", type=Path, help="a .toml file with settings; flags win over it")
     parser.add_argument(
@@ -28,6 +29,9 @@ def build_parser(prog: str, cls: type) -> Parser:
     parser.add_argument(
         "--verbose", action="store_true", help="show what other libraries say, too (as LORA_NB_DEBUG=1 does)"
     )
+    if takes_presets:
+        words = "presets with commas between, the later over the earlier; file and flags win over them (see: presets)"
+        parser.add_argument("--preset", dest="under", metavar="NAMES", default="", help=words)
     groups: dict[str, Any] = {}
     for setting in settings_of(cls):
         title = setting.said.group or "settings"
@@ -61,11 +65,18 @@ def read_arguments(parser: Parser, cls: type[Config], arguments: list[str]) -> t
     read, unknown = parser.parse_known_args(arguments)
     if unknown:
         raise ValueError(_unknown(unknown[0], cls, parser.prog))
-    values = to_dict(load(cls, read.file)) if read.file else {}
+    values = presets.put_together(_names(getattr(read, "under", "")))
+    if read.file:
+        load(cls, read.file)  # its complaint names the file
+        values |= read_table(read.file)
     for setting in settings_of(cls):
         if setting.name in read:
             values[setting.name] = parse(setting, getattr(read, setting.name))
     return from_dict(cls, values), read.job_dir
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.replace(";", ",").split(",") if name.strip()]
 
 
 def _unknown(argument: str, cls: type, prog: str) -> str:

@@ -7,6 +7,7 @@ from lora_nb import runs
 from lora_nb.config.drawing import DrawSettings, GridConfig, SampleConfig
 from lora_nb.config.training import TrainConfig
 from lora_nb.events import Finished, Notice, Poll, Tell
+from lora_nb.shell.fetched import fetch_base
 from lora_nb.shell.interrupts import stop_on_signals
 from lora_nb.shell.verb import Verb
 from lora_nb.training import plan
@@ -19,6 +20,7 @@ def train_lora(config: TrainConfig, tell: Tell, poll: Poll) -> Finished:
     """
     from lora_nb.training.train import train
 
+    fetch_base(config.base.pretrained_model_name_or_path, tell)
     with stop_on_signals() as interrupted:
         finished = train(config, tell, lambda: poll() | ({"stop"} if interrupted() else frozenset()))
     if finished.status == "stopped" and interrupted():
@@ -57,6 +59,7 @@ def draw_samples(config: SampleConfig, tell: Tell, poll: Poll) -> Finished:
     """Draw pictures with a base and perhaps a LoRA file."""
     from lora_nb.drawing.sample import sample
 
+    fetch_base(config.base.pretrained_model_name_or_path, tell)
     return sample(config, tell)
 
 
@@ -64,11 +67,12 @@ def draw_grid(config: GridConfig, tell: Tell, poll: Poll) -> Finished:
     """Draw an X/Y grid of LoRA files."""
     from lora_nb.drawing.grid import grid
 
+    fetch_base(config.base.pretrained_model_name_or_path, tell)
     return grid(config, tell, poll)
 
 
 VERBS = {
-    "train": Verb(TrainConfig, train_lora, loads=True),
+    "train": Verb(TrainConfig, train_lora, loads=True, takes_presets=True),
     "sample": Verb(SampleConfig, draw_samples, loads=True),
     "grid": Verb(GridConfig, draw_grid, loads=True),
 }

@@ -1,6 +1,7 @@
 """The subcommands by their names."""
 
 from lora_nb.shell import (
+    base_verbs,
     caption_verbs,
     dataset_verbs,
     gallery_verbs,
@@ -8,6 +9,7 @@ from lora_nb.shell import (
     picture_verbs,
     report_verbs,
     run_verbs,
+    settings_verbs,
     version_verbs,
 )
 
@@ -20,4 +22,6 @@ VERBS = {
     **version_verbs.VERBS,
     **report_verbs.VERBS,
     **run_verbs.VERBS,
+    **settings_verbs.VERBS,
+    **base_verbs.VERBS,
 }

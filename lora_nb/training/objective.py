@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lora_nb.bases.base import Base, Condition, Framing, join
+from lora_nb.bases.weighted_text import Text, read_captions
 from lora_nb.bases.weights import placed
 from lora_nb.config.examples import Captions
 from lora_nb.config.loss import HUBER, Loss
@@ -41,7 +42,7 @@ class Objective:
         self.texts_vary = captions.shuffle_caption if texts_vary is None else texts_vary
         self.loss, self.captions, self.learns_text = loss, captions, learns_text
         self.base, self.device = base, device
-        self.known: dict[tuple[str, int], Condition] = {}
+        self.known: dict[tuple[Text, int], Condition] = {}
 
     def losses(self, batch: Batch) -> Losses:
         """The losses of each picture."""
@@ -118,6 +119,7 @@ class Objective:
         learn from states that it never meets when somebody draws with a short prompt.
         """
         config, (_, dtype) = self.captions, placed(self.base.denoiser)
+        captions = read_captions(captions, config.weighted_captions)
         length = self.base.text_length(captions, config.max_token_length)
         if self.learns_text or self.texts_vary:
             with torch.set_grad_enabled(torch.is_grad_enabled() and self.learns_text):

@@ -32,8 +32,8 @@ def resolve(config: TrainConfig) -> TrainConfig:
 def plan_run(config: TrainConfig, processes: int = 1, tell: events.Tell = events.silent) -> RunPlan:
     """The plan of a run. Raises ValueError when the folder, its pictures or its captions do not allow one."""
     config = resolve(config)
-    name = config.base.pretrained_model_name_or_path
-    family = lookup.family_of(name)
+    name = lookup.located(config.base.pretrained_model_name_or_path)
+    family = lookup.family_of(config.base.pretrained_model_name_or_path)
     family.check_text_layer(name, config.captions.clip_skip)
     native, unit = family.resolution(name), family.unit(name)
     sizes = config.pictures.sizes or ((native, native),)

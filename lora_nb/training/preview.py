@@ -8,6 +8,7 @@ from PIL import Image
 
 from lora_nb import events, files, runs, seeds
 from lora_nb.bases.base import Base
+from lora_nb.bases.weighted_text import escape
 from lora_nb.bases.weights import placed
 from lora_nb.drawing.sample import Prompt, parse_prompt, sample_images
 from lora_nb.training.plan import RunPlan
@@ -54,7 +55,9 @@ def preview_prompts(plan: RunPlan) -> Sequence[Prompt]:
     A prompt that leaves its seed open gets one by the run's own, the same for every epoch.
     """
     config = plan.config
-    texts = config.samples.sample_prompts or (config.captions.trigger_word or plan.captions[0],)
+    words = config.captions.trigger_word or plan.captions[0]
+    meant = words if config.captions.weighted_captions else escape(words)  # brackets in captions are words
+    texts = config.samples.sample_prompts or (meant,)
     width, height = plan.sizes[0]
     plain = Prompt("", width=width, height=height, guidance=config.samples.guidance, seed=config.seed)
     prompts = [parse_prompt(text, plain) for text in texts]

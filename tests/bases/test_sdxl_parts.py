@@ -60,7 +60,9 @@ def base(tiny_sdxl):
 
 def random_update(base, other_names=False):
     unet = base.parts[0]
-    names = {unet.layer_name(path): unet.other_name(path) for path in unet.targets(unet.model)}
+    names = {
+        unet.layer_name(path): "lora_unet_" + path.replace(".", "_") for path in unet.targets(unet.model)
+    }
     for part in base.parts:
         inject.inject(part.model, part.targets(part.model), inject.LoraSpec(4, 2.0), 1)
     chance = torch.Generator().manual_seed(5)

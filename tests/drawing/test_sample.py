@@ -161,6 +161,15 @@ def test_pictures_with_a_lora_are_those_of_diffusers(tiny_base, lora_path):
     assert not nearly_same(drawn, sample_images(load_base(str(tiny_base)), [CAT])[0])
 
 
+def test_weights_in_prompts_matter_and_escaped_brackets_do_not(base):
+    texts = ["a photo of a cat", "a photo of a (cat:1.4)", "a photo of a [cat]", "a photo of BREAK a cat"]
+    drawn = [sample_images(base, [replace(CAT, text=text)])[0] for text in texts]
+    assert len({image.tobytes() for image in drawn}) == 4
+    negative = [sample_images(base, [replace(CAT, negative=text)])[0] for text in ("dog", "(dog:1.5)")]
+    assert not same(*negative)
+    assert same(drawn[0], sample_images(base, [replace(CAT, text="a photo of a (cat:1.0)")])[0])
+
+
 def test_clip_skip_matters(base):
     assert not same(sample_images(base, [CAT])[0], sample_images(base, [CAT], clip_skip=2)[0])
 

@@ -6,8 +6,8 @@ import pytest
 from test_importer import RED, zipped
 from web_server import Site, serve
 
+from lora_nb import web
 from lora_nb.events import Progress
-from lora_nb.intake import web
 from lora_nb.intake.web import Limits, download
 
 ENOUGH = Limits(10**9)

@@ -217,3 +217,17 @@ def test_both_preservations_add_up(tiny_base, batch):
         )
     )
     torch.testing.assert_close(both, own + blank - plain, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_brackets_in_captions_are_words_unless_they_are_weighted(tiny_base, batch):
+    heavy = replace(batch, captions=("(ohwx:1.3), red circle", *CAPTIONS[1:]))
+    plain, weighted = (
+        objective(tiny_base, weighted_captions=flag, text_encoder_lr=0)[0].losses(heavy).minimised
+        for flag in (False, True)
+    )
+    told = objective(tiny_base, text_encoder_lr=0)[0].losses(batch).minimised
+    assert not torch.isclose(plain[0], weighted[0]) and not torch.isclose(weighted[0], told[0])
+    assert torch.allclose(plain[1:], weighted[1:], atol=1e-6)
+    without = objective(tiny_base, weighted_captions=True, text_encoder_lr=0)[0].losses(batch).minimised
+    assert torch.equal(without, told), "where no caption has weights nothing changes"
