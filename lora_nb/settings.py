@@ -11,7 +11,7 @@ import tomli_w
 
 from lora_nb import files, kohya
 from lora_nb.declare import Setting, settings_of, slices_of
-from lora_nb.typed import NOTHING, check, parse, read_table, refuse_secret
+from lora_nb.typed import NOTHING, check, inline_table, parse, refuse_secret
 
 Config = TypeVar("Config")
 
@@ -106,7 +106,7 @@ def to_dict(config: Any) -> dict[str, Any]:
         for setting in settings_of(type(config))
     }
     tables = {setting.name for setting in settings_of(type(config)) if setting.kind == "table"}
-    shown |= {name: tuple(read_table(text) for text in shown[name]) for name in tables}
+    shown |= {name: tuple(inline_table(text) for text in shown[name]) for name in tables}
     return {name: list(v) if isinstance(v, tuple) else v for name, v in shown.items() if v is not None}
 
 

@@ -129,9 +129,9 @@ def _check_size(setting: Setting, value: Any, wrong: ValueError) -> int | str:
 def _check_table(value: Any, wrong: ValueError) -> str:
     """A table on one line, without the braces. What its settings are is not looked at."""
     try:
-        table = value if isinstance(value, dict) else read_table(value)
+        table = value if isinstance(value, dict) else inline_table(value)
         text = ", ".join(line for line in tomli_w.dumps(table).splitlines() if line)
-        if not table or read_table(text) != table:
+        if not table or inline_table(text) != table:
             raise wrong
     except (tomllib.TOMLDecodeError, TypeError, AttributeError):
         raise wrong from None
@@ -139,7 +139,7 @@ def _check_table(value: Any, wrong: ValueError) -> str:
     return text
 
 
-def read_table(text: str) -> dict[str, Any]:
+def inline_table(text: str) -> dict[str, Any]:
     """The settings of a table that is written on one line, with or without braces."""
     inner = text.strip().removeprefix("{").removesuffix("}")
     return tomllib.loads(f"table = {{{inner}}}")["table"]

@@ -9,7 +9,7 @@ from typing import Any
 from lora_nb import files, settings
 from lora_nb.config.training import TrainConfig
 from lora_nb.declare import Setting, settings_of
-from lora_nb.typed import check, read_table
+from lora_nb.typed import check, inline_table
 
 FOLDER = ("folder", "image_dir")
 TOKENS, REGULAR, BATCH = "class_tokens", "is_reg", "batch_size"
@@ -41,7 +41,7 @@ class Group:
 def read_subsets(written: Sequence[str], dataset: Path) -> tuple[Subset, ...]:
     """The subsets of a run; their folders are relative to the dataset. Raises ValueError saying which is wrong."""
     found = tuple(
-        _subset(read_table(text), (dataset,), f"subsets, number {number}")
+        _subset(inline_table(text), (dataset,), f"subsets, number {number}")
         for number, text in enumerate(written, 1)
     )
     return _refuse_twice(found, "subsets")

@@ -11,7 +11,7 @@ from lora_nb.dataset.subsets import FOLDER
 from lora_nb.sizes import Size
 from lora_nb.training.examples import Example
 from lora_nb.training.run_plan import RunPlan
-from lora_nb.typed import read_table
+from lora_nb.typed import inline_table
 
 USUAL = Pictures().resize_interpolation
 
@@ -37,7 +37,7 @@ def of_run(plan: RunPlan, processes: int) -> dict:
 
 def without_folders(pictures: Pictures) -> dict[str, Any]:
     """The settings that hold names of folders, with the last part of each name alone."""
-    tables = (read_table(text) for text in pictures.subsets)
+    tables = (inline_table(text) for text in pictures.subsets)
     return {
         "dataset_config": Path(pictures.dataset_config).name,
         "subsets": [
