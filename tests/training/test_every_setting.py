@@ -5,6 +5,7 @@ A tiny run is trained with the value and without, and what is traced of both is 
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -43,9 +44,16 @@ class Change:
         return json.dumps(self.given, sort_keys=True)
 
 
+BASES: dict[str, str] = {}  # where the tiny bases lie, by the names that `given` may hold
+
+
 def other_base(place: Path) -> str:
     build_tiny_base(place / "other_base", seed=1)
     return str(place / "other_base")
+
+
+def other_vae(place: Path) -> str:
+    return other_base(place) + "/vae"
 
 
 def other_pictures(place: Path) -> str:
@@ -53,18 +61,45 @@ def other_pictures(place: Path) -> str:
     return str(place / "Loras" / "cat" / "others")
 
 
+def class_pictures(place: Path) -> str:
+    draw(place / "class", shift=20)
+    return str(place / "class")
+
+
+def kohya_dataset(place: Path) -> str:
+    (place / "dataset.toml").write_text(
+        f'[[datasets]]\n[[datasets.subsets]]\nimage_dir = "{other_pictures(place)}"\ncaption_extension = ".txt"\n'
+    )
+    return str(place / "dataset.toml")
+
+
+def lora_file(place: Path) -> str:
+    trace(place / "first", {})
+    return str(next((place / "first").rglob("cat-02.safetensors")))
+
+
+def lora_files(place: Path) -> list[str]:
+    return [lora_file(place)]
+
+
 def draw(folder: Path, shift: int = 0) -> None:
-    """Four pictures: square, wide, tall, small; captions of tags, one of them long, one written twice over."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Square, wide, tall and small pictures, half of one see-through, one with a mask, one in a folder of its own."""
+    (folder / "1_more").mkdir(parents=True, exist_ok=True)
     for number, size in enumerate(((96, 96), (160, 96), (96, 150), (56, 56))):
+        place = (folder / "1_more" if number == 3 else folder) / f"{number}.png"
         ramp = np.linspace(0, 200, size[0] * size[1] * 3).reshape(size[1], size[0], 3) + shift
         picture = Image.fromarray(ramp.astype(np.uint8))
         ImageDraw.Draw(picture).ellipse((5, 9, 30 + 4 * number, 40), fill=(200, 30 * number, shift))
-        picture.save(folder / f"{number}.png")
-        (folder / f"{number}.txt").write_text(
-            LONG if number == 1 else f"ohwx, cat, red, photo, dog {number}, blue"
-        )
-        (folder / f"{number}.caption").write_text("a dog of another file")
+        half = Image.new("L", size)
+        half.paste(255, (0, 0, size[0] // 2, size[1]))
+        if number == 2:
+            picture.putalpha(half)
+        if number == 0:
+            half.save(folder / "0-masklabel.png")
+        picture.save(place)
+        words = f"ohwx, cat ||| red;;;circle, {{green|house}} dog {number}, (blue:1.5) square, photo"
+        place.with_suffix(".txt").write_text(f"{LONG}\na red dog" if number == 1 else words)
+        place.with_suffix(".caption").write_text("a dog of another file")
 
 
 BASE = {
@@ -86,6 +121,16 @@ BASE = {
 }
 SAMPLES = {"sample_every_n_epochs": 1, "sample_prompts": ("a cat --s 2 --w 64 --h 64",)}
 PRESERVED = {"diff_output_preservation": 1.0}
+WARMED = {"token_warmup_step": 6.0}
+READ_ONCE = {"text_encoder_lr": 0.0, "cache_text_encoder_outputs": True}
+OFFSET = {"noise_offset": 0.5}
+HUBER = {"loss_type": "huber", "huber_schedule": "constant"}
+MASKED = {"masked_loss": True}
+FALLING = {"lr_scheduler": "warmup_stable_decay"}
+SIGMOID = {"timestep_distribution": "sigmoid", "noising_weight": 3.0}
+LOHA = {"network_type": "loha", "conv_rank": 2}
+LOKR = {"network_type": "lokr"}
+BLOCKS = (1, 2, 3) * 8 + (2,)
 
 CHANGES: dict[str, Change] = {
     "pretrained_model_name_or_path": Change(other_base),
@@ -150,11 +195,102 @@ CHANGES: dict[str, Change] = {
     "no_metadata": Change(True, "metadata"),
     "save_state_every_n_steps": Change(1, "states"),
     "source_date_epoch": Change(1_600_000_000, "metadata"),
+    "vae": Change(other_vae),
+    "resize_interpolation": Change("nearest"),
+    "random_crop": Change(True),
+    "color_aug": Change(True),
+    "augmented_views": Change(2, given={"random_crop": True}),
+    "alpha_mask": Change(True),
+    "balance": Change(True, "steps"),
+    "subsets": Change(({"folder": "1_more", "num_repeats": 3},), "steps"),
+    "reg_data_dir": Change(class_pictures, "steps"),
+    "dataset_config": Change(kohya_dataset, "losses"),
+    "cache_latents_to_disk": Change(True, "kept"),
+    "cache_text_encoder_outputs": Change(True, given={"text_encoder_lr": 0.0}),
+    "caption_variants": Change(1, given=READ_ONCE),
+    "caption_dropout_every_n_epochs": Change(2),
+    "caption_tag_dropout_rate": Change(0.5),
+    "keep_tokens_separator": Change("|||"),
+    "caption_separator": Change("|||"),
+    "secondary_separator": Change(";;;"),
+    "enable_wildcard": Change(True),
+    "caption_prefix": Change("photo of"),
+    "caption_suffix": Change("red house"),
+    "token_warmup_step": Change(6.0),
+    "token_warmup_min": Change(3, given=WARMED),
+    "weighted_captions": Change(True),
+    "save_n_epoch_ratio": Change(2, "files", {"max_train_epochs": 4}),
+    "save_every_n_steps": Change(1, "files"),
+    "save_every_n_minutes": Change(0.0001, "files"),
+    "save_last_n_steps": Change(2, "files", {"save_every_n_steps": 1}),
+    "text_encoder_lr2": Change(1e-3, given={"pretrained_model_name_or_path": "SDXL"}),
+    "stop_text_encoder_training": Change(0.5),
+    "lr_decay_steps": Change(0.7, given=FALLING),
+    "lr_scheduler_min_lr_ratio": Change(0.5, given={"lr_scheduler": "rex"}),
+    "lr_scheduler_timescale": Change(2, given={"lr_scheduler": "inverse_sqrt"}),
+    "lr_scheduler_args": Change(("step_rules=1:2,0.1",), given={"lr_scheduler": "piecewise_constant"}),
+    "optimizer_args": Change(("betas=0.5,0.6",)),
+    "ema_decay": Change(0.9),
+    "noise_offset_random_strength": Change(True, given=OFFSET),
+    "adaptive_noise_scale": Change(0.5, given=OFFSET),
+    "multires_noise_iterations": Change(4),
+    "multires_noise_discount": Change(0.8, given={"multires_noise_iterations": 4}),
+    "ip_noise_gamma": Change(0.5),
+    "ip_noise_gamma_random_strength": Change(True, given={"ip_noise_gamma": 0.5}),
+    "min_timestep": Change(500),
+    "max_timestep": Change(500),
+    "timestep_distribution": Change("cos_map"),
+    "noising_weight": Change(6.0, given=SIGMOID),
+    "noising_bias": Change(0.4, given=SIGMOID),
+    "timestep_shift": Change(3.0),
+    "debiased_estimation_loss": Change(True, given={"min_snr_gamma": None}),
+    "scale_v_pred_loss_like_noise_pred": Change(True, given={"prediction_type": "v_prediction"}),
+    "v_pred_like_loss": Change(0.5),
+    "loss_type": Change("l1"),
+    "huber_schedule": Change("exponential", given=HUBER),
+    "huber_c": Change(0.5, given=HUBER),
+    "huber_scale": Change(2.0, given=HUBER),
+    "masked_loss": Change(True),
+    "unmasked_weight": Change(0.5, given=MASKED),
+    "normalize_masked_area_loss": Change(True, given=MASKED),
+    "prior_loss_weight": Change(0.3, given={"reg_data_dir": class_pictures}),
+    "blank_prompt_preservation": Change(1.0, "losses"),
+    "network_type": Change("dora", "shapes"),
+    "conv_rank": Change(2, "shapes"),
+    "conv_alpha": Change(0.3, given={"conv_rank": 2}),
+    "use_tucker": Change(True, "shapes", LOHA),
+    "lokr_factor": Change(2, "shapes", LOKR),
+    "decompose_both": Change(True, "shapes", LOKR),
+    "rank_dropout": Change(0.5),
+    "module_dropout": Change(0.5),
+    "scale_weight_norms": Change(0.01),
+    "network_weights": Change(lora_file),
+    "base_weights": Change(lora_files),
+    "base_weights_multiplier": Change((0.3,), given={"base_weights": lora_files}),
+    "only_layers": Change("attn2", "shapes"),
+    "skip_layers": Change("attn1", "shapes"),
+    "block_dims": Change(BLOCKS, "shapes"),
+    "block_alphas": Change(tuple(0.5 * rank for rank in BLOCKS)),
+    "conv_block_dims": Change(BLOCKS, "shapes"),
+    "conv_block_alphas": Change(tuple(0.5 * rank for rank in BLOCKS), given={"conv_block_dims": BLOCKS}),
+    "down_lr_weight": Change("0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,0.8,0.7,0.6"),
+    "mid_lr_weight": Change("0.1"),
+    "up_lr_weight": Change("0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,0.8,0.7,0.6"),
+    "block_lr_zero_threshold": Change(0.3, "shapes", {"down_lr_weight": "1,0.2" + ",0.2" * 10}),
+    "loraplus_lr_ratio": Change(4.0),
+    "loraplus_unet_lr_ratio": Change(4.0),
+    "loraplus_text_encoder_lr_ratio": Change(4.0),
+    "sample_every_n_steps": Change(3, "pictures", {**SAMPLES, "sample_every_n_epochs": 0}),
+    "sample_every_n_minutes": Change(0.0001, "pictures", {**SAMPLES, "sample_every_n_epochs": 0}),
+    "sample_at_first": Change(True, "pictures", {**SAMPLES, "sample_every_n_epochs": 0}),
+    "save_state_every_n_minutes": Change(0.0001, "states"),
+    "initial_step": Change(3, "steps"),
 }
 # What no trace of one run shows, and the test that does.
 ELSEWHERE = {
     "allow_demo_base": "tests/training/test_plan.py",
     "on_existing": "tests/training/test_train.py",
+    "vae_batch_size": "tests/training/test_latents.py",
 }
 NAMES = [each.name for each in settings_of(TrainConfig)]
 
@@ -166,29 +302,31 @@ def test_every_setting_has_its_entry_and_none_is_left_over():
 
 
 @pytest.fixture(scope="module")
-def run(tiny_base, tmp_path_factory) -> Callable[..., dict[str, Any]]:
+def run(tiny_base, tiny_sdxl, tmp_path_factory) -> Callable[..., dict[str, Any]]:
     """`run(**settings)`: what is traced of a run with them; a run is trained once."""
+    BASES.update({"SD": str(tiny_base), "SDXL": str(tiny_sdxl)})
 
     @cache
     def once(said: str) -> dict[str, Any]:
         place = tmp_path_factory.mktemp("run")
-        return trace(place, str(tiny_base), json.loads(said))
+        return trace(place, json.loads(said))
 
     def traced(**values: Any) -> dict[str, Any]:
         if any(callable(value) for value in values.values()):
             place = tmp_path_factory.mktemp("made")
             made = {name: value(place) if callable(value) else value for name, value in values.items()}
-            return trace(place, str(tiny_base), made)
+            return trace(place, made)
         return once(json.dumps(values, sort_keys=True))
 
     return traced
 
 
-def trace(place: Path, base: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def trace(place: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """What a run left, by parts that a setting may change."""
     dataset = place / "Loras" / "cat" / "dataset"
     draw(dataset)
-    given = {"pretrained_model_name_or_path": base, "train_data_dir": str(dataset), **BASE, **values}
+    given = {"pretrained_model_name_or_path": "SD", "train_data_dir": str(dataset), **BASE, **values}
+    given["pretrained_model_name_or_path"] = BASES.get(*[given["pretrained_model_name_or_path"]] * 2)
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     workers: set[int] = set()
     seen: list[Any] = []
@@ -203,7 +341,10 @@ def trace(place: Path, base: str, values: Mapping[str, Any]) -> dict[str, Any]:
         )
         return frozenset()
 
-    with counted_workers(workers):
+    scratch = place / "scratch"
+    with counted_workers(workers), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", str(scratch))
+        scratch.mkdir()
         end = train(settings.make(TrainConfig, **given), tell, poll)
     files = [Path(name) for name in end.files]
     tensors = load_file(files[-1])
@@ -229,6 +370,7 @@ def trace(place: Path, base: str, values: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "workers": len(workers) > 0,
         "states": len(set(states)),
+        "kept": any(scratch.rglob("*.safetensors")),
     }
 
 
