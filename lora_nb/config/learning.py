@@ -41,7 +41,7 @@ class Learning:
     lr_scheduler_min_lr_ratio: float = setting(0.0, "where the rate ends, as a share of the highest (0.1: a tenth)", min=0, max=1, advanced=True, only_with=needs("lr_scheduler", *schedules_with(*LOWEST)))
     lr_scheduler_timescale: int | None = setting(None, "steps after which inverse_sqrt has fallen to 0.7; empty: those of the slow start, or 10000", min=1, max=1_000_000, advanced=True, only_with=needs("lr_scheduler", *schedules_with("timescale")))
     lr_scheduler_args: tuple[str, ...] = setting((), "more for the schedule, as name=value with ; between, e.g. step_rules=1:100,0.1 for piecewise_constant", advanced=True)
-    optimizer: str = setting("AdamW", "AdamW is right for most. Prodigy and DAdapt... find the rate themselves: learning rates 1. Those with 8bit need a GPU and bitsandbytes; for a LoRA they save some 20 MB", kohya="optimizer_type", choices=OPTIMIZERS, also=ALSO)
+    optimizer: str = setting("AdamW", "AdamW is right for most. Prodigy and DAdapt... find the rate themselves: learning rates 1. Those with 8bit or Paged need bitsandbytes; for a LoRA they save some 20 MB", kohya="optimizer_type", choices=OPTIMIZERS, also=ALSO)
     optimizer_args: tuple[str, ...] = setting((), "more for the optimizer, as name=value with ; between, e.g. betas=0.9,0.99; d_coef=2", advanced=True)
     weight_decay: float = setting(0.01, "of the optimizer", min=0, max=1, advanced=True)
     max_grad_norm: float = setting(1.0, "longest gradient; 0 does not clip", min=0, max=100, advanced=True, in_file="always")

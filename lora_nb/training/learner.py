@@ -51,9 +51,8 @@ class Learner:
 
     def begin_at(self, step: int) -> None:
         """Let the learning rates be those after `step` steps of the run."""
-        with warnings.catch_warnings(action="ignore"):  # of torch: no step of the optimizer came before
-            self.scheduler.last_epoch = step - 1
-            self.scheduler.step()
+        self.scheduler.last_epoch = step - 1
+        self._follow_schedule()
 
     def take_up(self, kept: state.RunState) -> None:
         """Be what was kept."""
@@ -110,7 +109,7 @@ class Learner:
         self.optimizer.step()
         if limit := self.plan.config.network.scale_weight_norms:
             self.norms = limit_norms(self.parts, limit)
-        self.scheduler.step()
+        self._follow_schedule()
         self.optimizer.zero_grad()
         self.average.follow()
         loss, plain = self.accelerator.reduce(total, "sum").tolist()
@@ -119,6 +118,11 @@ class Learner:
         divergence.refuse(done, learning, self.accelerator.mixed_precision)
         self._count_skipped(number)
         return loss, plain
+
+    def _follow_schedule(self) -> None:
+        """The rates of the next step, also where this one was left out: they follow the step's number."""
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of torch, that it was left out
+            self.scheduler.step()
 
     def _hold_text(self) -> None:
         """What reads text stays as it is from now on, and is what a file will hold: nothing of it is left out."""

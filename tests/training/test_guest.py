@@ -20,7 +20,7 @@ from lora_nb.config.training import TrainConfig
 from lora_nb.declare import part, setting, settings_of
 from lora_nb.drawing.grid import grid
 from lora_nb.drawing.sample import sample
-from lora_nb.events import Drawn, Notice
+from lora_nb.events import Drawn, Notice, StepLog
 from lora_nb.forms.form import Form
 from lora_nb.lora.lora_file import read_lora
 from lora_nb.settings import from_dict, load, make, replace, save
@@ -107,6 +107,33 @@ def test_a_guest_resumes_to_equal_bytes_with_a_guest_optimizer_too(config, tmp_p
     with safe_open(whole.files[-1], "pt") as file:
         said = file.metadata()["ss_optimizer"]
     assert said.startswith(row.in_file if optimizer == "Guest" else "torch.optim.adamw.AdamW")
+
+
+def test_each_of_two_text_models_has_its_own_rate_and_both_stop(config):
+    """`text_encoder_lr2`; sd-scripts writes both in one list."""
+    told, said = (
+        [],
+        {"text_encoder_lr2": 0.002, "stop_text_encoder_training": 3.0, "lr_scheduler": "constant"},
+    )
+    config = replace(config, sample_every_n_epochs=0, grid=False, save_every_n_steps=1, **said)
+    done = train(config, told.append)
+    steps = [event for event in told if isinstance(event, StepLog)]
+    assert steps[0].rates == {"seer": 0.05, "reader_1": 0.01, "reader_2": 0.002}
+    assert steps[0].lr_text_encoder == 0.01 and steps[-1].rates == {
+        "seer": 0.05,
+        "reader_1": 0.0,
+        "reader_2": 0.0,
+    }
+    with safe_open(done.files[0], "pt") as file:
+        assert file.metadata()["ss_text_encoder_lr"] == "[0.01, 0.002]"
+    second, third, last = (
+        read_lora(Path(done.files[0]).parent / f"cat-step{step:06d}.safetensors").modules
+        for step in (2, 3, len(steps))
+    )
+    for name in last:
+        moved = name.startswith("lora_seer")
+        assert not torch.equal(second[name].up, third[name].up)
+        assert torch.equal(third[name].up, last[name].up) is not moved
 
 
 def test_a_guest_optimizer_is_offered_wherever_one_is_chosen(monkeypatch, tmp_path):
