@@ -13,10 +13,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from settings import SIZE
+from shipped import INPUT
 from vae import to_tensor
 
 # B batch, C channels, H W pixels.
-INPUT = 448  # pixels of the WD14 form
 
 
 class Block(nn.Module):

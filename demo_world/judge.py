@@ -5,22 +5,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-import onnxruntime
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
 
-from convnet import INPUT, ConvNet, export, worn_batch
+from convnet import ConvNet, export, worn_batch
 from palette import CLOTHES, jitter
 from render import Pictures, draw, sample
-from settings import DEMO, SCRATCH, SEEDS
+from settings import SCRATCH, SEEDS
+from shipped import JUDGE, embed
 from styles import STYLES
 from training import Run
 from world import Avatar, background, framing
 
 # B batch, D width.
-FILE = DEMO / "judge" / "model.onnx"
 WIDTH = 64
 WIDTHS = (16, 32, 64, 128)
 PEOPLE, VIEWS = 1500, 4
@@ -96,18 +94,8 @@ def train(steps: int = 400, batch: int = 40) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             unit, told = run.modules["judge"](x)
         run.update(pair_loss(unit[:batch], unit[batch:]) + 0.3 * F.cross_entropy(told, kinds[numbers]))
-    export(run.averaged(nn.ModuleDict({"judge": Judge()}))["judge"].net, FILE, unit=True)
+    export(run.averaged(nn.ModuleDict({"judge": Judge()}))["judge"].net, JUDGE, unit=True)
     print(report(), flush=True)
-
-
-def embed(images: np.ndarray) -> np.ndarray:
-    """Return unit vectors (B, D) of uint8 RGB pictures, by the exported judge."""
-    session = onnxruntime.InferenceSession(str(FILE), providers=["CPUExecutionProvider"])
-    large = (
-        np.asarray(Image.fromarray(image).resize((INPUT, INPUT), Image.Resampling.BICUBIC), np.float32)
-        for image in images
-    )
-    return np.stack([session.run(None, {"input": image[None, :, :, ::-1].copy()})[0][0] for image in large])
 
 
 def report() -> dict:

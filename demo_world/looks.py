@@ -6,10 +6,10 @@ B batch, H W pixels, K tags.
 import numpy as np
 import torch
 
+from groups import group_scores
 from lora_nb.bases import process
 from lora_nb.bases.base import Base
-from measure import group_scores
-from tagger import Tagger
+from shipped import Tagger
 
 BINS, WINDOW = 8, 8
 LEVELS = 10  # noise levels each held-out picture is tried at

@@ -12,45 +12,14 @@ import judge
 import tagger as tagger_stage
 import text as text_stage
 from base import FOLDER, drawn
+from groups import GROUPS, group_scores
 from lora_nb.bases import sd15_files
-from palette import BACKGROUND, HAIR
 from render import draw, sample, sheet
 from settings import SCRATCH, UNET_STYLES
 from styles import STYLES
 
 COMBINATIONS = 200
 HERE = Path(__file__).parent
-_HAIR_STYLES = {
-    tag
-    for style in STYLES.values()
-    for table in (style.hair, style.rear_hair)
-    for tags in table.values()
-    for tag in tags
-}
-_FACES = {
-    tag
-    for style in STYLES.values()
-    for table in (style.mouth, style.eyes)
-    for tags in table.values()
-    for tag in tags
-}
-GROUPS = {
-    "hair colour": {f"{name} hair" for name in HAIR},
-    "hair style": _HAIR_STYLES - {"hair flower", "hairband"},
-    "glasses": {"glasses", "sunglasses"},
-    "background": {f"{name} background" for name in BACKGROUND},
-    "expression": _FACES - {"glasses", "sunglasses", "lips", "half-closed eyes"},
-}
-
-
-def group_scores(told: np.ndarray, wanted: np.ndarray, names: list[str]) -> dict[str, float]:
-    """Return micro-F1 a group, and their mean, of boolean arrays (B, K)."""
-    scores = {}
-    for group, members in GROUPS.items():
-        columns = [index for index, name in enumerate(names) if name in members]
-        hit = (told[:, columns] & wanted[:, columns]).sum()
-        scores[group] = round(float(2 * hit / (told[:, columns].sum() + wanted[:, columns].sum())), 3)
-    return scores | {"mean": round(sum(scores.values()) / len(GROUPS), 3)}
 
 
 def combinations() -> list:

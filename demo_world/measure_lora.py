@@ -17,14 +17,13 @@ import io
 import json
 import tempfile
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-from judge import embed
 from looks import look, noise_loss, tags_found
 from lora_nb import settings
 from lora_nb.bases.base import Base
@@ -45,7 +44,7 @@ from lora_nb.lora.lora_file import read_lora
 from lora_nb.pictures.curate import curate
 from lora_nb.training.train import train
 from settings import DEMO
-from tagger import Tagger
+from shipped import Tagger, embed
 
 TRIGGER = "ohwx"
 RUN = settings.load(TrainConfig, DEMO / "train.toml")
@@ -104,14 +103,14 @@ def prepare(name: str, folder: Path) -> Path:
 
 def train_once(dataset: Path, seed: int, times: int = 1) -> Path:
     """The last file of the demo's own run, `times` as long."""
-    config = replace(
+    config = settings.replace(
         RUN,
         train_data_dir=str(dataset),
         output_dir=str(dataset.parent / f"run{seed}x{times}" / "output"),
         output_name="x",
         trigger_word=TRIGGER,
         seed=seed,
-        num_repeats=RUN.num_repeats * times,
+        num_repeats=RUN.pictures.num_repeats * times,
         sample_every_n_epochs=0,
         grid=False,
     )
@@ -281,7 +280,7 @@ def main() -> None:
     parser.add_argument(
         "--long", action="store_true", help="also a run of ten times the steps, with the first seed"
     )
-    parser.add_argument("--guidance", type=float, nargs="+", default=[RUN.guidance])
+    parser.add_argument("--guidance", type=float, nargs="+", default=[RUN.samples.guidance])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     chosen = parser.parse_args()

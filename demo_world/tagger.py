@@ -6,21 +6,18 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
 
 import vae as vae_stage
-from convnet import INPUT, ConvNet, export, worn_batch
+from convnet import ConvNet, export, worn_batch
 from render import Pictures, pictures
-from settings import DEMO
+from shipped import TAGGER, Tagger
 from training import Run
 
 # B batch, K tags.
 RATINGS = ("general", "sensitive", "questionable", "explicit")
-FOLDER = DEMO / "tagger"
 TRAINING, HELD_OUT = ("tagger", 12000), ("tagger_test", 2000)
 
 
@@ -86,30 +83,9 @@ def train(steps: int = 900, batch: int = 64, repaired: int = 2500) -> None:
         loss = F.binary_cross_entropy_with_logits(told.float(), wanted[chosen + other]) * 10
         run.update(loss)
     net = run.averaged(nn.ModuleDict({"net": ConvNet(4 + len(names))}))["net"]
-    write_tags(rows, len(drawn.tags), FOLDER / "selected_tags.csv")
-    export(net, FOLDER / "model.onnx", unit=False)
+    write_tags(rows, len(drawn.tags), TAGGER / "selected_tags.csv")
+    export(net, TAGGER / "model.onnx", unit=False)
     print(report(), flush=True)
-
-
-class Tagger:
-    """The exported tagger, used as any WD14 model is."""
-
-    def __init__(self, folder: Path = FOLDER) -> None:
-        self.session = onnxruntime.InferenceSession(
-            str(folder / "model.onnx"), providers=["CPUExecutionProvider"]
-        )
-        with (folder / "selected_tags.csv").open() as file:
-            self.names = [row["name"].replace("_", " ") for row in csv.DictReader(file)]
-
-    def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Return (B, 4 + K) for uint8 RGB pictures (B, H, W, 3)."""
-        told = []
-        for image in images:
-            large = np.asarray(
-                Image.fromarray(image).resize((INPUT, INPUT), Image.Resampling.BICUBIC), np.float32
-            )
-            told.append(self.session.run(None, {"input": large[None, :, :, ::-1].copy()})[0][0])
-        return np.stack(told)
 
 
 def f1(told: np.ndarray, wanted: np.ndarray) -> np.ndarray:

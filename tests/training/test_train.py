@@ -367,13 +367,15 @@ def test_what_is_not_trained_is_not_stored(config, rates, kept):
         {"clip_skip": 2, "max_token_length": 75},
         {"shuffle_caption": False, "text_encoder_lr": 0.0},
         {"min_snr_gamma": None, "noise_offset": 0.1, "max_grad_norm": 0.0},
+        {"multires_noise_iterations": 6, "ip_noise_gamma": 0.1, "timestep_distribution": "logit_normal",
+         "loss_type": "huber", "blank_prompt_preservation": 0.5},
         {"lr_scheduler": "polynomial", "lr_scheduler_power": 2.0, "lr_warmup_steps": 3.0},
         {"lr_scheduler": "constant_with_warmup"},
         {"max_train_steps": 11},
         {"max_data_loader_n_workers": 2},
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_every_way_to_train_works_and_resumes(config, options):
     if options.get("optimizer") == "AdamW8bit":
         pytest.importorskip("bitsandbytes", reason="bitsandbytes is an extra")
