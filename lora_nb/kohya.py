@@ -7,7 +7,7 @@ that are here under another name say so in config.py (`kohya=`).
 _WHY = {
     "how much regularisation pictures count; diff_output_preservation keeps the base without any": """
         prior_loss_weight""",
-    "it belongs into one of the subsets": "is_reg class_tokens image_dir",
+    "it belongs into one of the subsets": "is_reg class_tokens image_dir conditioning_data_dir",
     "only plain LoRA is trained here, of rank and alpha": "network_module network_args conv_dim conv_alpha algo",
     "no part of the U-Net is treated apart from the others": """
         block_dims block_alphas conv_block_dims conv_block_alphas down_lr_weight mid_lr_weight up_lr_weight
@@ -63,7 +63,7 @@ _WHY = {
     "the loss is the mean squared error, weighted by min_snr_gamma": """
         loss_type huber_schedule huber_c huber_scale scale_v_pred_loss_like_noise_pred v_pred_like_loss
         debiased_estimation_loss""",
-    "no part of a picture counts more than another": "masked_loss conditioning_data_dir",
+    "no part of a picture counts more than another": "masked_loss",
     "a word has no weight in a caption": "weighted_captions",
     "samples are drawn at epochs (sample_every_n_epochs), or by the button": "sample_every_n_steps sample_at_first",
     "samples are drawn with DPM++ 2M Karras": "sample_sampler",

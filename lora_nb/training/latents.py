@@ -64,7 +64,18 @@ def encode_pictures(plan: RunPlan, base: Base, tell: events.Tell) -> list[Views]
         _refuse_broken(own, plan.examples[number].item.path.name)
         known[number] = store.write(keys[number], own) if store else own
         tell(events.Progress("Encoding pictures", done, len(missing)))
-    return [_masked(plan, base, number, views[number], known[number]) for number in range(len(views))]
+    masked = [_masked(plan, base, number, views[number], known[number]) for number in range(len(views))]
+    if _asks_for_masks(plan) and not any(view.mask is not None for own in masked for view in own):
+        tell(
+            events.Notice(
+                "Masks have no effect: no picture has one, neither a file nor transparency.", "warning"
+            )
+        )
+    return masked
+
+
+def _asks_for_masks(plan: RunPlan) -> bool:
+    return plan.reads_masks or any(example.source.pictures.alpha_mask for example in plan.examples)
 
 
 def _encoded(
