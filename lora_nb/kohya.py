@@ -5,7 +5,7 @@ that are here under another name say so in config.py (`kohya=`).
 """
 
 _WHY = {
-    "it belongs into one of the subsets": "is_reg class_tokens image_dir",
+    "it belongs into one of the subsets": "is_reg class_tokens image_dir conditioning_data_dir",
     "its parts are settings of their own here: network_type, conv_rank, block_dims and so on": """
         network_module network_args""",
     "dora is a network_type of its own here": "dora_wd",
@@ -53,7 +53,6 @@ _WHY = {
     "workers stay as long as an epoch": "persistent_data_loader_workers",
     "logs go to the project's logs folder, for TensorBoard": """
         logging_dir log_with log_prefix log_tracker_name log_tracker_config log_config wandb_run_name wandb_api_key""",
-    "masked_loss counts what the masks of the pictures leave": "conditioning_data_dir",
     "samples are drawn with DPM++ 2M Karras": "sample_sampler",
     "no pictures are held back to measure with": """
         validation_seed validation_split validate_every_n_steps validate_every_n_epochs max_validation_steps""",

@@ -12,7 +12,7 @@ from lora_nb.declare import Setting, settings_of
 from lora_nb.typed import check, inline_table
 
 FOLDER = ("folder", "image_dir")
-TOKENS, REGULAR, BATCH = "class_tokens", "is_reg", "batch_size"
+TOKENS, REGULAR, MASKS, BATCH = "class_tokens", "is_reg", "conditioning_data_dir", "batch_size"
 KNOWN = {each.name: each for each in settings_of(TrainConfig)}
 ALSO = {BATCH: "train_batch_size"} | {
     each.said.kohya: name for name, each in KNOWN.items() if each.said.kohya
@@ -22,12 +22,16 @@ ONCE = {"num_repeats": 1}  # in a file of sd-scripts, where nothing is said
 
 @dataclass(frozen=True)
 class Subset:
-    """A folder, the settings `given` for it alone, and what it is called where a picture has no caption."""
+    """A folder, the settings `given` for it alone, and what it is called where a picture has no caption.
+
+    `masks` is another folder, in which the mask of a picture has its name; None where they lie beside the pictures.
+    """
 
     folder: Path
     given: Mapping[str, Any] = field(default_factory=dict)
     class_tokens: str = ""
     is_reg: bool = False
+    masks: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -84,12 +88,13 @@ def _subset(
     named = [table[name] for name in FOLDER if name in table]
     if len(named) != 1 or not isinstance(named[0], str) or not named[0]:
         raise ValueError(f'{where}: give its folder, such as {FOLDER[0]} = "3_cat"')
-    own = {name: value for name, value in table.items() if name not in (*FOLDER, TOKENS, REGULAR)}
+    own = {name: value for name, value in table.items() if name not in (*FOLDER, TOKENS, REGULAR, MASKS)}
+    masks = _folder(str(table[MASKS]), places, where) if MASKS in table else None
     tokens, regular = table.get(TOKENS, ""), table.get(REGULAR, False)
     if not isinstance(tokens, str) or not isinstance(regular, bool):
         raise ValueError(f"{where}: {TOKENS} must be text and {REGULAR} true or false")
     given = {**(shared or {}), **_settings(own, ("subset",), where)}
-    return Subset(_folder(named[0], places, where), given, tokens.strip(), regular)
+    return Subset(_folder(named[0], places, where), given, tokens.strip(), regular, masks)
 
 
 def _folder(name: str, places: Iterable[Path], where: str) -> Path:

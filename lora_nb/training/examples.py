@@ -77,6 +77,9 @@ def _refuse_unusable(
     folder = config.pictures.dataset_config or config.place.train_data_dir
     if not any(not source.is_reg for _, source in pictures):
         raise ValueError(f"{folder} holds no pictures that can be read (jpg, png, webp, bmp, avif)")
+    regular = config.pictures.reg_data_dir
+    if regular and not any(source.is_reg for _, source in pictures):
+        raise ValueError(f"reg_data_dir = {regular} holds no pictures that can be read")
     for subset in {item.path.parent for item, _ in pictures}:
         project.check_utf8(subset)
     unsure = [path for scan in scans for path in scan.unsure]

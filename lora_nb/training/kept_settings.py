@@ -21,6 +21,8 @@ def keep(config: TrainConfig) -> None:
         on_existing="resume",
         train_data_dir=runs.inside(place.train_data_dir, folders),
         output_dir=runs.inside(place.output_dir, folders),
+        reg_data_dir=runs.inside(config.pictures.reg_data_dir, folders),
+        dataset_config=runs.inside(config.pictures.dataset_config, folders),
     )
     settings.save(again, _folder(config).settings, HEAD)
 

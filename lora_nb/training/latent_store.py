@@ -117,9 +117,22 @@ def fingerprint(vae: torch.nn.Module) -> str:
     return total.hexdigest()
 
 
-def key_of(example: Example, views: Sequence[View], plan: RunPlan) -> str:
-    """All that the numbers of a picture depend on beside the VAE: its bytes, how it is shown, how many at once."""
+def keys_of(plan: RunPlan, views: Sequence[tuple[View, ...]]) -> list[str]:
+    """For each example all that its numbers depend on beside the VAE: its bytes, how it is shown, who comes with it.
+
+    Several at once are the same as one by one but for the last bits, which those that come together move.
+    """
+    keys = [_key(example, own) for example, own in zip(plan.examples, views, strict=True)]
+    at_once = plan.config.caching.vae_batch_size
+    if at_once == 1:
+        return keys
+    together = hashlib.sha256(json.dumps([at_once, *keys]).encode()).hexdigest()
+    return [f"{key} {together}" for key in keys]
+
+
+def _key(example: Example, views: Sequence[View]) -> str:
     picture = hashlib.sha256(example.item.path.read_bytes()).hexdigest()
     shown = [asdict(view) for view in views]
-    how = example.source.pictures.resize_interpolation, plan.config.caching.vae_batch_size
-    return json.dumps([FORMAT, torch.__version__, picture, shown, *how])
+    return json.dumps(
+        [FORMAT, torch.__version__, picture, shown, example.source.pictures.resize_interpolation]
+    )

@@ -4,7 +4,7 @@ Shapes: B batch, C channels, H W pixels, h w latents.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from typing import Any
@@ -17,7 +17,8 @@ from torch import Tensor
 from lora_nb import events
 from lora_nb.bases.base import Base
 from lora_nb.bases.weights import placed
-from lora_nb.training.latent_store import Kept, Store, key_of
+from lora_nb.training.examples import Example
+from lora_nb.training.latent_store import Kept, Store, keys_of
 from lora_nb.training.run_plan import RunPlan
 from lora_nb.training.views import View, masks_of, pictures_of, views_of
 
@@ -52,19 +53,37 @@ def encode_pictures(plan: RunPlan, base: Base, tell: events.Tell) -> list[Views]
     Raises ValueError naming the first picture of which the VAE makes numbers that are none.
     """
     views = views_of_run(plan)
+    known = _all_encoded(plan, views, base, tell)
+    masked = [_masked(plan, base, *each) for each in zip(plan.examples, views, known, strict=True)]
+    if _asks_for_masks(plan) and not any(view.mask is not None for own in masked for view in own):
+        what = "no picture has one, neither a file nor transparency"
+        tell(events.Notice(f"Masks have no effect: {what}.", "warning"))
+    return masked
+
+
+def _all_encoded(
+    plan: RunPlan, views: Sequence[tuple[View, ...]], base: Base, tell: events.Tell
+) -> list[Views]:
+    """Every example's views, those that are kept on disk read from there."""
     store = Store.of(base) if plan.config.caching.cache_latents_to_disk else None
-    keys = (
-        [key_of(example, own, plan) for example, own in zip(plan.examples, views, strict=True)]
-        if store
-        else []
-    )
+    keys = keys_of(plan, views) if store else []
     known = {number: kept for number, key in enumerate(keys) if (kept := store.read(key))}
-    missing = [number for number in range(len(views)) if number not in known]
+    missing = _to_encode(known, len(views), plan.config.caching.vae_batch_size)
     for done, (number, own) in enumerate(_encoded(plan, views, missing, base), 1):
         _refuse_broken(own, plan.examples[number].item.path.name)
         known[number] = store.write(keys[number], own) if store else own
         tell(events.Progress("Encoding pictures", done, len(missing)))
-    return [_masked(plan, base, number, views[number], known[number]) for number in range(len(views))]
+    return [known[number] for number in range(len(views))]
+
+
+def _to_encode(known: Collection[int], count: int, at_once: int) -> list[int]:
+    """The positions of what is not known; where several come at once, all: who comes with whom moves last bits."""
+    missing = [number for number in range(count) if number not in known]
+    return list(range(count)) if missing and at_once > 1 else missing
+
+
+def _asks_for_masks(plan: RunPlan) -> bool:
+    return plan.reads_masks or any(example.source.pictures.alpha_mask for example in plan.examples)
 
 
 def _encoded(
@@ -109,8 +128,7 @@ def _refuse_broken(posteriors: Sequence[Posterior], name: str) -> None:
         )
 
 
-def _masked(plan: RunPlan, base: Base, number: int, views: tuple[View, ...], known: Views) -> Views:
-    example = plan.examples[number]
+def _masked(plan: RunPlan, base: Base, example: Example, views: tuple[View, ...], known: Views) -> Views:
     size = base.latent_shape(example.placement.bucket)[1:]
     masks = masks_of(example, views, size, plan.reads_masks)
     return tuple(

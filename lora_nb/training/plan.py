@@ -18,8 +18,7 @@ from lora_nb.training.run_plan import RunPlan, kinds_of
 
 def resolve(config: TrainConfig) -> TrainConfig:
     """The config with its empty paths and names filled in from the dataset folder. Raises ValueError without one."""
-    if not config.place.train_data_dir:
-        raise ValueError("train_data_dir is empty: give the folder with your pictures")
+    config = _with_folder(config)
     folders = project.folders_of_dataset(Path(config.place.train_data_dir))
     output_dir = config.place.output_dir or str(folders.output)
     output_name = config.place.output_name or project.folders_of_output(Path(output_dir)).base.name
@@ -27,6 +26,19 @@ def resolve(config: TrainConfig) -> TrainConfig:
         project.check_utf8(Path(folder).absolute())
     project.check_output_name(output_name)
     return settings.replace(config, output_dir=output_dir, output_name=output_name)
+
+
+def _with_folder(config: TrainConfig) -> TrainConfig:
+    """The config with a dataset folder: its own, or that of its dataset_config where the output has a place."""
+    if config.place.train_data_dir:
+        return config
+    if not config.pictures.dataset_config:
+        raise ValueError("train_data_dir is empty: give the folder with your pictures")
+    if not config.place.output_dir:
+        raise ValueError("train_data_dir and output_dir are empty: with a dataset_config, give one of them")
+    return settings.replace(
+        config, train_data_dir=str(Path(config.pictures.dataset_config).absolute().parent)
+    )
 
 
 def plan_run(config: TrainConfig, processes: int = 1, tell: events.Tell = events.silent) -> RunPlan:

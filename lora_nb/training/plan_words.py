@@ -9,6 +9,7 @@ from lora_nb.config.training import TrainConfig
 from lora_nb.dataset.buckets import misfits
 from lora_nb.dataset.captions import replace_trigger, same_tag
 from lora_nb.dataset.variation import with_ends
+from lora_nb.training import idle
 from lora_nb.training.examples import MOST_NAMED, Example, Found, words_without_caption
 from lora_nb.training.run_plan import RunPlan
 from lora_nb.wording import some
@@ -31,6 +32,7 @@ def warnings(asked: TrainConfig, plan: RunPlan, found: Found, unit: int) -> tupl
         )
     said += _misfits(asked, plan, unit) + settings.without_effect(asked) + _in_vain(asked, plan)
     said += asked.learning.advice(plan.total_steps)
+    said += idle.sentences(plan)
     if plan.total_steps > MANY_STEPS:
         said.append(
             f"{plan.total_steps} steps is a great deal: most LoRAs are done within 2000. Fewer epochs or repeats?"

@@ -1,5 +1,6 @@
 """The folders a run learns from, each with the settings that its pictures are treated by."""
 
+import glob
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from lora_nb import declare, events
 from lora_nb.config.examples import Captions, Pictures
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset import gate, subsets
-from lora_nb.dataset.images import REPEATS, places
+from lora_nb.dataset.images import REPEATS, is_picture, mask_path, places
 from lora_nb.dataset.subsets import Subset
 
 
@@ -17,7 +18,8 @@ from lora_nb.dataset.subsets import Subset
 class Source:
     """A folder of pictures, each seen `repeats` times; `given` are the settings in which it differs from the run.
 
-    Sources of one `group` share their batches. `is_reg` marks pictures that say what the base is to keep.
+    Sources of one `group` share their batches. `is_reg` marks pictures that say what the base is to keep; `masks` is
+    the folder of their masks where those do not lie beside them.
     """
 
     folder: Path
@@ -29,6 +31,15 @@ class Source:
     class_tokens: str = ""
     is_reg: bool = False
     given: Mapping[str, Any] = field(default_factory=dict)
+    masks: Path | None = None
+
+    def mask_of(self, picture: Path) -> Path | None:
+        """The file that says where a picture is learnt; None for none."""
+        if self.masks is None:
+            beside = mask_path(picture)
+            return beside if beside.is_file() else None
+        named = sorted(self.masks.glob(f"{glob.escape(picture.stem)}.*"))
+        return next((path for path in named if is_picture(path)), None)
 
     @property
     def words(self) -> str:
@@ -99,6 +110,7 @@ def _source(
         class_tokens=subset.class_tokens,
         is_reg=subset.is_reg,
         given=given,
+        masks=subset.masks,
     )
 
 

@@ -17,7 +17,6 @@ import torch
 
 from lora_nb import files, runs, settings
 from lora_nb.config.training import Place, TrainConfig
-from lora_nb.dataset.images import mask_path
 from lora_nb.declare import settings_of
 from lora_nb.training.examples import Example
 from lora_nb.training.plan import RunPlan
@@ -99,8 +98,8 @@ def _apart(example: Example, plan: RunPlan) -> list[Any]:
     source, found = example.source, []
     if source.given or source.is_reg or source.group:
         found += [dict(sorted(source.given.items())), source.is_reg, source.group]
-    mask = mask_path(example.item.path)
-    if plan.reads_masks and mask.is_file():
+    mask = source.mask_of(example.item.path) if plan.reads_masks else None
+    if mask:
         found.append(hashlib.sha256(mask.read_bytes()).hexdigest())
     return found
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torchvision.transforms import functional as colours
 
 from lora_nb.dataset.buckets import Placement
-from lora_nb.dataset.images import mask_path, open_see_through, open_upright, resize_crop
+from lora_nb.dataset.images import open_see_through, open_upright, resize_crop
 from lora_nb.training.examples import Example
 
 # Of sd-scripts' color_aug: a third of the pictures, and of those half in hue, half in gamma.
@@ -95,8 +95,8 @@ def masks_of(
 
 
 def _whole_mask(example: Example, from_files: bool) -> Image.Image | None:
-    path = mask_path(example.item.path)
-    if from_files and path.is_file():
+    path = example.source.mask_of(example.item.path) if from_files else None
+    if path:
         return open_upright(path).convert("L")
     if example.source.pictures.alpha_mask:
         picture = open_see_through(example.item.path)

@@ -48,8 +48,8 @@ class TestFlags:
             (["--ran", "8"], "did you mean --rank?"),
             (["--network_dim", "8"], "did you mean --rank?"),
             (
-                ["--reg_data_dir=x"],
-                'unknown flag "--reg_data_dir=x"; sd-scripts has it and lora_nb has not: regularisation',
+                ["--in_json=x"],
+                'unknown flag "--in_json=x"; sd-scripts has it and lora_nb has not: the dataset is train_data_dir',
             ),
             (["--xyz", "8"], "see train --help"),
             (["--rank"], "expected one argument"),

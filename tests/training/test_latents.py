@@ -11,7 +11,7 @@ from lora_nb.config.training import TrainConfig
 from lora_nb.dataset.images import mask_path
 from lora_nb.settings import make
 from lora_nb.training import latent_store
-from lora_nb.training.latent_store import Kept, Store, fingerprint, key_of
+from lora_nb.training.latent_store import Kept, Store, fingerprint, keys_of
 from lora_nb.training.latents import encode_pictures, views_of_run
 from lora_nb.training.plan import plan_run
 
@@ -131,10 +131,22 @@ def test_a_vae_is_known_by_its_weights(base):
 
 def test_a_key_holds_the_version_of_torch_too(config, monkeypatch):
     plan = plan_run(config)
-    views = views_of_run(plan)[0]
-    one = key_of(plan.examples[0], views, plan)
+    one = keys_of(plan, views_of_run(plan))
+    assert one == keys_of(plan, views_of_run(plan)) and len(set(one)) == 7
     monkeypatch.setattr(latent_store.torch, "__version__", "0.1")
-    assert key_of(plan.examples[0], views, plan) != one
+    assert not set(keys_of(plan, views_of_run(plan))) & set(one)
+
+
+def test_of_several_at_once_what_is_kept_is_what_they_were_together(config, base, tmp_path, make_pictures):
+    """Who comes with whom moves the last bits: one that is missing, or another picture, and all are encoded anew."""
+    together = {"vae_batch_size": 2, "cache_latents_to_disk": True}
+    assert encoded(config, base, **together)[1] == 7 and encoded(config, base, **together)[1] == 0
+    files(tmp_path)[3].unlink()
+    kept, count = encoded(config, base, **together)
+    assert count == 7 and same(kept, encoded(config, base, vae_batch_size=2)[0])
+    make_pictures(tmp_path / "cat" / "dataset" / "1_new", 1, size=(64, 64))
+    kept, count = encoded(config, base, **together)
+    assert count == 8 and same(kept, encoded(config, base, vae_batch_size=2)[0])
 
 
 def test_a_mask_lies_beside_the_posterior_and_is_never_kept(config, base, tmp_path):

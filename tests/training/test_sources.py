@@ -9,11 +9,12 @@ import pytest
 from lora_nb import events, settings
 from lora_nb.bases.process import Diffusion
 from lora_nb.config.training import TrainConfig
+from lora_nb.dataset.images import mask_path
 from lora_nb.settings import make, replace
-from lora_nb.training import dataset_facts, state
+from lora_nb.training import dataset_facts, kept_settings, state
 from lora_nb.training.batches import EpochDataset
 from lora_nb.training.latents import encode_pictures
-from lora_nb.training.plan import plan_run
+from lora_nb.training.plan import plan_run, resolve
 from lora_nb.training.sources import sources_of
 
 
@@ -249,3 +250,43 @@ def test_balanced_folders_are_said_and_counted(config):
     plan = plan_run(replace(config, balance=True))
     assert plan.lines[2] == "⚖️ Balanced: each folder is seen 8 times per epoch."
     assert sum(plan.repeats) == 16 and plan_run(config).repeats == (2, 2, 2, 4, 4)
+
+
+def test_masks_lie_beside_the_pictures_or_in_a_folder_of_their_own(config, tmp_path):
+    picture = Path(config.place.train_data_dir) / "00.png"
+    (plain, *_), masks = sources_of(config, events.silent), tmp_path / "masks"
+    assert plain.mask_of(picture) is None
+    mask_path(picture).write_bytes(b"")
+    assert plain.mask_of(picture) == mask_path(picture)
+    masks.mkdir()
+    own, *_ = sources_of(
+        with_subsets(config, f'folder = ".", conditioning_data_dir = "{masks}"'), events.silent
+    )
+    assert own.mask_of(picture) is None
+    (masks / "00.txt").write_text("no mask")
+    (masks / "00.jpg").write_bytes(b"")
+    assert own.mask_of(picture) == masks / "00.jpg"
+
+
+def test_a_dataset_file_alone_needs_to_know_where_the_output_goes(config, tmp_path):
+    path = tmp_path / "data.toml"
+    path.write_text(KOHYA)
+    alone = settings.replace(config, dataset_config=str(path), train_data_dir="")
+    with pytest.raises(ValueError, match="train_data_dir and output_dir are empty: with a dataset_config"):
+        plan_run(alone)
+    plan = plan_run(settings.replace(alone, output_dir=str(tmp_path / "out")))
+    assert plan.config.place.output_name == "out" and len(plan.examples) == 9
+
+
+def test_the_folders_of_a_run_are_kept_relative_to_its_project(config, tmp_path):
+    project = Path(config.place.train_data_dir).parent
+    reg = settings.replace(config, reg_data_dir=str(project / "reg"), dataset_config="")
+    kept_settings.keep(resolve(reg))
+    kept = settings.load(TrainConfig, project / "runs" / "cat" / "run.toml")
+    assert (kept.pictures.reg_data_dir, kept.pictures.dataset_config) == ("reg", "")
+
+
+def test_a_regularisation_folder_without_pictures_is_said(config, tmp_path):
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ValueError, match="none holds no pictures that can be read"):
+        plan_run(settings.replace(config, reg_data_dir=str(tmp_path / "none")))
