@@ -27,6 +27,9 @@ SAME = {
     "network_dim": "rank",
     "network_alpha": "alpha",
     "network_dropout": "dropout",
+    "algo": "network_type",
+    "conv_dim": "conv_rank",
+    "factor": "lokr_factor",
     "caption_extention": "caption_extension",  # sd-scripts knows its own misspelling
 }
 
@@ -53,6 +56,6 @@ def test_what_is_said_of_a_setting_of_sd_scripts_names_only_settings_there_are()
     assert not known & (set(kohya.ABSENT) - {"batch_size"})
 
 
-@pytest.mark.parametrize("name", ["reg_data_dirs", "network_arg", "networkweights"])
+@pytest.mark.parametrize("name", ["reg_data_dirs", "network_arg"])
 def test_a_misspelt_name_of_what_is_absent_leads_nowhere(name):
     assert settings.nearest(TrainConfig, name) == ""

@@ -102,7 +102,7 @@ def facts_of(
         base_short_hash=base.short_hash,
         base_sha256=base.sha256,
         base=base.facts,
-        network=network_facts(base, plan.config.network),
+        network=network_facts(base, plan.config),
     )
 
 
@@ -131,7 +131,7 @@ def _settings(config: TrainConfig) -> dict:
     return values | {
         "pretrained_model_name_or_path": lookup.public_name(config.base.pretrained_model_name_or_path),
         "network_weights": Path(config.network.network_weights).name,
-        "base_weights": [Path(path).name for path in config.network.base_weights],
+        "base_weights": [Path(path).name for path in config.base.base_weights],
     }
 
 

@@ -9,12 +9,11 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from lora_nb.bases.blocks import SD_BLOCKS, SDXL_BLOCKS
-from lora_nb.bases.sd15_parts import parts_of, text_encoder_targets, unet_more_targets, unet_targets
+from lora_nb.bases.sd15_parts import parts_of, text_encoder_targets, unet_locon_targets, unet_targets
 from lora_nb.config.network import Network
 from lora_nb.lora import inject
 from lora_nb.lora.groups import groups_of
 from lora_nb.lora.kind import LoraSpec, Shape
-from lora_nb.lora.kinds import KINDS
 from lora_nb.lora.shapes import shapes_of, weights_of
 
 DATA = Path(__file__).parents[1] / "data"
@@ -39,7 +38,7 @@ def kohyas_number(name):
 
 def test_blocks_have_sd_scripts_numbers(parts):
     unet = parts[0]
-    paths = unet_targets(unet.model) + unet_more_targets(unet.model)
+    paths = unet_targets(unet.model) + unet_locon_targets(unet.model)
     assert len(paths) == 278
     assert all(SD_BLOCKS.number(path) == kohyas_number(unet.layer_name(path)) for path in paths)
     assert {SD_BLOCKS.number(path) for path in paths} == set(range(1, 25))
@@ -140,13 +139,16 @@ def test_lora_plus_lets_up_learn_faster(tiny_base):
 
 
 @pytest.mark.parametrize("kind", ["loha", "lokr"])
-def test_what_suits_loras_alone_is_refused_for_loha_and_lokr(tiny_base, kind):
-    unet = UNet2DConditionModel.from_pretrained(tiny_base, subfolder="unet").requires_grad_(False)
-    part = parts_of(unet, None)[0]
-    with pytest.raises(ValueError, match="dropout has no effect on LoHa and LoKr"):
-        inject.inject(unet, part.targets(unet)[:2], LoraSpec(2, 2.0, dropout=0.1), 1, KINDS[kind])
-    with pytest.raises(ValueError, match="loraplus_lr_ratio has no effect on LoHa and LoKr"):
-        groups_of(part, Network(loraplus_lr_ratio=4.0), 1e-3)
+@pytest.mark.parametrize("name", ["dropout", "loraplus_lr_ratio", "loraplus_unet_lr_ratio"])
+def test_what_suits_loras_alone_is_refused_for_loha_and_lokr(kind, name):
+    """Of a file that a run begins from too, whose kind is known later."""
+    value = 0.5 if name == "dropout" else 2.0
+    with pytest.raises(ValueError, match=f"{name} has no effect on {kind}"):
+        Network(network_type=kind, **{name: value})
+    later = Network(network_type=kind, network_weights="x.safetensors", **{name: value})
+    with pytest.raises(ValueError, match=f"{name} has no effect on {kind}"):
+        later.refuse_unsuited({"lora", kind})
+    later.refuse_unsuited({"lora", "dora"})
 
 
 def test_only_some_layers_by_their_names(parts, base):
@@ -181,7 +183,7 @@ def test_values_that_do_not_suit_the_base_are_told(parts, settings, words):
 def test_a_base_without_numbered_blocks_says_so(base):
     class Unnumbered:
         name, model, reads_text, blocks = "other", base.unet, False, None
-        targets, more_targets = staticmethod(unet_targets), staticmethod(unet_more_targets)
+        targets, more_targets = staticmethod(unet_targets), staticmethod(unet_locon_targets)
         layer_name = staticmethod(lambda path: path)
 
     with pytest.raises(ValueError, match="block_dims cannot be used: this base's blocks have no numbers"):
@@ -194,7 +196,6 @@ def test_a_base_without_numbered_blocks_says_so(base):
         ({"block_lr_zero_threshold": 0.1}, "block_lr_zero_threshold has no effect"),
         ({"use_tucker": True, "network_type": "loha"}, "use_tucker has no effect without conv_rank"),
         ({"lokr_factor": 0}, "lokr_factor = 0"),
-        ({"base_weights": ("a",), "base_weights_multiplier": (1.0, 2.0)}, "2 numbers for 1 files"),
         ({"only_layers": "attn["}, "only_layers"),
     ],
 )

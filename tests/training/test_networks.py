@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -189,6 +191,25 @@ def test_base_weights_are_in_the_base_that_is_trained_and_proven(config):
     (named,) = json.loads(said["lora_nb_base_weights"])
     assert (named["name"], named["multiplier"]) == ("cat-01.safetensors", 1.0) and len(named["sha256"]) == 64
     assert str(Path(first.place.output_dir)) not in json.dumps(said)
+
+
+def test_a_base_is_drawn_with_what_is_merged_into_it(config, tmp_path):
+    """As a run's samples and grid are: what the file beside the base draws, within a rounding of 255."""
+    first = elsewhere(config, "first", learning_rate=0.02)
+    train(first)
+    merged = replace(config, base_weights=(str(output(first)),), base_weights_multiplier=(0.8,))
+    pictures = []
+    for number, (base, lora) in enumerate(
+        ((merged.base, ""), (config.base, str(output(first))), (config.base, ""))
+    ):
+        drawn = sample(
+            SampleConfig(
+                base=base, prompts=("ohwx --s 2",), lora=lora, strength=0.8, output_dir=str(tmp_path / str(number))
+            )
+        )  # fmt: skip
+        pictures.append(np.asarray(Image.open(drawn.files[0])).astype(int))
+    ours, beside, plain = pictures
+    assert abs(ours - beside).max() <= 1 < abs(ours - plain).max()
 
 
 def test_only_some_layers_are_trained_and_none_is_an_error(config):
