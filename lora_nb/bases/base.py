@@ -17,11 +17,6 @@ from lora_nb.bases.process import Process
 Size = tuple[int, int]  # width, height
 
 
-def no_more(model: nn.Module) -> list[str]:
-    """No layers: a model in which a LoCon learns what a LoRA does."""
-    return []
-
-
 @dataclass(frozen=True)
 class Part:
     """A model of a base that an update can be put into.
@@ -36,7 +31,7 @@ class Part:
     reads_text: bool
     targets: Callable[[nn.Module], list[str]]
     layer_name: Callable[[str], str]
-    more_targets: Callable[[nn.Module], list[str]] = no_more
+    more_targets: Callable[[nn.Module], list[str]] = lambda model: []
     blocks: Blocks | None = None
 
 

@@ -17,7 +17,7 @@ TEXT_CONTAINERS = {"CLIPAttention", "CLIPSdpaAttention", "CLIPMLP"}
 def parts_of(unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> tuple[Part, ...]:
     """What an update is put into."""
     return (
-        Part("unet", unet, False, unet_targets, unet_name, unet_locon_targets, blocks=SD_BLOCKS),
+        Part("unet", unet, False, unet_targets, unet_name, unet_more_targets, SD_BLOCKS),
         Part("text_encoder", text_encoder, True, text_encoder_targets, text_encoder_name),
     )
 
@@ -27,9 +27,9 @@ def unet_targets(unet: UNet2DConditionModel) -> list[str]:
     return layers_in(unet, UNET_CONTAINERS)
 
 
-def unet_locon_targets(unet: UNet2DConditionModel) -> list[str]:
-    """Paths of what a LoCon adds: every Linear and convolution of the residual blocks and of those between sizes."""
-    return layers_in(unet, LOCON_CONTAINERS, all_sizes=True)
+def unet_more_targets(unet: UNet2DConditionModel) -> list[str]:
+    """Paths of what LoCon adds: every Linear and convolution inside the U-Net's resnets and samplers."""
+    return layers_in(unet, LOCON_CONTAINERS, all_kernels=True)
 
 
 def text_encoder_targets(text_encoder: CLIPTextModel) -> list[str]:

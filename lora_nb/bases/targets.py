@@ -3,10 +3,10 @@
 from torch import nn
 
 
-def layers_in(model: nn.Module, containers: set[str], all_sizes: bool = False) -> list[str]:
+def layers_in(model: nn.Module, containers: set[str], all_kernels: bool = False) -> list[str]:
     """Paths of every Linear and 1x1 convolution inside modules whose class is named in `containers`.
 
-    With `all_sizes` of every convolution there.
+    With `all_kernels` of every convolution there.
     """
     paths = {}
     for outer, block in model.named_modules():
@@ -15,15 +15,15 @@ def layers_in(model: nn.Module, containers: set[str], all_sizes: bool = False) -
                 {
                     f"{outer}.{inner}": None
                     for inner, layer in block.named_modules()
-                    if _is_target(layer, all_sizes)
+                    if _is_target(layer, all_kernels)
                 }
             )
     return list(paths)
 
 
-def _is_target(layer: nn.Module, all_sizes: bool) -> bool:
+def _is_target(layer: nn.Module, all_kernels: bool) -> bool:
     return isinstance(layer, nn.Linear) or (
-        isinstance(layer, nn.Conv2d) and (all_sizes or not has_kernel(layer))
+        isinstance(layer, nn.Conv2d) and (all_kernels or not has_kernel(layer))
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 from lora_nb.bases.blocks import SD_BLOCKS, SDXL_BLOCKS
-from lora_nb.bases.sd15_parts import parts_of, text_encoder_targets, unet_locon_targets, unet_targets
+from lora_nb.bases.sd15_parts import parts_of, text_encoder_targets, unet_more_targets, unet_targets
 from lora_nb.config.network import Network
 from lora_nb.lora import inject
 from lora_nb.lora.groups import groups_of
@@ -38,7 +38,7 @@ def kohyas_number(name):
 
 def test_blocks_have_sd_scripts_numbers(parts):
     unet = parts[0]
-    paths = unet_targets(unet.model) + unet_locon_targets(unet.model)
+    paths = unet_targets(unet.model) + unet_more_targets(unet.model)
     assert len(paths) == 278
     assert all(SD_BLOCKS.number(path) == kohyas_number(unet.layer_name(path)) for path in paths)
     assert {SD_BLOCKS.number(path) for path in paths} == set(range(1, 25))
@@ -183,7 +183,7 @@ def test_values_that_do_not_suit_the_base_are_told(parts, settings, words):
 def test_a_base_without_numbered_blocks_says_so(base):
     class Unnumbered:
         name, model, reads_text, blocks = "other", base.unet, False, None
-        targets, more_targets = staticmethod(unet_targets), staticmethod(unet_locon_targets)
+        targets, more_targets = staticmethod(unet_targets), staticmethod(unet_more_targets)
         layer_name = staticmethod(lambda path: path)
 
     with pytest.raises(ValueError, match="block_dims cannot be used: this base's blocks have no numbers"):
