@@ -27,6 +27,9 @@ SAME = {
     "network_dim": "rank",
     "network_alpha": "alpha",
     "network_dropout": "dropout",
+    "algo": "network_type",
+    "conv_dim": "conv_rank",
+    "factor": "lokr_factor",
     "caption_extention": "caption_extension",  # sd-scripts knows its own misspelling
 }
 

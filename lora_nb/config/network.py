@@ -1,6 +1,7 @@
 """Settings of the update's shape."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,14 +27,12 @@ class Network:
     module_dropout: float = setting(0.0, "share of the layers whose update is left out at each step", min=0, max=0.9, advanced=True)
     scale_weight_norms: float = setting(0.0, "longest update of a layer: what grows beyond it is shortened after each step, against burnt pictures (1 is usual); 0: no limit", min=0, max=100, advanced=True, in_file="on")
     network_weights: str = setting("", "a LoRA file to begin from instead of nothing: kind, ranks, alphas and layers are its own", advanced=True)
-    base_weights: tuple[str, ...] = setting((), "LoRA files to merge into the base first, with ; between: what they hold is then not learnt again, and is needed beside the new file", advanced=True)
-    base_weights_multiplier: tuple[float, ...] = setting((), "strengths of base_weights, one for each; 1 where there is none", advanced=True, separators=NUMBERS, only_with=needs("base_weights"))
     only_layers: str = setting("", "train only layers whose name in the file this regular expression is found in, e.g. attn2 or up_blocks_1", advanced=True, only_with=unless("network_weights"))
     skip_layers: str = setting("", "leave out layers whose name in the file this regular expression is found in, e.g. ff_net", advanced=True, only_with=unless("network_weights"))
     block_dims: tuple[int, ...] = setting((), "rank of each block of the U-Net: 25 numbers for SD 1.5, 23 for SDXL; 0 leaves one out", min=0, max=256, advanced=True, separators=NUMBERS, only_with=unless("network_weights"))
-    block_alphas: tuple[float, ...] = setting((), "alpha of each block, as many", min=0, max=256, advanced=True, separators=NUMBERS, only_with=unless("network_weights"))
+    block_alphas: tuple[float, ...] = setting((), "alpha of each block, as many", min=0.01, max=256, advanced=True, separators=NUMBERS, only_with=unless("network_weights"))
     conv_block_dims: tuple[int, ...] = setting((), "rank of each block's convolutions, as many; with it they learn without conv_rank too", min=0, max=256, advanced=True, separators=NUMBERS, only_with=unless("network_weights"))
-    conv_block_alphas: tuple[float, ...] = setting((), "alpha of each block's convolutions, as many", min=0, max=256, advanced=True, separators=NUMBERS, only_with=needs("conv_block_dims"))
+    conv_block_alphas: tuple[float, ...] = setting((), "alpha of each block's convolutions, as many", min=0.01, max=256, advanced=True, separators=NUMBERS, only_with=needs("conv_block_dims"))
     down_lr_weight: str = setting("", "factors of the learning rate on the way down, outside in: 12 numbers with commas between for SD 1.5, 9 for SDXL, or one of cosine, sine, linear, reverse_linear, zeros, each perhaps with a sum as in sine+.25. A block of 0 is left out", advanced=True)
     mid_lr_weight: str = setting("", "factor of the learning rate in the middle: one number for SD 1.5, 3 for SDXL", advanced=True)
     up_lr_weight: str = setting("", "factors of the learning rate on the way up, inside out, as down_lr_weight", advanced=True)
@@ -43,8 +42,7 @@ class Network:
     loraplus_text_encoder_lr_ratio: float | None = setting(None, "the same for what reads text alone", min=1, max=1000, advanced=True, only_with=needs("network_type", "lora", "dora"))
 
     def __post_init__(self) -> None:
-        if len(self.base_weights_multiplier) > len(self.base_weights) > 0:
-            raise ValueError(f"base_weights_multiplier holds {len(self.base_weights_multiplier)} numbers for {len(self.base_weights)} files in base_weights: give one for each")
+        self.refuse_unsuited({} if self.network_weights else {self.network_type})
         if self.block_lr_zero_threshold and not self.weighs_blocks:
             raise ValueError("block_lr_zero_threshold has no effect without down_lr_weight, mid_lr_weight or up_lr_weight")
         if self.use_tucker and not (self.conv_rank or any(self.conv_block_dims)):
@@ -56,6 +54,13 @@ class Network:
                 raise ValueError(f'{name} = "{getattr(self, name)}" is no regular expression: {error}') from None
         if self.lokr_factor == 0:
             raise ValueError("lokr_factor = 0 is not usable: give -1, or a number of 1 or more")
+
+    def refuse_unsuited(self, kinds: Collection[str]) -> None:
+        """Raises ValueError for what has no effect on an update of these kinds."""
+        products = sorted(set(kinds) & {"loha", "lokr"})
+        for name in ("dropout", "loraplus_lr_ratio", "loraplus_unet_lr_ratio", "loraplus_text_encoder_lr_ratio"):
+            if products and getattr(self, name):
+                raise ValueError(f"{name} has no effect on {products[0]}, which is not made of an inner and an outer half" + ": rank_dropout and module_dropout have one" * (name == "dropout"))
 
     @property
     def leaves_out(self) -> bool:

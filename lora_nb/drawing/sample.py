@@ -24,6 +24,7 @@ from lora_nb.config.drawing import DrawSettings, SampleConfig
 from lora_nb.declare import settings_of
 from lora_nb.events import Drawn, Finished, Notice, Progress, Tell, silent
 from lora_nb.lora import inject, lora_file
+from lora_nb.lora.merge import merge_files
 from lora_nb.typed import parse
 
 LORA_CALL = re.compile(r"\s*<lora:([^:>]+)((?::[^:>]*)*)>")
@@ -167,6 +168,7 @@ def load_for_drawing(choice: config_base.Base, tell: Tell = silent) -> Base:
     )
     for text in base.notes:
         tell(Notice(text, "warning"))
+    merge_files(base, choice)
     if torch.cuda.is_available():
         move(base.vae, "cuda")
         for part in base.parts:

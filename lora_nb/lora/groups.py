@@ -13,7 +13,7 @@ from lora_nb.lora.shapes import weights_of
 def groups_of(part: Part, network: Network, rate: float) -> list[dict[str, Any]]:
     """Groups with `name`, `params` and `lr`: one called as the part, or `<part>/<what>` for blocks and LoRA+.
 
-    With LoRA+ (arXiv 2402.12354) what is raised learns `ratio` times as fast. Raises ValueError where nothing is.
+    With LoRA+ (arXiv 2402.12354) what is raised learns `ratio` times as fast.
     """
     shares, ratio = weights_of(part, network), ratio_of(part, network)
     found: dict[str, dict[str, Any]] = {}
@@ -26,8 +26,6 @@ def groups_of(part: Part, network: Network, rate: float) -> list[dict[str, Any]]
             _add(
                 found, parameter, *((f"{name}/up", own * ratio) if _among(parameter, raised) else (name, own))
             )
-    if ratio and found and not any(name.endswith("/up") for name in found):
-        raise ValueError("loraplus_lr_ratio has no effect on LoHa and LoKr: it is for LoRA and DoRA")
     return list(found.values())
 
 

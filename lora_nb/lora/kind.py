@@ -4,7 +4,7 @@ Shapes: R rank.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,6 +76,12 @@ def patterns(shapes: Mapping[str, Shape]) -> dict[str, dict[str, Any]]:
         "rank_pattern": _grouped({path: shape.rank for path, shape in shapes.items()}),
         "alpha_pattern": _grouped({path: shape.alpha for path, shape in shapes.items()}),
     }
+
+
+def usual_of(shapes: Mapping[str, Shape]) -> tuple[Shape, dict[str, Shape]]:
+    """The commonest rank and alpha, and the layers that have others."""
+    usual = Counter(shapes.values()).most_common(1)[0][0]
+    return usual, {path: shape for path, shape in shapes.items() if shape != usual}
 
 
 def _grouped(values: Mapping[str, float]) -> dict[str, float]:

@@ -16,6 +16,11 @@ def of_layer(layer: nn.Module) -> Kind | None:
     return next((kind for kind in KINDS.values() if kind.known(layer)), None)
 
 
+def name_of(update: Update) -> str:
+    """The name of the kind of a layer's update."""
+    return next(name for name, kind in KINDS.items() if kind.module(update))
+
+
 def of_update(update: Update) -> Kind:
     """The kind of a layer's update."""
-    return next(kind for kind in KINDS.values() if kind.module(update))
+    return KINDS[name_of(update)]

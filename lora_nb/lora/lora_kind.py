@@ -12,7 +12,7 @@ from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from lora_nb.lora.kind import ADAPTER, Kind, LoraSpec, Shape, copy, patterns, refuse_misfit
+from lora_nb.lora.kind import ADAPTER, Kind, LoraSpec, Shape, copy, patterns, refuse_misfit, usual_of
 from lora_nb.lora.updates import LoraModule, Update
 
 
@@ -36,8 +36,8 @@ def fresh(targets: Sequence[str], spec: LoraSpec, **more: bool) -> LoraConfig:
 
 def fitting(wanted: Mapping[str, LoraModule], **more: bool) -> LoraConfig:
     """peft's words for layers that the updates fit in."""
-    shapes = {path: Shape(module.rank, module.alpha) for path, module in wanted.items()}
-    return LoraConfig(r=1, target_modules=list(wanted), **patterns(shapes), **more)
+    usual, others = usual_of({path: Shape(module.rank, module.alpha) for path, module in wanted.items()})
+    return fresh(list(wanted), LoraSpec(usual.rank, usual.alpha, shapes=others), **more)
 
 
 def settle(layer: LoraLayer) -> None:

@@ -11,7 +11,7 @@ from peft.tuners.lokr.layer import LoKrLayer
 from peft.tuners.lycoris_utils import LycorisLayer
 from torch import nn
 
-from lora_nb.lora.kind import ADAPTER, Kind, LoraSpec, Shape, copy, patterns
+from lora_nb.lora.kind import ADAPTER, Kind, LoraSpec, Shape, copy, patterns, usual_of
 from lora_nb.lora.updates import LohaModule, LokrModule, PartedUpdate, Update
 
 NEVER = -1.0  # a draw from [0, 1) is always above it
@@ -36,8 +36,8 @@ def lokr(targets: Sequence[str], spec: LoraSpec) -> LoKrConfig:
 
 def fitting(fresh: Callable, wanted: Mapping[str, PartedUpdate]) -> LoHaConfig | LoKrConfig:
     """peft's words for layers at these paths; `give` brings the matrices themselves, of whatever shapes."""
-    shapes = {path: Shape(module.rank or 1, module.alpha) for path, module in wanted.items()}
-    return fresh(list(wanted), LoraSpec(1, 1.0, shapes=shapes))
+    usual, others = usual_of({path: Shape(module.rank or 1, module.alpha) for path, module in wanted.items()})
+    return fresh(list(wanted), LoraSpec(usual.rank, usual.alpha, shapes=others))
 
 
 def settle(layer: LycorisLayer) -> None:
@@ -107,8 +107,6 @@ def scale(layer: LycorisLayer, strength: float) -> None:
 
 def drop(layer: LycorisLayer, spec: LoraSpec) -> None:
     """peft was asked for rank_dropout: here outputs of the matrix are left out (LyCORIS). There are no inner values."""
-    if spec.dropout:
-        raise ValueError("dropout has no effect on LoHa and LoKr: rank_dropout and module_dropout have one")
 
 
 def _kind(cls: type, held: type, fresh: Callable) -> Kind:

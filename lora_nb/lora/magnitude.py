@@ -52,13 +52,13 @@ class Magnitude(nn.Module):
         """What is added to the layer's own answer to `x`."""
         ratio = self.ratio(base_layer, lora_A, lora_B, scaling)
         if self.weight.shape[0] == 1:
-            change = (
-                _plain(base_layer, x * (_along(ratio, x) - 1))
-                + lora_B(lora_A(x * _along(ratio, x))) * scaling
-            )
+            share = _along(ratio, x)
+            change = _plain(base_layer, (x * (share - 1)).to(x.dtype))
+            change = change + lora_B(lora_A((x * share).to(x.dtype))) * scaling
         else:
             plain = _plain(base_layer, x)
-            change = plain * (_along(ratio, plain) - 1) + lora_B(lora_A(x)) * _along(ratio, plain) * scaling
+            share = _along(ratio, plain)
+            change = plain * (share - 1) + lora_B(lora_A(x)) * share * scaling
         return change * self.strength
 
 

@@ -2,25 +2,32 @@
 
 import hashlib
 from collections.abc import Sequence
+from itertools import chain, repeat
 from pathlib import Path
 
 import torch
 
 from lora_nb.bases.base import Base, Part
+from lora_nb.config import base as config_base
 from lora_nb.lora.inject import own_places
 from lora_nb.lora.lora_file import LoraFile, read_lora
 
 
-def merge_files(base: Base, paths: Sequence[Path], multipliers: Sequence[float]) -> None:
-    """Make a base what it is with these files at these strengths, one after the other; 1 where none is given.
+def merge_files(base: Base, choice: config_base.Base) -> None:
+    """Make a base what it is with the files of its settings, one after the other, at their strengths.
 
     Its fingerprint becomes another. Raises ValueError for a file of another base.
     """
-    for number, path in enumerate(paths):
-        multiplier = multipliers[number] if number < len(multipliers) else 1.0
+    for path, multiplier in files_of(choice):
         merge(base.parts, read_lora(path), multiplier)
         known = f"{base.fingerprint} {file_sha256(path)} {multiplier}"
         base.fingerprint = hashlib.sha256(known.encode()).hexdigest()
+
+
+def files_of(choice: config_base.Base) -> list[tuple[Path, float]]:
+    """The files to merge, each with its strength: 1 where none is given."""
+    strengths = chain(choice.base_weights_multiplier, repeat(1.0))
+    return [(Path(path), strength) for path, strength in zip(choice.base_weights, strengths, strict=False)]
 
 
 def file_sha256(path: Path) -> str:

@@ -83,7 +83,7 @@ def facts_of(
         base_short_hash=base.short_hash,
         base_sha256=base.sha256,
         base=base.facts,
-        network=network_facts(base, plan.config.network),
+        network=network_facts(base, plan.config),
     )
 
 
@@ -128,7 +128,7 @@ def _settings(config: TrainConfig) -> dict:
         | {name: lookup.public_name(values[name]) for name in named}
         | {
             "network_weights": Path(config.network.network_weights).name,
-            "base_weights": [Path(path).name for path in config.network.base_weights],
+            "base_weights": [Path(path).name for path in config.base.base_weights],
         }
     )
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from lora_nb.bases.base import Base
 from lora_nb.config.network import Network
+from lora_nb.config.training import TrainConfig
 from lora_nb.lora import inject
-from lora_nb.lora.kinds import KINDS, of_update
-from lora_nb.lora.merge import file_sha256
+from lora_nb.lora.kinds import name_of
+from lora_nb.lora.merge import file_sha256, files_of
 from lora_nb.lora.updates import Update
 
 PLAIN = {"ss_network_module": "networks.lora"}
@@ -41,10 +42,11 @@ ARGUMENTS = [
 NAMES = {"conv_rank": "conv_dim", "lokr_factor": "factor"}
 
 
-def network_facts(base: Base, network: Network) -> dict[str, object]:
+def network_facts(base: Base, config: TrainConfig) -> dict[str, object]:
     """The keys that follow from the update in a base: its kind, its arguments, and rank and alpha of a file's own."""
+    network = config.network
     updates = list(inject.modules(base.parts).values())
-    kind = next(name for name, each in KINDS.items() if each is of_update(updates[0]))
+    kind = name_of(updates[0])
     facts: dict[str, object] = {"ss_network_module": "lycoris.kohya"} if kind in LYCORIS else dict(PLAIN)
     if arguments := _arguments(network, kind, updates):
         facts["ss_network_args"] = arguments
@@ -54,8 +56,10 @@ def network_facts(base: Base, network: Network) -> dict[str, object]:
             "ss_network_alpha": _one([update.alpha for update in updates]),
             "lora_nb_network_weights": json.dumps(_named(Path(network.network_weights))),
         }
-    if network.base_weights:
-        facts["lora_nb_base_weights"] = json.dumps(_merged(network))
+    if merged := files_of(config.base):
+        facts["lora_nb_base_weights"] = json.dumps(
+            [_named(path) | {"multiplier": strength} for path, strength in merged]
+        )
     return facts
 
 
@@ -78,11 +82,3 @@ def _one(values: Sequence[float]) -> float | str | None:
 
 def _named(path: Path) -> dict[str, object]:
     return {"name": path.name, "sha256": file_sha256(path)}
-
-
-def _merged(network: Network) -> list[dict[str, object]]:
-    multipliers = [*network.base_weights_multiplier, *[1.0] * len(network.base_weights)]
-    return [
-        _named(Path(path)) | {"multiplier": multiplier}
-        for path, multiplier in zip(network.base_weights, multipliers, strict=False)
-    ]

@@ -13,7 +13,7 @@ from lora_nb.config.learning import Learning
 from lora_nb.config.network import Network
 from lora_nb.lora import groups, inject, shapes
 from lora_nb.lora.kind import LoraSpec, Shape
-from lora_nb.lora.kinds import KINDS
+from lora_nb.lora.kinds import KINDS, name_of
 from lora_nb.lora.lora_file import LoraFile, read_lora
 from lora_nb.training.latents import Views, encode_pictures
 from lora_nb.training.plan import RunPlan
@@ -56,6 +56,7 @@ def check_network(network: Network, rates: Learning, base: Base) -> list[str]:
 def _check_start(network: Network, base: Base, parts: list[Part]) -> list[str]:
     path, file = network.network_weights, start_file(network)
     where, names = inject.own_places(base.parts, file), {part.name for part in parts}
+    network.refuse_unsuited({name_of(update) for update in file.modules.values()})
     left = [name for name, (part, _) in where.items() if part.name not in names]
     if len(left) == len(where):
         raise ValueError(

@@ -162,8 +162,7 @@ def _load(config: TrainConfig, accelerator: Accelerator, tell: events.Tell) -> B
     )
     for text in base.notes:
         tell(events.Notice(text, "warning"))
-    network = config.network
-    merge_files(base, [Path(path) for path in network.base_weights], network.base_weights_multiplier)
+    merge_files(base, config.base)
     return base
 
 

@@ -216,6 +216,25 @@ def test_half_precision_bases_learn_in_full_precision(way):
     assert all(p.grad.dtype == torch.float32 and p.grad.count_nonzero() for p in parameters)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_file_is_drawn_in_half_precision(way):
+    """As the proof and the pictures on a GPU are, without autocast: within what bfloat16 can tell."""
+    part, parameters = injected(way)
+    learnt(parameters)
+    half = OnePart(Layers().to(torch.bfloat16))
+    inject.apply([half], LoraFile(inject.modules([part]), {}))
+    inject.set_strength([half], 0.7)
+    inject.set_strength([part], 0.7)
+    wanted, base = part.model.answers(), Layers().answers()
+    for name, x in part.model.inputs().items():
+        answer = half.model.get_submodule(name)(x.bfloat16())
+        assert answer.dtype == torch.bfloat16
+        change, error = (
+            each.norm().item() for each in (wanted[name] - base[name], answer.float() - wanted[name])
+        )
+        assert error < 0.02 * (change + base[name].norm())
+
+
 def test_doras_magnitude_is_the_papers_and_pefts_is_of_the_outputs():
     """The paper's column norms; a file with magnitudes of the outputs (LyCORIS, peft) does what peft's own layer does."""
     part, _ = injected("dora")
