@@ -26,6 +26,8 @@ VAE = {
 }  # fmt: skip
 
 
+Weights = dict[str, Tensor]
+DIFFUSION = "diffusion_pytorch_model.safetensors"
 OPEN_CLIP = {
     "embeddings.token_embedding": "token_embedding", "final_layer_norm": "ln_final", "layer_norm1": "ln_1",
     "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj", "self_attn.out_proj": "attn.out_proj",
@@ -53,11 +55,17 @@ def read_sd2_as_ldm(folder: Path) -> dict[str, Tensor]:
 
 def read_sdxl_as_ldm(folder: Path) -> dict[str, Tensor]:
     """The tensors of an SDXL folder under Stability's names."""
-    tensors = _read_models(folder, 2)
-    for key, value in load_file(folder / "text_encoder" / "model.safetensors").items():
+    texts = (load_file(folder / part / "model.safetensors") for part in ("text_encoder", "text_encoder_2"))
+    return sdxl_as_ldm(*(load_file(folder / part / DIFFUSION) for part in ("unet", "vae")), *texts)
+
+
+def sdxl_as_ldm(unet: Weights, vae: Weights, first: Weights, second: Weights) -> Weights:
+    """The weights of SDXL's models under Stability's names."""
+    tensors = _models(unet, vae, 2)
+    for key, value in first.items():
         tensors[f"conditioner.embedders.0.transformer.text_model.{key.removeprefix('text_model.')}"] = value
-    second = as_open_clip(load_file(folder / "text_encoder_2" / "model.safetensors"))
-    return tensors | {f"conditioner.embedders.1.model.{key}": value for key, value in second.items()}
+    renamed = as_open_clip(second)
+    return tensors | {f"conditioner.embedders.1.model.{key}": value for key, value in renamed.items()}
 
 
 def as_open_clip(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -82,10 +90,11 @@ def as_open_clip(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _read_models(folder: Path, layers: int) -> dict[str, Tensor]:
-    tensors = {}
-    unet = load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
-    tensors |= {f"model.diffusion_model.{unet_key(key, layers, unet)}": value for key, value in unet.items()}
-    vae = load_file(folder / "vae" / "diffusion_pytorch_model.safetensors")
+    return _models(*(load_file(folder / part / DIFFUSION) for part in ("unet", "vae")), layers)
+
+
+def _models(unet: Weights, vae: Weights, layers: int) -> Weights:
+    tensors = {f"model.diffusion_model.{unet_key(key, layers, unet)}": value for key, value in unet.items()}
     levels = 1 + max(int(key.split(".")[2]) for key in vae if "down_blocks" in key)
     for key, value in vae.items():
         name = vae_key(key, levels)

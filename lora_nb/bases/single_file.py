@@ -75,7 +75,8 @@ def load(path: Path, dtype: torch.dtype, layout: FileLayout) -> SingleFile:
     """The models in a checkpoint.
 
     The file is mapped, not read: at `dtype` itself the weights take memory only as they are used, at another each
-    tensor is converted by itself. Raises ValueError when the file is damaged, holds code, or is of another family.
+    tensor is read and converted by itself. Raises ValueError when the file is damaged, holds code, or is of another
+    family.
     """
     weights = _read_weights(path)
     shapes = {key: tuple(value.shape) for key, value in weights.items()}
@@ -85,7 +86,7 @@ def load(path: Path, dtype: torch.dtype, layout: FileLayout) -> SingleFile:
         scheduler["prediction_type"] = "v_prediction"
     if "ztsnr" in weights:
         scheduler["rescale_betas_zero_snr"] = True
-    opened = _Opened(path, weights, layout)
+    opened = _Opened(path, weights, layout, _places(path))
     return SingleFile(
         texts=tuple(opened.text_model(reader, dtype) for reader in layout.readers),
         vae=opened.diffusion_model(AutoencoderKL, "vae", file_kind.VAE_KEY, layout.vae_dtype or dtype),
@@ -111,6 +112,17 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"{path.name} is damaged: {first_line(error)}; download it again") from None
 
 
+def _places(path: Path) -> dict[str, tuple[int, int]]:
+    """Where the tensors of a .safetensors file lie in it; of any other nowhere."""
+    if path.suffix.lower() != ".safetensors":
+        return {}
+    header = base_file.read_header(path)
+    with open(path, "rb") as file:
+        begin = 8 + int.from_bytes(file.read(8), "little")
+    places = {name: entry["data_offsets"] for name, entry in header.items()}
+    return {name: (begin + start, begin + end) for name, (start, end) in places.items()}
+
+
 def _read_pickle(path: Path) -> Any:
     with open(path, "rb") as file:
         mapped = file.read(2) == b"PK"
@@ -129,17 +141,34 @@ def _read_pickle(path: Path) -> Any:
 
 @dataclass(frozen=True)
 class _Opened:
-    """A checkpoint whose tensors are taken out as the models are made: no model is there twice."""
+    """A checkpoint whose tensors are taken out as the models are made: no model is there twice.
+
+    `places` are the bytes of each in the file, where it has them as they are.
+    """
 
     path: Path
     weights: Weights
     layout: FileLayout
+    places: Mapping[str, tuple[int, int]]
 
-    def _take(self, holds: Callable[[str], bool]) -> Weights:
-        return {key: self.weights.pop(key) for key in [key for key in self.weights if holds(key)]}
+    def _take(self, holds: Callable[[str], bool], dtype: torch.dtype) -> Weights:
+        names = [name for name in self.weights if holds(name)]
+        return {name: self._at(dtype, name, self.weights.pop(name)) for name in names}
+
+    def _at(self, dtype: torch.dtype, name: str, value: Tensor) -> Tensor:
+        """`value` at `dtype`. To convert it, it is read into memory and not through the map, whose pages would stay."""
+        if value.dtype == dtype or not value.is_floating_point():
+            return value
+        if name not in self.places or not value.numel():
+            return value.to(dtype)
+        start, end = self.places[name]
+        with open(self.path, "rb") as file:
+            file.seek(start)
+            content = bytearray(file.read(end - start))
+        return torch.frombuffer(content, dtype=value.dtype).view(value.shape).to(dtype)
 
     def diffusion_model(self, cls: type, part: str, prefix: str, dtype: torch.dtype) -> Any:
-        own = self._take(lambda key: key.startswith(prefix))
+        own = self._take(lambda key: key.startswith(prefix), dtype)
         options = {"config": str(self.layout.configs), "subfolder": part, "local_files_only": True}
         try:
             model = cls.from_single_file(own, torch_dtype=dtype, **options)
@@ -151,7 +180,7 @@ class _Opened:
         return model
 
     def text_model(self, reader: Reader, dtype: torch.dtype) -> Any:
-        own = self._take(lambda key: bool(reader.prefix.match(key)))
+        own = self._take(lambda key: bool(reader.prefix.match(key)), dtype)
         own = reader.renamed({reader.prefix.sub("", key, count=1): value for key, value in own.items()})
         own.pop("embeddings.position_ids", None)
         config = CLIPTextConfig.from_pretrained(self.layout.configs / reader.part)
@@ -159,8 +188,7 @@ class _Opened:
             model = reader.cls(config)
         inner = "text_model." if hasattr(model, "text_model") else ""
         named = {
-            key if key.startswith("text_projection") else inner + key: own.pop(key).to(dtype)
-            for key in list(own)
+            key if key.startswith("text_projection") else inner + key: value for key, value in own.items()
         }
         try:
             missing, _ = model.load_state_dict(named, strict=False, assign=True)

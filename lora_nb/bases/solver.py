@@ -14,8 +14,12 @@ Ask = Callable[[Tensor, Tensor, Condition], Tensor]
 
 
 def make_solver(config: dict) -> DPMSolverMultistepScheduler:
-    """DPM-Solver++ (2M) for a base's scheduler settings, its noise schedule and prediction type kept."""
+    """DPM-Solver++ (2M) for a base's scheduler settings, its noise schedule and prediction type kept.
+
+    One trained down to pure noise begins there, whatever its settings say (Lin et al. 2023, 3.3).
+    """
     zero_snr = bool(config.get("rescale_betas_zero_snr"))
+    config = {**config, "timestep_spacing": "trailing"} if zero_snr else config
     return DPMSolverMultistepScheduler.from_config(
         config, algorithm_type="dpmsolver++", solver_order=2, use_karras_sigmas=not zero_snr,
         final_sigmas_type="zero", rescale_betas_zero_snr=zero_snr, thresholding=False,

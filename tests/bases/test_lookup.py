@@ -161,6 +161,38 @@ def test_an_incomplete_folder_says_what_it_lacks(tmp_path):
     assert "lacks tokenizer, text_encoder, vae, scheduler" in refused(tmp_path)
 
 
+def test_a_base_of_the_hub_is_of_the_family_its_cached_index_says(tmp_path, tiny_sdxl, monkeypatch):
+    """So that a run is planned for 1024 px and refuses clip_skip before gigabytes are downloaded."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    assert lookup.family_of("some/xl").title == "Stable Diffusion 1.5"
+    home = tmp_path / "models--some--xl"
+    (home / "refs").mkdir(parents=True)
+    (home / "refs" / "main").write_text("1" * 40)
+    for name in ("model_index.json", "unet/config.json", "vae/config.json"):
+        path = home / "snapshots" / ("1" * 40) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tiny_sdxl / name, path)
+    family = lookup.family_of("some/xl")
+    assert family.title == "Stable Diffusion XL"
+    assert (family.resolution("some/xl"), family.unit("some/xl")) == (64, 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("conditioner.embedders.0.transformer.x", "XL"), ("cond_stage_model.model.ln_final.weight", "2"),
+     ("cond_stage_model.transformer.text_model.x", "1.5")],
+)  # fmt: skip
+@pytest.mark.parametrize("legacy", [False, True])
+def test_the_family_of_a_pickled_file_shows_in_its_names(tmp_path, name, title, legacy):
+    import torch
+
+    path = tmp_path / "base.ckpt"
+    torch.save({"state_dict": {name: torch.ones(2)}}, path, _use_new_zipfile_serialization=not legacy)
+    assert lookup.family_of(str(path)).title == f"Stable Diffusion {title}"
+
+
 def test_names(tmp_path):
     assert lookup.resolve_base("runwayml/stable-diffusion-v1-5") == "runwayml/stable-diffusion-v1-5"
     assert sd15_files.FILES.native_resolution("nobody/never-seen") == 512

@@ -225,8 +225,9 @@ def test_a_black_picture_is_an_error(tiny_base):
         sample_images(broken, [CAT])
 
 
-def test_zero_snr_bases_have_their_own_noise_levels(base):
-    config = {**base.scheduler_config, "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+@pytest.mark.parametrize("spacing", ["trailing", "leading"])
+def test_zero_snr_bases_have_their_own_noise_levels_and_begin_with_pure_noise(base, spacing):
+    config = {**base.scheduler_config, "rescale_betas_zero_snr": True, "timestep_spacing": spacing}
     scheduler = make_solver(config)
     scheduler.set_timesteps(5)
     assert scheduler.sigmas.isfinite().all() and int(scheduler.timesteps[0]) == 999
