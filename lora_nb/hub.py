@@ -247,6 +247,18 @@ def progress_bar(tally: Tally) -> type:
     return Bar
 
 
+def check_file(repo: str, name: str, seconds: float) -> None:
+    """Raises ValueError when a repository has no such file; one that is on this machine will do."""
+    if cached_file(repo, name):
+        return
+    with legible(repo):
+        sizes = _ask(repo, seconds)
+    if name not in sizes:
+        raise ValueError(
+            f'"{repo}" on Hugging Face has no file {name}: see https://huggingface.co/{repo}/tree/main'
+        )
+
+
 def cached_file(repo: str, name: str) -> Path | None:
     """The local path of one file of a repository, where it was downloaded before."""
     return _in_cache(repo, name)

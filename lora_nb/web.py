@@ -115,6 +115,23 @@ def download(wish: Wish, tell: Tell = silent) -> Path:
                 ) from None
 
 
+def peek(wish: Wish, seconds: float) -> None:
+    """Raises ValueError in one sentence for an address where the first bytes are not of what is wished for.
+
+    What needs a login (401, 403) is let pass: that is known once there is a token.
+    """
+    import requests
+
+    headers = {"User-Agent": USER_AGENT, "Range": f"bytes=0-{ENOUGH - 1}", **wish.headers}
+    try:
+        with requests.get(wish.address, headers=headers, stream=True, timeout=seconds) as answer:
+            if answer.status_code not in (401, 403):
+                check_answer(wish.address, answer.status_code, wish.refusals)
+                wish.check_start(wish.address, next(answer.iter_content(ENOUGH), b""))
+    except requests.RequestException as error:
+        raise _unreachable(wish.address, wish.place, error) from None
+
+
 def shown(address: str) -> str:
     """An address as it may be shown: without what may be a key."""
     return redact(address.partition("?")[0])

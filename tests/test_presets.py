@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from lora_nb import presets, settings
+from lora_nb import presets, settings, takeover
 from lora_nb.__main__ import main
 from lora_nb.config.training import TrainConfig
 from lora_nb.declare import settings_of
@@ -125,3 +125,49 @@ def test_the_verb_lists_them_and_puts_them_together(tmp_path, capsys):
     assert path.read_text() == "mine", "never written over"
     assert main(["presets", "--preset", "t4"]) == 0
     assert 'mixed_precision = "fp16"' in capsys.readouterr().out
+
+
+# What a LoRA file says of a run by each list, under sd-scripts' names.
+SAID = {
+    "dcai_default_sd15": {
+        "network_dim": "8", "network_alpha": "1.0", "unet_lr": "0.0001", "text_encoder_lr": "5e-05",
+        "lr_scheduler": "cosine", "clip_skip": "2", "seed": "123", "min_snr_gamma": "None", "shuffle_caption": "False",
+        "max_token_length": "75", "bucket_no_upscale": "True", "max_bucket_reso": "2048", "batch_size_per_device": "1",
+    },
+    "dcai_sd15": {
+        "network_dim": "32", "network_alpha": "32.0", "unet_lr": "0.0001", "text_encoder_lr": "5e-05",
+        "lr_scheduler": "cosine", "clip_skip": "2", "seed": "123", "min_snr_gamma": "5.0", "shuffle_caption": "True",
+        "keep_tokens": "8", "scale_weight_norms": "1.0",
+    },
+    "hollowstrawberry_sd15": {
+        "network_dim": "16", "network_alpha": "8.0", "unet_lr": "0.0005", "text_encoder_lr": "0.0001",
+        "lr_scheduler": "cosine_with_restarts", "clip_skip": "2", "seed": "42", "min_snr_gamma": "5.0",
+        "keep_tokens": "1", "max_token_length": "225", "batch_size_per_device": "2",
+    },
+    "hollowstrawberry_sdxl": {
+        "network_dim": "8", "network_alpha": "4.0", "unet_lr": "0.0003", "text_encoder_lr": "6e-05",
+        "lr_scheduler": "cosine_with_restarts", "seed": "42", "min_snr_gamma": "8.0", "multires_noise_iterations": "6",
+        "multires_noise_discount": "0.3", "gradient_checkpointing": "True", "base_model_version": "sdxl_base_v1-0",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in SAID if name in READY])
+def test_the_published_lists_train_and_the_file_says_each_value(
+    name, request, tmp_path, dataset, make_pictures
+):
+    make_pictures(dataset, 3)
+    base = request.getfixturevalue("tiny_sdxl" if name.endswith("_sdxl") else "tiny_base")
+    tiny = {
+        "pretrained_model_name_or_path": base, "train_data_dir": dataset, "resolution": 64, "min_bucket_reso": 32,
+        "max_train_steps": 2, "num_repeats": 1, "optimizer": "AdamW", "mixed_precision": "no", "grid": "false",
+        "sample_every_n_epochs": 0, **({"vae": ""} if "vae" in KNOWN else {}),
+        **({"optimizer_args": ""} if "optimizer_args" in KNOWN else {}),
+    }  # fmt: skip
+    flags = [text for key, value in tiny.items() for text in (f"--{key}", str(value))]
+    assert main(["train", "--preset", name, *flags]) == 0
+    (written, *_) = sorted((dataset.parent / "output").glob("*.safetensors"))
+    said = takeover.read_metadata(written)
+    assert {key: said[f"ss_{key}"] for key in SAID[name]} == SAID[name]
+    again = settings.from_dict(TrainConfig, takeover.take_over(written).values)
+    assert (again.network.rank, again.seed) == (int(SAID[name]["network_dim"]), int(SAID[name]["seed"]))

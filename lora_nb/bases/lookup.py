@@ -87,9 +87,11 @@ def check_base(name: str, seconds: float = 5.0) -> None:
     Headers and configurations are read, no weights. Hugging Face has `seconds` to answer; else its cache is asked.
     """
     found, family = resolve_base(name), find_family(name, seconds)
-    if isinstance(found, str) and not web_base.knows(found):  # that is known once it is downloaded
+    if isinstance(found, str) and web_base.knows(found):
+        web_base.check(found, seconds)
+    elif isinstance(found, str):
         hub.find_base(found, family.layout, seconds)
-    elif isinstance(found, Path) and found.is_dir():
+    elif found.is_dir():
         family.check_weights(found)
 
 

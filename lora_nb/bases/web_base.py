@@ -48,6 +48,18 @@ def download(address: str, tokens: Mapping[str, str] = NONE, tell: Tell = silent
         return web.find_whole(place) or web.download(_wish(address, place, tokens), tell)
 
 
+def check(address: str, seconds: float) -> None:
+    """Raises ValueError in one sentence when no model is at an address, as far as that shows before a download."""
+    if find(address):
+        return
+    if on_hub := _of_hub(address):
+        hub.check_file(*on_hub, seconds)
+    elif civitai.knows(address):
+        civitai.find(address, NONE)
+    else:
+        web.peek(_wish(address, _place(address), NONE), seconds)
+
+
 def _of_hub(address: str) -> tuple[str, str] | None:
     """Repository and file, where an address is one of Hugging Face."""
     parts = urlsplit(address)

@@ -176,6 +176,27 @@ def test_what_is_no_model_is_one_sentence(site, code, content, says):
     assert web_base.find(f"{site.address}/a.safetensors?key=secret123") is None
 
 
+def test_before_a_training_it_is_looked_whether_a_model_is_there(site):
+    site.files |= {"/m.safetensors": MODEL, "/page": b"<html>Sorry</html>"}
+    site.files["/private.safetensors"] = lambda answers: answers.answer(401, b"")
+    lookup.check_base(f"{site.address}/m.safetensors")
+    assert site.asked == [("/m.safetensors", "bytes=0-511")] and not list(web_base.FOLDER.rglob("*"))
+    lookup.check_base(f"{site.address}/private.safetensors")
+    for name, says in (
+        ("gone.safetensors", r"nothing is there \(404\)"),
+        ("page", "is no model but a web page"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            lookup.check_base(f"{site.address}/{name}")
+    with pytest.raises(ValueError, match="cannot be reached"):
+        lookup.check_base("http://127.0.0.1:9/m.safetensors")
+
+
+def test_before_a_training_civitai_is_asked_what_it_is(shop, site):
+    lookup.check_base(f"{site.address}/models/3?modelVersionId=7")
+    assert shop.keys == [("api", None)]
+
+
 @pytest.mark.parametrize(("code", "says"), [(404, "Civitai has no such model"), (403, "Civitai refuses it")])
 def test_what_civitai_does_not_give_is_one_sentence(site, monkeypatch, code, says):
     monkeypatch.setattr(civitai, "HOME", site.address)

@@ -40,11 +40,15 @@ class Answers(BaseHTTPRequestHandler):
         wanted, about = self.headers.get("Range"), {"ETag": etag, **headers}
         if self.headers.get("If-None-Match") == etag:
             return self.answer(304, b"", about)
-        begin = 0
+        begin, end, partly = 0, len(content) - 1, False
         if wanted and self.headers.get("If-Range", etag) == etag:
-            begin = int(wanted.removeprefix("bytes=").rstrip("-"))
-            about["Content-Range"] = f"bytes {begin}-{len(content) - 1}/{len(content)}"
-        self.answer(206 if begin else 200, content[begin:], about, self.site.cut_after.pop(path, None))
+            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            begin, end = int(first), min(int(last or end), end)
+            partly = begin > 0 or bool(last)
+            about["Content-Range"] = f"bytes {begin}-{end}/{len(content)}"
+        self.answer(
+            206 if partly else 200, content[begin : end + 1], about, self.site.cut_after.pop(path, None)
+        )
 
     def answer(self, code: int, content: bytes, headers=None, cut: int | None = None) -> None:
         self.send_response(code)
