@@ -14,6 +14,7 @@ Config = TypeVar("Config")
 
 LABEL_WIDTH = "205px"
 CONTROL_WIDTH = "470px"
+MANY = 30  # advanced settings that stand in groups
 ERROR = '<span class="lora-nb-error" style="color:#d32f2f">{}</span>'
 ADVANCED = "Advanced: fine as they are for a first LoRA"
 HELP = '<span style="opacity:.7">{}</span>'
@@ -116,7 +117,7 @@ class Form(Generic[Config]):
         self.message = W.HTML()
         plain = [setting for setting in shown if not setting.said.advanced]
         advanced = [setting for setting in shown if setting.said.advanced]
-        rows = [*self._grouped(plain), *_folded(self._grouped(advanced)), self.message]
+        rows = [*self._grouped(plain), *_folded(ADVANCED, self._advanced(advanced)), self.message]
         self.widget = W.VBox(rows, layout=W.Layout(width="100%"))
 
     def _grouped(self, shown: Sequence[Setting]) -> list[W.Widget]:
@@ -127,6 +128,15 @@ class Form(Generic[Config]):
                 rows.append(W.HTML(f"<b>{escape(heading)}</b>"))
             rows.append(self.fields[setting.name].widget)
         return rows
+
+    def _advanced(self, shown: Sequence[Setting]) -> list[W.Widget]:
+        """All of them below each other, or, of many, each group behind a button of its own."""
+        if len(shown) <= MANY:
+            return self._grouped(shown)
+        groups: dict[str, list[W.Widget]] = {}
+        for setting in shown:
+            groups.setdefault(setting.said.group, []).append(self.fields[setting.name].widget)
+        return [part for name, rows in groups.items() for part in _folded(f"{name} ({len(rows)})", rows)]
 
     def read(self, **internal: Any) -> Config:
         """The checked config, with the given internal settings. Raises ValueError, after marking every bad field."""
@@ -159,13 +169,13 @@ class Form(Generic[Config]):
             self.fields[name].write(values[name])
 
 
-def _folded(rows: list[W.Widget]) -> list[W.Widget]:
+def _folded(title: str, rows: list[W.Widget]) -> list[W.Widget]:
     """The rows behind a button; an Accordion would break on Colab beside an anywidget (colabtools#3571)."""
     if not rows:
         return []
     inside = W.VBox(rows, layout=W.Layout(display="none"))
     opener = W.ToggleButton(
-        description=ADVANCED, icon="chevron-right", layout=W.Layout(width="auto", align_self="flex-start")
+        description=title, icon="chevron-right", layout=W.Layout(width="auto", align_self="flex-start")
     )
     opener.observe(lambda change: _fold(opener, inside, change["new"]), "value")
     return [opener, inside]
