@@ -172,6 +172,8 @@ def test_steps_are_counted_as_the_training_does(folders):
     )
     assert [number for _, number in seen.buckets] == [17, 1]
     assert seen.steps_per_epoch == -(-17 * 3 // 2) + 1 and seen.steps == 4 * seen.steps_per_epoch
+    config = ReportConfig(str(folders.dataset), resolution="512;768", num_repeats=3, train_batch_size=2)
+    assert report.look(config).steps_per_epoch == 2 * seen.steps_per_epoch
 
 
 def test_the_page_needs_nothing_else_and_the_report_comes_back_equal(folders):

@@ -191,7 +191,7 @@ def test_a_dataset_file_of_sd_scripts_is_trained_as_it_says(config, base, tmp_pa
     texts = seen(plan, drawn)
     assert Counter(folder for folder, _ in texts) == {"dataset": 9 + 3, "2_a cat": 3}
     assert {text for folder, text in texts if folder == "2_a cat"} == {"a cat"}
-    assert plan.batches_per_epoch == len(drawn) == 9
+    assert plan.batches_per_epoch == len(drawn) == 9 and plan.resolution == "64;64,32"
     described = dataset_facts.of_run(plan, 1)["ss_datasets"]
     assert [(each["batch_size_per_device"], each["num_reg_images"]) for each in described] == [(3, 0), (1, 3)]
     assert json.loads(json.dumps(described))[1]["subsets"][1]["class_tokens"] == "a cat"
