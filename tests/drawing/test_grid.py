@@ -183,3 +183,12 @@ def test_an_open_seed_is_drawn_once_for_the_whole_grid_and_told(config):
     assert json.loads(Path(finished.files[1]).read_text())["seed"] == seed > 0
     for path in cells_of(finished):
         assert f"Seed: {seed}," in Image.open(path).info["parameters"]
+
+
+def test_brackets_of_the_trigger_word_are_words(config):
+    assert plan_grid(config(trigger_word="ohwx (cat)")).cells[0].prompt.text.strip() == r"ohwx \(cat\)"
+    assert (
+        plan_grid(config(prompt="a (cat:1.2)", trigger_word="x"))
+        .cells[0]
+        .prompt.text.startswith("a (cat:1.2)")
+    )

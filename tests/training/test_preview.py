@@ -38,3 +38,16 @@ def test_a_prompt_that_leaves_its_seed_open_has_the_same_one_in_every_epoch(
     assert [event.text for event in told] == [
         f'🎲 The sample "{prompt.text}" is drawn with seed {prompt.seed} each time.' for prompt in (cat, dog)
     ]
+
+
+def test_words_that_become_a_prompt_mean_just_them(tiny_base, make_pictures, tmp_path):
+    """Brackets in a trigger word or caption are words; those that a person writes as a prompt are weights."""
+    make_pictures(tmp_path / "dataset", 2)
+    where = {"pretrained_model_name_or_path": str(tiny_base), "train_data_dir": str(tmp_path / "dataset")}
+
+    def first(**more):
+        return preview_prompts(plan_run(make(TrainConfig, **where, **more)))[0].text
+
+    assert first(trigger_word="miku (vocaloid)") == r"miku \(vocaloid\)"
+    assert first(trigger_word="miku", sample_prompts=("a (cat:1.2)",)) == "a (cat:1.2)"
+    assert first(trigger_word="(miku:1.2)", weighted_captions=True) == "(miku:1.2)"
