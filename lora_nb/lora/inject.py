@@ -91,9 +91,13 @@ def own_places(parts: Sequence[Part], file: LoraFile) -> dict[str, Place]:
 
 def _paths(model: nn.Module) -> list[str]:
     """The paths of the layers that an update can be put into; those of one that is in already do not count."""
-    held = tuple(f"{path}." for path in layers_of(model))
+    held = layers_of(model)
     own = (path for path, layer in model.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d))
-    return [*(path.removesuffix(".") for path in held), *(path for path in own if not path.startswith(held))]
+    return [*held, *(path for path in own if not _is_within(path, held))]
+
+
+def _is_within(path: str, held: Layers) -> bool:
+    return any(path[:at] in held for at, character in enumerate(path) if character == ".")
 
 
 def apply(parts: Sequence[Part], file: LoraFile, dtype: torch.dtype | None = None) -> None:
