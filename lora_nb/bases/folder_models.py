@@ -26,6 +26,14 @@ DAMAGE = (
 )
 
 
+def dtype_of(part: str, dtype: torch.dtype) -> torch.dtype:
+    """The numbers that a model is loaded in: the VAE always in float32.
+
+    In float16 these VAEs overflow, and rounding their weights costs more than the memory it saves is worth.
+    """
+    return torch.float32 if part == "vae" else dtype
+
+
 def load_part(cls: type, folder: Path, part: str, names: Sequence[str], dtype: torch.dtype) -> Any:
     """The model in `folder`/`part` ("" for `folder` itself), its weights in the first of `names` that is there.
 

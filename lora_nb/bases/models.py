@@ -52,8 +52,7 @@ def _with_vae(base: Base, found: Path, name: str) -> Base:
     """`base` with the VAE at `found` in the place of its own; another base by its fingerprint."""
     if not hasattr(base, "other_vae"):
         raise ValueError(f"vae = {name} cannot be used: the VAE of {base.name} is its own")
-    base.other_vae = vae_file.load(found, name, base.vae)
-    base.vae = base.other_vae.model
+    base.vae, base.other_vae = vae_file.load(found, name, base.vae)
     both = f"{base.fingerprint}\nvae:{base.other_vae.sha256}"
     base.fingerprint = hashlib.sha256(both.encode()).hexdigest()
     return base

@@ -187,7 +187,7 @@ def load_folder(
     """The base in a diffusers folder."""
     weights = files.weights
     models = {
-        part: folder_models.load_part(cls, folder, part, weights[part], dtype)
+        part: folder_models.load_part(cls, folder, part, weights[part], folder_models.dtype_of(part, dtype))
         for part, cls in (
             ("text_encoder", CLIPTextModel),
             ("vae", AutoencoderKL),

@@ -49,8 +49,7 @@ READERS = (
         open_clip.renamed,
     ),
 )
-# Its VAE overflows in float16, so it is in float32 whatever the rest is in: as good as exact for those that would not.
-IN_A_FILE = single_file.FileLayout(SDXL, sdxl_files.FILES.configs, READERS, vae_dtype=torch.float32)
+IN_A_FILE = single_file.FileLayout(SDXL, sdxl_files.FILES.configs, READERS)
 
 
 @dataclass
@@ -224,14 +223,15 @@ def _tokenizers(found: Path) -> tuple[CLIPTokenizer, CLIPTokenizer]:
 
 def _load_folder(folder: Path, dtype: torch.dtype) -> dict[str, Any]:
     weights = sdxl_files.FILES.weights
-    kinds = (
-        ("text_encoder", CLIPTextModel, dtype),
-        ("text_encoder_2", CLIPTextModelWithProjection, dtype),
-        ("vae", AutoencoderKL, torch.float32),
-        ("unet", UNet2DConditionModel, dtype),
-    )
+    kinds = {
+        "text_encoder": CLIPTextModel,
+        "text_encoder_2": CLIPTextModelWithProjection,
+        "vae": AutoencoderKL,
+        "unet": UNet2DConditionModel,
+    }
     models = {
-        part: folder_models.load_part(cls, folder, part, weights[part], own) for part, cls, own in kinds
+        part: folder_models.load_part(cls, folder, part, weights[part], folder_models.dtype_of(part, dtype))
+        for part, cls in kinds.items()
     }
     return {
         **models,

@@ -10,6 +10,7 @@ FILES = StableFiles(
     ("tokenizer", "tokenizer_2"),
     resolution=1024,
     unit=32,
+    half=True,
 )
 
 

@@ -61,18 +61,16 @@ class SingleFile:
 class FileLayout:
     """What is looked for in a checkpoint: a family (`file_kind.KINDS`) with its readers.
 
-    `configs` is a diffusers folder that holds the models' configurations and no weights. `vae_dtype` is for a VAE that
-    has to stay in other numbers than the rest.
+    `configs` is a diffusers folder that holds the models' configurations and no weights.
     """
 
     kind: str
     configs: Path
     readers: Sequence[Reader]
-    vae_dtype: torch.dtype | None = None
 
 
 def load(path: Path, dtype: torch.dtype, layout: FileLayout) -> SingleFile:
-    """The models in a checkpoint.
+    """The models in a checkpoint, the VAE in float32 whatever the rest is in (`folder_models.dtype_of`).
 
     The file is mapped, not read: at `dtype` itself the weights take memory only as they are used, at another each
     tensor is read and converted by itself. Raises ValueError when the file is damaged, holds code, or is of another
@@ -89,7 +87,7 @@ def load(path: Path, dtype: torch.dtype, layout: FileLayout) -> SingleFile:
     opened = _Opened(path, weights, layout, _places(path))
     return SingleFile(
         texts=tuple(opened.text_model(reader, dtype) for reader in layout.readers),
-        vae=opened.diffusion_model(AutoencoderKL, "vae", file_kind.VAE_KEY, layout.vae_dtype or dtype),
+        vae=opened.diffusion_model(AutoencoderKL, "vae", file_kind.VAE_KEY, torch.float32),
         unet=opened.diffusion_model(UNet2DConditionModel, "unet", file_kind.UNET_KEY, dtype),
         scheduler_config=scheduler,
     )

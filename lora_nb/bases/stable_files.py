@@ -52,6 +52,7 @@ class StableFiles:
 
     `configs` is a diffusers folder with the configurations of its models and no weights, for single files. `texts` and
     `tokenizers` are their names in a folder. `resolution` and `unit` are in pixels, for where weights alone could tell.
+    With `half` the fp16 files of all but the VAE are preferred: half the download of what is trained in half precision.
     """
 
     kind: str
@@ -60,11 +61,17 @@ class StableFiles:
     tokenizers: Sequence[str]
     resolution: int
     unit: int
+    half: bool = False
 
     @cached_property
     def weights(self) -> Mapping[str, Sequence[str]]:
         """The names that each model's weights may have, the best first."""
-        return dict.fromkeys(self.texts, TEXT) | {"unet": DIFFUSION, "vae": DIFFUSION}
+        text, unet = (tuple(sorted(names, key=self._rank)) for names in (TEXT, DIFFUSION))
+        return dict.fromkeys(self.texts, text) | {"unet": unet, "vae": DIFFUSION}
+
+    def _rank(self, name: str) -> tuple[bool, bool]:
+        """Safetensors first, then the precision that is preferred."""
+        return not name.endswith(".safetensors"), (".fp16." in name) is not self.half
 
     @cached_property
     def layout(self) -> Layout:

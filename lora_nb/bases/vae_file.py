@@ -29,7 +29,6 @@ MUST_AGREE = ("latent_channels", "block_out_channels", "scaling_factor")
 class OtherVae:
     """A VAE that was put in the place of a base's: what people call it, and kohya's two hashes of its weights."""
 
-    model: AutoencoderKL
     name: str
     sha256: str
     short_hash: str
@@ -77,7 +76,7 @@ def _check_folder(folder: Path) -> Path:
     return folder
 
 
-def load(found: Path, name: str, own: AutoencoderKL) -> OtherVae:
+def load(found: Path, name: str, own: AutoencoderKL) -> tuple[AutoencoderKL, OtherVae]:
     """The VAE at `found`, frozen and in eval mode, in the numbers of `own`, whose place it takes.
 
     Raises ValueError for a damaged one, and for one that makes other latents than the base knows, as far as its
@@ -90,7 +89,7 @@ def load(found: Path, name: str, own: AutoencoderKL) -> OtherVae:
         _refuse_misfit(read_json(found / CONFIG), own, str(found))
         model = load_part(AutoencoderKL, found, "", DIFFUSION, own.dtype)
     sha256, short_hash = file_hashes(path)
-    return OtherVae(model.eval().requires_grad_(False), Path(name).name, sha256, short_hash)
+    return model.eval().requires_grad_(False), OtherVae(Path(name).name, sha256, short_hash)
 
 
 def _refuse_misfit(config: dict[str, Any], own: AutoencoderKL, source: str) -> None:

@@ -228,3 +228,15 @@ def test_its_fingerprint_follows_both_text_encoders(base, tiny_sdxl, tmp_path):
     path = folder / "text_encoder_2" / "model.safetensors"
     save_file({key: value + 1 for key, value in load_file(path).items()}, path, {"format": "pt"})
     assert load_base(str(folder)).fingerprint != base.fingerprint == load_base(str(tiny_sdxl)).fingerprint
+
+
+def test_of_a_repository_with_both_the_smaller_weights_are_taken_but_of_the_vae():
+    names = [
+        f"{part}/{name}{half}.safetensors"
+        for half in ("", ".fp16")
+        for part, name in (("text_encoder", "model"), ("text_encoder_2", "model"),
+                           ("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model"))
+    ]  # fmt: skip
+    chosen = sdxl_files.FILES.layout.chosen(names)
+    assert [".fp16." in name for name in chosen] == [True, True, True, False]
+    assert "tokenizer_2/vocab.json" in sdxl_files.FILES.layout.described(["tokenizer_2/vocab.json"])
