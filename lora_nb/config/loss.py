@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lora_nb.config.noise import Noise, Times
-from lora_nb.declare import needs, part, setting
+from lora_nb.declare import either, needs, part, setting
 
 HUBER = ("huber", "smooth_l1")  # the losses that need to know where a difference is large
 
@@ -32,8 +32,8 @@ class Distance:
 class Masking:
     """How the parts of a picture count where it has a mask."""
 
-    unmasked_weight: float = setting(0.0, "how much black parts of a mask count all the same; a little (0.1) keeps backgrounds from decaying", min=0, max=1, advanced=True)
-    normalize_masked_area_loss: bool = setting(False, "a picture counts the same however small the white part of its mask is", advanced=True)
+    unmasked_weight: float = setting(0.0, "how much black parts of a mask count all the same; a little (0.1) keeps backgrounds from decaying", min=0, max=1, advanced=True, only_with=either(needs("masked_loss"), needs("alpha_mask")))
+    normalize_masked_area_loss: bool = setting(False, "a picture counts the same however small the white part of its mask is", advanced=True, only_with=either(needs("masked_loss"), needs("alpha_mask")))
 
 
 @dataclass(frozen=True)

@@ -47,15 +47,24 @@ def _text(example: Example) -> str:
 
 
 def _of_run(plan: RunPlan) -> Iterator[tuple[str, str]]:
-    config = plan.config
-    if config.pictures.balance and _even(plan.learnt):
+    config, learnt = plan.config, plan.learnt
+    if config.pictures.balance and _even(learnt):
         yield "balance", "all folders are seen as often without it"
     if any(each.source.masks for each in plan.examples) and not plan.reads_masks:
         yield "conditioning_data_dir", "masked_loss is off"
+    if config.loss.masked_loss and not any(
+        each.source.pictures.alpha_mask or each.source.mask_of(each.item.path) for each in learnt
+    ):
+        yield (
+            "masked_loss",
+            "no picture has a mask (Prepare in Dataset Maker makes them, as name-masklabel.png)",
+        )
+    if config.loss.prior_loss_weight != 1.0 and not plan.weights:
+        yield "prior_loss_weight", "there are no regularisation pictures"
     every = {each.source.captions.caption_dropout_every_n_epochs for each in plan.examples} - {0}
     if every and min(every) > plan.epochs:
         yield "caption_dropout_every_n_epochs", f"there are {plan.epochs} epochs"
-    if config.caching.keeps_texts(config.learning.text_encoder_lr > 0) and not any(
+    if config.caching.keeps_texts(config.learning.trains_text) and not any(
         varies(each.source.captions) for each in plan.examples
     ):
         yield "caption_variants", "captions are the same at each step"

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lora_nb import settings
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset.buckets import Draw, Kind, Placement, Size, epoch_batches
 from lora_nb.dataset.images import ImageItem
@@ -68,14 +67,14 @@ class RunPlan:
     @property
     def reads_masks(self) -> bool:
         """Whether the masks that lie beside the pictures are looked at."""
-        return bool(settings.values_of(self.config.loss).get("masked_loss", False))
+        return self.config.loss.masked_loss
 
     @property
     def weights(self) -> tuple[float, ...]:
         """How much the loss of each example counts; empty where none is regularisation."""
         if not any(example.source.is_reg for example in self.examples):
             return ()
-        prior = settings.values_of(self.config.loss).get("prior_loss_weight", 1.0)
+        prior = self.config.loss.prior_loss_weight
         return tuple(prior if example.source.is_reg else 1.0 for example in self.examples)
 
     def batches(self, epoch: int) -> tuple[Draw, ...]:

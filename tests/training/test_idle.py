@@ -33,6 +33,14 @@ CASES = [
     ({"keep_tokens_separator": "|||"}, "keep_tokens_separator has no effect: no caption holds '|||'"),
     ({"secondary_separator": ";;;"}, "secondary_separator has no effect: no caption holds ';;;'"),
     ({"enable_wildcard": True}, "enable_wildcard has no effect: no caption holds a {, or a second line"),
+    (
+        {"masked_loss": True},
+        "masked_loss has no effect: no picture has a mask (Prepare in Dataset Maker makes them, as name-masklabel.png)",
+    ),
+    (
+        {"prior_loss_weight": 0.5},
+        "prior_loss_weight has no effect: there are no regularisation pictures",
+    ),
     ({"balance": True}, "balance has no effect: all folders are seen as often without it"),
     (
         {"caption_dropout_every_n_epochs": 3},
