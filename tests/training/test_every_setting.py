@@ -127,6 +127,7 @@ OFFSET = {"noise_offset": 0.5}
 HUBER = {"loss_type": "huber", "huber_schedule": "constant"}
 MASKED = {"masked_loss": True}
 FALLING = {"lr_scheduler": "warmup_stable_decay"}
+PIECES = {"lr_scheduler": "piecewise_constant", "lr_scheduler_args": ("step_rules=1:5,0.1",)}
 SIGMOID = {"timestep_distribution": "sigmoid", "noising_weight": 3.0}
 LOHA = {"network_type": "loha", "conv_rank": 2}
 LOKR = {"network_type": "lokr"}
@@ -172,7 +173,7 @@ CHANGES: dict[str, Change] = {
     "min_snr_gamma": Change(None),
     "noise_offset": Change(0.5),
     "diff_output_preservation": Change(1.0, "losses"),
-    "diff_output_preservation_class": Change("house", given=PRESERVED),
+    "diff_output_preservation_class": Change("person", given=PRESERVED),
     "diff_output_preservation_share": Change(0.3, given=PRESERVED),
     "seed": Change(7),
     "rank": Change(3, "shapes"),
@@ -202,7 +203,7 @@ CHANGES: dict[str, Change] = {
     "augmented_views": Change(2, given={"random_crop": True}),
     "alpha_mask": Change(True),
     "balance": Change(True, "steps"),
-    "subsets": Change(({"folder": "1_more", "num_repeats": 3},), "steps"),
+    "subsets": Change(('folder = "1_more", num_repeats = 3',), "steps"),
     "reg_data_dir": Change(class_pictures, "steps"),
     "dataset_config": Change(kohya_dataset, "losses"),
     "cache_latents_to_disk": Change(True, "kept"),
@@ -228,7 +229,7 @@ CHANGES: dict[str, Change] = {
     "lr_decay_steps": Change(0.7, given=FALLING),
     "lr_scheduler_min_lr_ratio": Change(0.5, given={"lr_scheduler": "rex"}),
     "lr_scheduler_timescale": Change(2, given={"lr_scheduler": "inverse_sqrt"}),
-    "lr_scheduler_args": Change(("step_rules=1:2,0.1",), given={"lr_scheduler": "piecewise_constant"}),
+    "lr_scheduler_args": Change(("step_rules=1:2,0.1",), given=PIECES),
     "optimizer_args": Change(("betas=0.5,0.6",)),
     "ema_decay": Change(0.9),
     "noise_offset_random_strength": Change(True, given=OFFSET),
