@@ -92,8 +92,8 @@ class GalleryStep:
         self.place.children = ()
 
     def _words(self) -> str:
-        number = self.answers.gallery.view().pictures if self.answers else 0
-        return f"Gallery of {number} pictures: run the cell"
+        entries = self.answers.gallery.entries.values() if self.answers else ()
+        return f"Gallery of {sum(not entry.is_aside for entry in entries)} pictures: run the cell"
 
 
 def _display(widget: W.Widget, words: str) -> None:
