@@ -15,6 +15,7 @@ from lora_nb.events import Finished, Notice, Tell
 from lora_nb.forms import gallery, review
 from lora_nb.forms.follow import sentence
 from lora_nb.forms.form import Form
+from lora_nb.forms.preset_row import PresetRow
 from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.step import Step
 from lora_nb.project import Folders
@@ -38,9 +39,10 @@ class SettingsStep(Step):
     def __init__(self, chosen: ProjectStep) -> None:
         self.project = chosen
         self.form = Form(TrainConfig(), {BASE: BASES})
-        super().__init__(
-            "Count the steps", self._count, [self.form.widget], chosen.presses, icon="calculator"
-        )
+        self.presets = PresetRow(self.form, lambda text, level: self.panel.say(text, level))
+        parts = [self.presets.widget, self.form.widget]
+        super().__init__("Count the steps", self._count, parts, chosen.presses, icon="calculator")
+        self.presets.button.on_click(lambda _: chosen.presses.carry_out(self.presets.fill))
         self.own_pictures = True
         self.form.fields[BASE].control.observe(
             lambda _: chosen.presses.carry_out(self._ask_for_a_yes), "value"

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from test_dataset_maker import buttons, press, words
 
-from lora_nb import events, settings
+from lora_nb import events, presets, settings
 from lora_nb.bases import suggested
 from lora_nb.config.project import Handover
 from lora_nb.config.training import TrainConfig
@@ -49,6 +49,35 @@ def trainer(tmp_path: Path, monkeypatch, make_pictures) -> LoraTrainer:
     made = LoraTrainer()
     made.choose_project()
     return made
+
+
+def test_presets_fill_the_form_and_leave_the_rest(trainer):
+    step = trainer.settings
+    step.show()
+    step.form.write(seed=7)
+    step.presets.fill()
+    assert "Choose what the LoRA is for" in step.panel.state.value
+    step.presets.purpose.value, step.presets.machine.value = "style_sd15", "t4"
+    step.presets.fill()
+    given = presets.put_together(["style_sd15", "t4"])
+    made = settings.values_of(settings.from_dict(TrainConfig, given))
+    shown = settings.values_of(step.form.read())
+    assert {name: shown[name] for name in given} == {name: made[name] for name in given}
+    assert shown["seed"] == 7 and f"{len(given)} settings are filled in" in step.panel.state.value
+
+
+def test_the_settings_of_a_kohya_file_fill_the_form_and_what_is_left_is_named(trainer, tmp_path):
+    step, path = trainer.settings, tmp_path / "kohya.toml"
+    path.write_text("network_dim = 12\nunet_lr = 3e-4\nlr_scheduler = 'linear'\nxformers = true\n")
+    step.show()
+    step.presets.file.value = str(path)
+    step.presets.fill()
+    shown = settings.values_of(step.form.read())
+    assert (shown["rank"], shown["learning_rate"], shown["lr_scheduler"]) == (12, 3e-4, "linear")
+    assert "1 are not taken over: xformers" in step.panel.state.value
+    step.presets.file.value = str(tmp_path / "none.toml")
+    step.presets.fill()
+    assert "none.toml" in step.panel.state.value and step.form.read().network.rank == 12
 
 
 async def begin(trainer: LoraTrainer, base: Path, **changes) -> None:
