@@ -135,14 +135,16 @@ class Notebook:
 
         found = self.cells.filter(has_text=f"@title {title}").first
         prompt = found.locator(".jp-InputPrompt")
-        begun = prompt.get_by_text(re.compile(r"\[(\d+|\*)\]"))
+        # The first cell is short: it counts as run when it is done, for what is sent too early may wait for ever.
+        seconds, shows = (40, r"\[\d+\]") if title == "Set up" else (15, r"\[(\d+|\*)\]")
+        begun = prompt.get_by_text(re.compile(shows))
         for _ in range(5):  # JupyterLab drops what is run while it still connects to the kernel
             prompt.click()
             self.page.locator(
                 ".jp-NotebookPanel-toolbar [data-command='notebook:run-cell-and-select-next']"
             ).click()
             with suppress(TimeoutError):
-                begun.wait_for(timeout=15_000)
+                begun.wait_for(timeout=1000 * seconds)
                 break
         begun.wait_for()
         return Cell(self, found)

@@ -56,6 +56,6 @@ def test_what_is_said_of_a_setting_of_sd_scripts_names_only_settings_there_are()
     assert not known & (set(kohya.ABSENT) - {"batch_size"})
 
 
-@pytest.mark.parametrize("name", ["conditioning_data_di", "network_arg", "networkweights"])
+@pytest.mark.parametrize("name", ["conditioning_data_di", "network_arg"])
 def test_a_misspelt_name_of_what_is_absent_leads_nowhere(name):
     assert settings.nearest(TrainConfig, name) == ""

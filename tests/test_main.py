@@ -28,7 +28,7 @@ class TestCommandLine:
         ("arguments", "says"),
         [
             (["trian"], 'unknown verb "trian"; did you mean "train"?'),
-            (["bake"], "there are import, "),
+            (["xyzzy"], "there are import, "),
             (["scan"], "train_data_dir is empty"),
             (["scan", "--train_data_dir", "nowhere"], "nowhere is not a folder"),
             (["train", "--rank", "0"], "rank = 0"),

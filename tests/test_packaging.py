@@ -38,7 +38,6 @@ RANGES = names_and_ranges(PROJECT["dependencies"])
 # {module: distribution} where the names differ.
 DISTRIBUTIONS = {"PIL": "pillow", "IPython": "ipython", "google": ""}  # google.colab is Colab's own
 NOT_IMPORTED = {
-    "torchvision": "imagededup and the image processors of transformers need it",
     "pytorch-optimizer": "a row of config/optimizers.py names the module of each class of it",
     "tensorboard": "torch.utils.tensorboard imports it",
 }

@@ -15,7 +15,8 @@ from lora_nb.config.training import TrainConfig
 from lora_nb.declare import settings_of
 from lora_nb.lora import inject
 from lora_nb.settings import make
-from lora_nb.training.batches import Batch, EpochDataset, encode_pictures
+from lora_nb.training.batches import Batch, EpochDataset
+from lora_nb.training.latents import encode_pictures
 from lora_nb.training.objective import Objective
 from lora_nb.training.plan import plan_run
 
