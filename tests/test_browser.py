@@ -135,19 +135,28 @@ class Notebook:
 
         found = self.cells.filter(has_text=f"@title {title}").first
         prompt = found.locator(".jp-InputPrompt")
-        # The first cell is short: it counts as run when it is done, for what is sent too early may wait for ever.
-        seconds, shows = (40, r"\[\d+\]") if title == "Set up" else (15, r"\[(\d+|\*)\]")
-        begun = prompt.get_by_text(re.compile(shows))
+        begun = prompt.get_by_text(re.compile(r"\[(\d+|\*)\]"))
         for _ in range(5):  # JupyterLab drops what is run while it still connects to the kernel
             prompt.click()
             self.page.locator(
                 ".jp-NotebookPanel-toolbar [data-command='notebook:run-cell-and-select-next']"
             ).click()
             with suppress(TimeoutError):
-                begun.wait_for(timeout=1000 * seconds)
-                break
+                begun.wait_for(timeout=15_000)
+                if not self._is_lost(prompt):
+                    break
         begun.wait_for()
         return Cell(self, found)
+
+    def _is_lost(self, prompt) -> bool:
+        """Whether a cell waits while the kernel has nothing to do: what was sent never reached it."""
+        waits = prompt.get_by_text("[*]")
+        self.page.wait_for_timeout(300)
+        if not waits.is_visible():
+            return False
+        self.page.wait_for_timeout(2000)
+        idle = self.page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+        return waits.is_visible() and idle.first.is_visible()
 
 
 class Cell:

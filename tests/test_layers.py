@@ -56,11 +56,11 @@ def test_the_style_is_kept():
     assert said.returncode == 0, said.stdout
 
 
-@pytest.mark.parametrize(("name", "seconds"), [("LoraTrainer", 0.4), ("DatasetMaker", 0.4)])
+@pytest.mark.parametrize(("name", "seconds"), [("LoraTrainer", 0.5), ("DatasetMaker", 0.5)])
 def test_the_forms_are_there_at_once_and_leave_torch_out(name, seconds):
-    """Importing what a notebook's first cell imports takes well under half a second of a core in a fresh kernel."""
+    """Importing what a notebook's first cell imports takes half a second of a core at most where nothing is loaded yet."""
     code = (
-        f"import IPython, time; begin = time.process_time(); from lora_nb.forms import {name}; "
+        f"import time; begin = time.process_time(); from lora_nb.forms import {name}; "
         "took = time.process_time() - begin; "
         f"import sys; print(took, *[name for name in {HEAVY} if name in sys.modules])"
     )

@@ -14,7 +14,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from lora_nb.bases import autoencoder, clip_text, folder_models, sd15_files, single_file, solver
+from lora_nb.bases import clip_text, folder_models, sd15_files, single_file, solver
 from lora_nb.bases.base import Condition, Facts, Framing, Part, Size, join
 from lora_nb.bases.clip_tokenizer import load_tokenizer, refuse_misfit
 from lora_nb.bases.file_kind import SD15
@@ -22,6 +22,7 @@ from lora_nb.bases.overruled import overruled
 from lora_nb.bases.process import Diffusion
 from lora_nb.bases.sd15_parts import load_in_diffusers, parts_of
 from lora_nb.bases.stable_files import StableFiles, refuse_clip_skip, tokenizer_folder
+from lora_nb.bases.unet_base import UNetBase
 from lora_nb.bases.vae_file import OtherVae, said_of
 from lora_nb.bases.weighted_text import Text
 from lora_nb.bases.weights import checkpoint_text_gradients, file_hashes
@@ -45,7 +46,7 @@ def facts_of(prediction_type: str, zero_terminal_snr: bool) -> Facts:
 
 
 @dataclass
-class StableDiffusion15:
+class StableDiffusion15(UNetBase):
     """A Stable Diffusion 1.5 in memory; what its members are is said in `bases.base.Base`.
 
     `say` gives the facts by prediction type and zero-terminal SNR.
@@ -75,29 +76,8 @@ class StableDiffusion15:
         return replace(said, **said_of(self.other_vae))
 
     @property
-    def denoiser(self) -> UNet2DConditionModel:
-        return self.unet
-
-    @property
     def parts(self) -> tuple[Part, ...]:
         return parts_of(self.unet, self.text_encoder)
-
-    @property
-    def factor(self) -> int:
-        """Pixels per latent along one side: 8."""
-        return autoencoder.factor(self.vae)
-
-    @property
-    def unit(self) -> int:
-        """Each U-Net level is to halve evenly; 64."""
-        return self.factor * 2 ** (len(self.unet.config.block_out_channels) - 1)
-
-    @property
-    def native_size(self) -> int:
-        return int(self.unet.config.sample_size) * self.factor
-
-    def latent_shape(self, size: Size) -> tuple[int, int, int]:
-        return self.unet.config.in_channels, size[1] // self.factor, size[0] // self.factor
 
     def text_length(self, texts: Sequence[Text], most: int | None = None) -> int:
         """The smallest multiple of 75 tokens that holds each of `texts`: what A1111 pads a prompt to."""
@@ -110,15 +90,6 @@ class StableDiffusion15:
 
     def predict(self, noisy: Tensor, times: Tensor, told: Condition, framings: Sequence[Framing]) -> Tensor:
         return self.unet(noisy, times, told.states).sample
-
-    def encode_images(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        return autoencoder.encode(self.vae, pixels)
-
-    def scale(self, latents: Tensor) -> Tensor:
-        return latents * self.vae.config.scaling_factor
-
-    def decode(self, latents: Tensor) -> Tensor:
-        return autoencoder.decode(self.vae, latents)
 
     def denoise(
         self,

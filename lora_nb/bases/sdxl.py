@@ -15,7 +15,6 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from lora_nb.bases import (
-    autoencoder,
     clip_text,
     folder_models,
     open_clip,
@@ -30,6 +29,7 @@ from lora_nb.bases.overruled import overruled
 from lora_nb.bases.process import Diffusion
 from lora_nb.bases.sdxl_parts import load_in_diffusers, parts_of
 from lora_nb.bases.stable_files import tokenizer_folder
+from lora_nb.bases.unet_base import UNetBase
 from lora_nb.bases.vae_file import OtherVae, said_of
 from lora_nb.bases.weighted_text import Text
 from lora_nb.bases.weights import checkpoint_text_gradients, file_hashes
@@ -53,7 +53,7 @@ IN_A_FILE = single_file.FileLayout(SDXL, sdxl_files.FILES.configs, READERS)
 
 
 @dataclass
-class StableDiffusionXL:
+class StableDiffusionXL(UNetBase):
     """A Stable Diffusion XL in memory; what its members are is said in `bases.base.Base`."""
 
     tokenizers: tuple[CLIPTokenizer, CLIPTokenizer]
@@ -90,29 +90,8 @@ class StableDiffusionXL:
         )
 
     @property
-    def denoiser(self) -> UNet2DConditionModel:
-        return self.unet
-
-    @property
     def parts(self) -> tuple[Part, ...]:
         return parts_of(self.unet, self.text_encoder, self.text_encoder_2)
-
-    @property
-    def factor(self) -> int:
-        """Pixels per latent along one side: 8."""
-        return autoencoder.factor(self.vae)
-
-    @property
-    def unit(self) -> int:
-        """Each U-Net level is to halve evenly; 32."""
-        return self.factor * 2 ** (len(self.unet.config.block_out_channels) - 1)
-
-    @property
-    def native_size(self) -> int:
-        return int(self.unet.config.sample_size) * self.factor
-
-    def latent_shape(self, size: Size) -> tuple[int, int, int]:
-        return self.unet.config.in_channels, size[1] // self.factor, size[0] // self.factor
 
     def text_length(self, texts: Sequence[Text], most: int | None = None) -> int:
         """The smallest multiple of 75 tokens that holds each of `texts`: what A1111 pads a prompt to."""
@@ -130,15 +109,6 @@ class StableDiffusionXL:
     def predict(self, noisy: Tensor, times: Tensor, told: Condition, framings: Sequence[Framing]) -> Tensor:
         more = {"text_embeds": told.more["pooled"], "time_ids": six_numbers(framings).to(noisy.device)}
         return self.unet(noisy, times, told.states, added_cond_kwargs=more).sample
-
-    def encode_images(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        return autoencoder.encode(self.vae, pixels)
-
-    def scale(self, latents: Tensor) -> Tensor:
-        return latents * self.vae.config.scaling_factor
-
-    def decode(self, latents: Tensor) -> Tensor:
-        return autoencoder.decode(self.vae, latents)
 
     def denoise(
         self,

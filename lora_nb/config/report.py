@@ -5,7 +5,7 @@ from typing import Literal
 
 from lora_nb.config.dataset import DatasetConfig, RecodeConfig
 from lora_nb.config.examples import Pictures
-from lora_nb.config.training import Length
+from lora_nb.config.length import Length
 from lora_nb.declare import Pixels, again, setting
 
 

@@ -7,6 +7,7 @@ from lora_nb.config.base import Base
 from lora_nb.config.drawing import DrawSettings
 from lora_nb.config.examples import Caching, Captions, Pictures
 from lora_nb.config.learning import Learning
+from lora_nb.config.length import Length
 from lora_nb.config.loss import Loss
 from lora_nb.config.network import Network
 from lora_nb.declare import again, part, setting, unless
@@ -19,16 +20,6 @@ class Place:
     train_data_dir: str = setting("", "the dataset folder", internal=True)
     output_dir: str = setting("", "folder the LoRA files go to", internal=True)
     output_name: str = setting("", "name of the files; empty: the project's name", in_file="always")
-
-
-@dataclass(frozen=True)
-class Length:
-    """How long a run is."""
-
-    max_train_epochs: int = setting(10, "how often the whole set is gone through", min=1, max=1000)
-    max_train_steps: int | None = setting(None, "stop after this many steps instead", min=1, max=1_000_000)
-    train_batch_size: int = setting(2, "pictures per step; 2 or 3 for SD 1.5 on a free GPU", min=1, max=128, per="dataset")
-    gradient_accumulation_steps: int = setting(1, "batches per optimizer step: a larger batch without its memory", min=1, max=256, advanced=True, in_file="always")
 
 
 @dataclass(frozen=True)
