@@ -111,6 +111,7 @@ def draw_pictures(folder: Path) -> Path:
 
 def main(folder: Path, steps: bool) -> None:
     """Print a line for each way to load the file, which is made where it is not there yet, and for the steps."""
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "sdxl_random_fp16.safetensors"
     if not path.exists():
         begin = time.perf_counter()
