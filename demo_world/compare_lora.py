@@ -29,23 +29,24 @@ from measure_lora import RUN, TRIGGER, Truth, likeness, prepare, read_truth
 from shipped import Tagger, embed
 
 NEITHER = {"diff_output_preservation": 0.0}
+PLAIN = "as the demo"  # AdamW, l2, preservation at 1, no masks; trained once for all that is set beside it
 REGULAR = "regularisation"  # stands for the folder that is made for it
 # The set, and what each run changes of the demo's settings.
 PAIRS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "locon": ("style", {"LoRA": {}, "LoCon": {"conv_rank": 8}}),
-    "masks": ("character", {"no masks": {}, "masks": {"masked_loss": True}}),
+    "masks": ("character", {PLAIN: {}, "masks": {"masked_loss": True}}),
     "regularisation": (
         "character",
-        {"preservation": {}, "regularisation": {**NEITHER, "reg_data_dir": REGULAR}, "neither": NEITHER},
+        {PLAIN: {}, "regularisation": {**NEITHER, "reg_data_dir": REGULAR}, "neither": NEITHER},
     ),
     "prodigy": (
         "character",
-        {"AdamW": {}, "Prodigy": {"optimizer": "Prodigy", "learning_rate": 1.0, "text_encoder_lr": 1.0}},
+        {PLAIN: {}, "Prodigy": {"optimizer": "Prodigy", "learning_rate": 1.0, "text_encoder_lr": 1.0}},
     ),
     "loss": (
         "character",
         {
-            "l2": {},
+            PLAIN: {},
             "huber": {"loss_type": "huber"},
             "blank prompt too": {"blank_prompt_preservation": 1.0},
             "debiased": {"min_snr_gamma": None, "debiased_estimation_loss": True},
@@ -181,15 +182,22 @@ def table(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     lines = ["| run | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
     for name, runs in rows.items():
         cells = [[run[column] for run in runs] for column in COLUMNS]
-        shown = [f"{np.mean(cell):.2f} ({min(cell):.2f} to {max(cell):.2f})" for cell in cells]
+        shown = [_in_short(cell) for cell in cells]
         lines.append(f"| {name} | " + " | ".join(shown) + " |")
     return "\n".join(lines)
+
+
+def _in_short(cell: Sequence[float]) -> str:
+    """Nothing for what cannot be measured: the style has no tags of its own."""
+    if np.isnan(cell).any():
+        return ""
+    return f"{np.mean(cell):.2f} ({min(cell):.2f} to {max(cell):.2f})"
 
 
 def compare(pair: str, chosen: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     """The figures of each run of a pair, seed by seed."""
     name, variants = PAIRS[pair]
-    folder = chosen.work / pair
+    folder = chosen.work / name
     dataset = folder / name / "dataset"
     if not dataset.exists():
         prepare(name, folder)

@@ -6,6 +6,7 @@ import pkgutil
 
 import lora_nb.config
 from lora_nb.config.optimizers import OptimizerClass, ScheduleFunction
+from lora_nb.config.samplers import SamplerClass
 
 MODULES = [
     importlib.import_module(f"lora_nb.config.{each.name}")
@@ -16,6 +17,6 @@ CONFIGS = [
     for module in MODULES
     for kind in vars(module).values()
     if dataclasses.is_dataclass(kind)
-    and kind not in (OptimizerClass, ScheduleFunction)
+    and kind not in (OptimizerClass, SamplerClass, ScheduleFunction)
     and kind.__module__ == module.__name__
 ]

@@ -157,14 +157,15 @@ class Guest:
     def decode(self, latents):
         return torch.tanh(self.vae.up(latents * 2))
 
-    def denoise(self, noise, told, instead, steps, guidance, size):
+    def denoise(self, noise, told, instead, drawing, size):
+        steps = drawing.steps
         latents, sizes = noise, torch.tensor([[*size, 0, 0, *size]]) / 100
         for step in range(steps):
             time = torch.tensor([1 - step / steps])
             way = self.denoiser(latents, time, told.states, told.more["pooled"], sizes)
             if instead is not None:
                 away = self.denoiser(latents, time, instead.states, instead.more["pooled"], sizes)
-                way = away + guidance * (way - away)
+                way = away + drawing.guidance * (way - away)
             latents = latents - way / steps
         return latents
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lora_nb.bases.blocks import Blocks
 from lora_nb.bases.process import Process
 from lora_nb.bases.weighted_text import Text
+from lora_nb.config.samplers import USUAL
 
 Size = tuple[int, int]  # width, height
 
@@ -95,6 +96,19 @@ class Facts:
     vae_short_hash: str = ""
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """How latents are drawn: in so many steps of a sampler (config/samplers.py), led by `guidance`.
+
+    `chance` is where the noise comes from that some samplers add on the way.
+    """
+
+    steps: int
+    guidance: float
+    sampler: str = USUAL
+    chance: torch.Generator | None = None
+
+
 class Base(Protocol):
     """A base in memory, frozen and in eval mode.
 
@@ -156,13 +170,13 @@ class Base(Protocol):
         noise: Tensor,
         told: Condition,
         instead: Condition | None,
-        steps: int,
-        guidance: float,
+        drawing: Drawing,
         size: Size,
     ) -> Tensor:
-        """The latents (1, C, h, w) that `steps` steps make of noise of variance one.
+        """The latents (1, C, h, w) that a drawing makes of noise of variance one.
 
-        `instead` is what to lead away from, by `guidance`; None leads nowhere.
+        `instead` is what to lead away from, by its guidance; None leads nowhere. Raises ValueError for a sampler that
+        cannot draw with this base.
         """
 
     def checkpoint_gradients(self) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from lora_nb.bases import clip_text, folder_models, sd15_files, single_file, solver
-from lora_nb.bases.base import Condition, Facts, Framing, Part, Size, join
+from lora_nb.bases.base import Condition, Drawing, Facts, Framing, Part, Size, join
 from lora_nb.bases.clip_tokenizer import load_tokenizer, refuse_misfit
 from lora_nb.bases.file_kind import SD15
 from lora_nb.bases.overruled import overruled
@@ -96,12 +96,11 @@ class StableDiffusion15(UNetBase):
         noise: Tensor,
         told: Condition,
         instead: Condition | None,
-        steps: int,
-        guidance: float,
+        drawing: Drawing,
         size: Size,
     ) -> Tensor:
         both = told if instead is None else join([instead, told])
-        return solver.draw(self._answer, both, noise, self.scheduler_config, steps, guidance)
+        return solver.draw(self._answer, both, noise, self.scheduler_config, drawing)
 
     def _answer(self, noisy: Tensor, time: Tensor, told: Condition) -> Tensor:
         return self.predict(noisy, time, told, ())

@@ -22,7 +22,7 @@ from lora_nb.bases import (
     single_file,
     solver,
 )
-from lora_nb.bases.base import Condition, Facts, Framing, Part, Size, join
+from lora_nb.bases.base import Condition, Drawing, Facts, Framing, Part, Size, join
 from lora_nb.bases.clip_tokenizer import load_tokenizer, refuse_misfit
 from lora_nb.bases.file_kind import SDXL
 from lora_nb.bases.overruled import overruled
@@ -115,8 +115,7 @@ class StableDiffusionXL(UNetBase):
         noise: Tensor,
         told: Condition,
         instead: Condition | None,
-        steps: int,
-        guidance: float,
+        drawing: Drawing,
         size: Size,
     ) -> Tensor:
         """As of an uncropped picture that always had this size."""
@@ -126,7 +125,7 @@ class StableDiffusionXL(UNetBase):
         def ask(noisy: Tensor, time: Tensor, told: Condition) -> Tensor:
             return self.predict(noisy, time, told, framings)
 
-        return solver.draw(ask, both, noise, self.scheduler_config, steps, guidance)
+        return solver.draw(ask, both, noise, self.scheduler_config, drawing)
 
     def checkpoint_gradients(self) -> None:
         self.unet.enable_gradient_checkpointing()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lora_nb.config.base import Base
+from lora_nb.config.samplers import ALSO, SAMPLERS, USUAL
 from lora_nb.declare import part, setting
 
 VALUES = (";\n", ",")  # with commas between them as in A1111; a piece of a prompt may hold some, then ; is between them
@@ -15,6 +16,7 @@ class DrawSettings:
     negative_prompt: str = setting("", "what not to draw")
     steps: int = setting(20, "denoising steps", min=1, max=200)
     guidance: float = setting(7.0, "how closely to follow the prompt (CFG scale)", min=1, max=30)
+    sampler: str = setting(USUAL, "the way from noise to a picture; by its name here, in A1111 or in sd-scripts", choices=SAMPLERS, also=ALSO, advanced=True)
     width: int | None = setting(None, "empty: the base's own", min=32, max=2048)
     height: int | None = setting(None, "empty: the base's own", min=32, max=2048)
     clip_skip: int = setting(1, "as in training", min=1, max=12)

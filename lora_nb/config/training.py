@@ -52,8 +52,9 @@ class Precision:
 class Samples:
     """Pictures drawn on the way and at the end."""
 
-    sample_prompts: tuple[str, ...] = setting((), "drawn at each saved epoch, with ; between them; --n negative --w --h --s steps --l guidance --d seed; empty: the trigger word")
+    sample_prompts: tuple[str, ...] = setting((), "drawn at each saved epoch, with ; between them; --n negative --w --h --s steps --l guidance --d seed --ss sampler; empty: the trigger word")
     guidance: float = again(DrawSettings, "guidance", help="how closely samples and grid follow their prompts (CFG scale)", advanced=True)
+    sample_sampler: str = again(DrawSettings, "sampler", help="the way from noise to a picture, for samples and grid; a prompt's own by --ss", advanced=True)
     sample_every_n_epochs: int = setting(1, "0 draws none", min=0, max=1000)
     sample_every_n_steps: int = setting(0, "besides, every n steps; 0: never", min=0, max=1_000_000, advanced=True)
     sample_every_n_minutes: float = setting(0.0, "besides, every n minutes; 0: never", min=0, max=10_000, advanced=True)

@@ -15,12 +15,13 @@ from PIL.PngImagePlugin import PngInfo
 from torch import nn
 
 from lora_nb import files, seeds
-from lora_nb.bases.base import Base, Condition
+from lora_nb.bases.base import Base, Condition, Drawing
 from lora_nb.bases.models import load_base
 from lora_nb.bases.weighted_text import read_prompt
 from lora_nb.bases.weights import move
 from lora_nb.config import base as config_base
 from lora_nb.config.drawing import DrawSettings, SampleConfig
+from lora_nb.config.samplers import SAMPLERS
 from lora_nb.declare import settings_of
 from lora_nb.events import Drawn, Finished, Notice, Progress, Tell, silent
 from lora_nb.lora import inject, lora_file
@@ -29,7 +30,15 @@ from lora_nb.typed import parse
 
 LORA_CALL = re.compile(r"\s*<lora:([^:>]+)((?::[^:>]*)*)>")
 OPTION = re.compile(r"(?:^|\s+)--(?=\w)")
-FLAGS = {"n": "negative_prompt", "w": "width", "h": "height", "s": "steps", "l": "guidance", "d": "seed"}
+FLAGS = {
+    "n": "negative_prompt",
+    "w": "width",
+    "h": "height",
+    "s": "steps",
+    "l": "guidance",
+    "d": "seed",
+    "ss": "sampler",
+}
 
 
 @dataclass(frozen=True)
@@ -43,11 +52,13 @@ class Prompt:
     steps: int = DrawSettings.steps
     guidance: float = DrawSettings.guidance
     seed: int = DrawSettings.seed
+    sampler: str = DrawSettings.sampler
 
     @classmethod
     def of(cls, text: str, draw: DrawSettings) -> "Prompt":
         """A picture of `text` as the settings say it."""
-        return cls(text, draw.negative_prompt, draw.width, draw.height, draw.steps, draw.guidance, draw.seed)
+        size = (draw.width, draw.height)
+        return cls(text, draw.negative_prompt, *size, draw.steps, draw.guidance, draw.seed, draw.sampler)
 
 
 class BlackPicture(ValueError):
@@ -64,7 +75,7 @@ class LoraCall:
 
 
 def parse_prompt(text: str, defaults: Prompt) -> Prompt:
-    """The prompt in `text --n negative --w 512 --h 512 --s 20 --l 7 --d 42`. Raises ValueError."""
+    """The prompt in `text --n negative --w 512 --h 512 --s 20 --l 7 --d 42 --ss euler_a`. Raises ValueError."""
     head, *options = OPTION.split(text.strip())
     known = {setting.name: setting for setting in settings_of(SampleConfig)}
     fields = {"negative_prompt": "negative"}
@@ -137,7 +148,8 @@ def _draw(base: Base, prompt: Prompt, clip_skip: int) -> Image.Image:
         told, instead = _told(base, prompt, clip_skip)
         generator = torch.Generator("cpu").manual_seed(prompt.seed)
         noise = torch.randn((1, *base.latent_shape(size)), generator=generator)
-        latents = base.denoise(noise, told, instead, prompt.steps, prompt.guidance, size)
+        drawing = Drawing(prompt.steps, prompt.guidance, prompt.sampler, generator)
+        latents = base.denoise(noise, told, instead, drawing, size)
     pixels = base.decode(latents)
     if not torch.isfinite(pixels).all():
         raise BlackPicture(
@@ -179,9 +191,9 @@ def load_for_drawing(choice: config_base.Base, tell: Tell = silent) -> Base:
 
 def parameters_text(base: Base, prompt: Prompt, clip_skip: int, call: str = "", lora_hash: str = "") -> str:
     """The line A1111 writes into a PNG under "parameters", from which it restores the prompt."""
-    width, height = picture_size(base, prompt)
+    (width, height), sampler = picture_size(base, prompt), SAMPLERS[prompt.sampler]
     fields = {
-        "Steps": prompt.steps, "Sampler": "DPM++ 2M", "Schedule type": "Karras",
+        "Steps": prompt.steps, "Sampler": sampler.a1111, "Schedule type": sampler.schedule,
         "CFG scale": f"{prompt.guidance:g}", "Seed": prompt.seed, "Size": f"{width}x{height}",
         "Model hash": (base.sha256 or base.fingerprint)[:10],
         "Model": Path(base.name).stem if base.sha256 else base.name, "Clip skip": clip_skip,

@@ -127,6 +127,7 @@ def _as_in_the_run(run: TrainConfig) -> dict[str, str | int | float]:
         **settings.values_of(run.base),
         "clip_skip": run.captions.clip_skip,
         "guidance": run.samples.guidance,
+        "sampler": run.samples.sample_sampler,
     }
 
 

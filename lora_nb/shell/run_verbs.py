@@ -46,7 +46,11 @@ def _with_grid(config: TrainConfig, finished: Finished, tell: Tell, poll: Poll) 
         output_name=config.place.output_name,
         trigger_word=config.captions.trigger_word,
         output_dir=str(own.base),
-        draw=DrawSettings(guidance=config.samples.guidance, clip_skip=config.captions.clip_skip),
+        draw=DrawSettings(
+            guidance=config.samples.guidance,
+            sampler=config.samples.sample_sampler,
+            clip_skip=config.captions.clip_skip,
+        ),
     )
     try:
         return Finished("done", finished.text, (*finished.files, *draw_grid(grid, tell, poll).files[:1]))

@@ -59,7 +59,15 @@ def preview_prompts(plan: RunPlan) -> Sequence[Prompt]:
     meant = words if config.captions.weighted_captions else escape(words)  # brackets in captions are words
     texts = config.samples.sample_prompts or (meant,)
     width, height = plan.sizes[0]
-    plain = Prompt("", width=width, height=height, guidance=config.samples.guidance, seed=config.seed)
+    samples = config.samples
+    plain = Prompt(
+        "",
+        width=width,
+        height=height,
+        guidance=samples.guidance,
+        seed=config.seed,
+        sampler=samples.sample_sampler,
+    )
     prompts = [parse_prompt(text, plain) for text in texts]
     return [
         replace(prompt, seed=seeds.derive(config.seed, number)) if seeds.is_open(prompt.seed) else prompt

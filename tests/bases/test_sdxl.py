@@ -12,7 +12,7 @@ from test_lookup import refused
 
 from ldm_layout import read_sdxl_as_ldm
 from lora_nb.bases import lookup, process, sdxl, sdxl_files, single_file
-from lora_nb.bases.base import Framing
+from lora_nb.bases.base import Drawing, Framing
 from lora_nb.bases.models import load_base
 from tiny_sdxl import build_tiny_sdxl
 
@@ -195,7 +195,7 @@ def test_a_picture_is_drawn_as_diffusers_pipeline_does(base, tiny_sdxl):
 
     noise = torch.randn(1, 4, 16, 24, generator=torch.Generator().manual_seed(1))
     told = base.encode(["a red cat", "a dog"], 1, 75)
-    ours = base.denoise(noise, told.row(0), told.row(1), 4, 5.0, (96, 64))
+    ours = base.denoise(noise, told.row(0), told.row(1), Drawing(4, 5.0), (96, 64))
     pipe = StableDiffusionXLPipeline.from_pretrained(tiny_sdxl, add_watermarker=False)
     pipe.scheduler = make_solver(base.scheduler_config)
     pipe.set_progress_bar_config(disable=True)

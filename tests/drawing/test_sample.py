@@ -11,6 +11,7 @@ from lora_nb.bases.models import load_base
 from lora_nb.bases.sd15_parts import load_in_diffusers, parts_of, text_encoder_targets, unet_targets
 from lora_nb.bases.solver import make_solver
 from lora_nb.config.drawing import SampleConfig
+from lora_nb.config.samplers import SAMPLERS, USUAL
 from lora_nb.drawing import sample
 from lora_nb.drawing.sample import LoraCall, Prompt, parse_prompt, sample_images, split_lora_calls
 from lora_nb.events import Drawn, Notice, Progress
@@ -19,6 +20,7 @@ from lora_nb.lora.lora_file import LoraFile
 from lora_nb.lora.updates import LoraModule
 from lora_nb.settings import make
 
+ZERO_SNR = {"rescale_betas_zero_snr": True, "prediction_type": "v_prediction"}
 CAT = Prompt("a photo of a cat", steps=4, seed=1)
 
 
@@ -126,20 +128,19 @@ def test_everything_in_a_prompt_matters(base, change):
     assert not same(*sample_images(base, [CAT, replace(CAT, **change)]))
 
 
-def as_diffusers_draws(base, prompt, lora_path=None) -> Image.Image:
+def as_diffusers_draws(base, prompt, lora_path=None, zero_snr=False) -> Image.Image:
     """StableDiffusionPipeline's own picture from the same noise and solver."""
     pipeline = StableDiffusionPipeline(
         vae=base.vae, text_encoder=base.text_encoder, tokenizer=base.tokenizer, unet=base.unet,
-        scheduler=make_solver(base.scheduler_config), safety_checker=None, feature_extractor=None,
+        scheduler=make_solver({**base.scheduler_config, **(ZERO_SNR if zero_snr else {})}, prompt.sampler), safety_checker=None, feature_extractor=None,
         requires_safety_checker=False,
     )  # fmt: skip
     pipeline.set_progress_bar_config(disable=True)
     if lora_path:
         load_in_diffusers(pipeline, lora_path)
-    noise = torch.randn((1, 4, 16, 16), generator=torch.Generator().manual_seed(prompt.seed))
     return pipeline(
-        prompt.text, negative_prompt=prompt.negative, latents=noise, num_inference_steps=prompt.steps,
-        guidance_scale=prompt.guidance,
+        prompt.text, negative_prompt=prompt.negative, generator=torch.Generator().manual_seed(prompt.seed),
+        num_inference_steps=prompt.steps, guidance_scale=prompt.guidance, width=64, height=64,
     ).images[0]  # fmt: skip
 
 
@@ -151,6 +152,38 @@ def nearly_same(first, second) -> bool:
 def test_pictures_are_those_of_diffusers(base, guidance):
     prompt = replace(CAT, guidance=guidance, negative="a dog", steps=6)
     assert nearly_same(sample_images(base, [prompt])[0], as_diffusers_draws(base, prompt))
+
+
+@pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_draws_as_it_does_in_diffusers(base, sampler):
+    prompt = replace(CAT, negative="a dog", steps=5, sampler=sampler)
+    drawn = sample_images(base, [prompt])[0]
+    assert nearly_same(drawn, as_diffusers_draws(base, prompt))
+    assert same(drawn, sample_images(base, [prompt])[0]), "its noise comes from the seed"
+    assert sampler == USUAL or not same(drawn, sample_images(base, [replace(prompt, sampler=USUAL)])[0])
+
+
+@pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_base_with_zero_snr_is_drawn_from_pure_noise_or_refused(base, sampler, monkeypatch):
+    monkeypatch.setattr(base, "scheduler_config", {**base.scheduler_config, **ZERO_SNR})
+    prompt = replace(CAT, steps=3, sampler=sampler)
+    if not SAMPLERS[sampler].to_zero_snr:
+        with pytest.raises(ValueError, match="zero terminal SNR.*take one of dpmpp_2m_karras"):
+            sample_images(base, [prompt])
+        return
+    assert nearly_same(sample_images(base, [prompt])[0], as_diffusers_draws(base, prompt, zero_snr=True))
+
+
+@pytest.mark.parametrize("name", ["DPM++ 2M Karras", "Euler a", "k_euler_a", "ddim", "dpmsolver++"])
+def test_a_sampler_is_known_by_the_names_of_a1111_and_sd_scripts(name):
+    assert parse_prompt(f"a cat --ss {name}", Prompt("")).sampler in SAMPLERS
+
+
+def test_the_sampler_stands_in_the_picture(base):
+    text = sample.parameters_text(base, replace(CAT, sampler="euler_a"), 1)
+    assert "Sampler: Euler a, Schedule type: Automatic" in text
 
 
 def test_pictures_with_a_lora_are_those_of_diffusers(tiny_base, lora_path):

@@ -185,6 +185,7 @@ CHANGES: dict[str, Change] = {
     "max_data_loader_n_workers": Change(1, "workers"),
     "sample_prompts": Change(("a dog --s 2 --w 64 --h 64",), "pictures", SAMPLES),
     "guidance": Change(1.5, "pictures", SAMPLES),
+    "sample_sampler": Change("euler_a", "pictures", SAMPLES),
     "sample_every_n_epochs": Change(1, "pictures", {**SAMPLES, "sample_every_n_epochs": 0}),
     "grid": Change(True, "files of the run"),
     "metadata_title": Change("A title", "metadata"),
