@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lora_nb import kohya, settings
-from lora_nb.config.optimizers import OPTIMIZERS
+from lora_nb.config.optimizers import ADAFACTOR, OPTIMIZERS, RELATIVE
 from lora_nb.config.training import TrainConfig
 from lora_nb.declare import Setting, settings_of
 from lora_nb.kohya_defaults import DEFAULTS, ONLY_GUI
@@ -108,6 +108,7 @@ def _network(reading: Reading) -> None:
         name, _, value = str(text).partition("=")
         reading.left.setdefault(name.strip(), _literal(value.strip()))
     module, kind = reading.take("network_module"), str(reading.take("algo") or "lora").lower()
+    _convolutions(reading, str(module or ""))
     if module is not None and module not in CONSUMED:
         reading.pass_over("network_module", f"{module} is not a network that can be trained here")
     chosen = next((name for name, each in OURS.items() if each.said.kohya == "algo"), None)
@@ -117,6 +118,16 @@ def _network(reading: Reading) -> None:
         reading.put("algo", chosen, kind)
     elif kind not in PLAIN:
         reading.pass_over("algo", f"{kind} is not a network that can be trained here")
+
+
+def _convolutions(reading: Reading, module: str) -> None:
+    """What the network takes of what is not said: LyCORIS gives convolutions the rank and alpha of all."""
+    left = reading.left
+    if module.startswith("lycoris"):
+        left["conv_dim"] = left.get("conv_dim") or left.get("network_dim") or DEFAULTS["rank"]
+        left["conv_alpha"] = left.get("conv_alpha") or left.get("network_alpha") or DEFAULTS["alpha"]
+    elif left.get("conv_dim") and left.get("conv_alpha") in UNSET:
+        left["conv_alpha"] = DEFAULTS["alpha"]
 
 
 def _literal(text: str) -> Any:
@@ -179,18 +190,29 @@ def _optimizer(reading: Reading) -> None:
 
 
 def _optimizer_args(reading: Reading) -> None:
-    arguments = reading.take("optimizer_args")
-    if arguments is None:
-        return
+    arguments = reading.take("optimizer_args") or []
     parts = shlex.split(arguments) if isinstance(arguments, str) else [str(part) for part in arguments]
     pairs = dict(part.partition("=")[::2] for part in parts)
     if decay := pairs.pop("weight_decay", None):
         reading.put("optimizer_args", "weight_decay", _literal(decay))
+    _relative(reading, pairs)
     rest = [f"{name}={value}" for name, value in pairs.items()]
     if rest and "optimizer_args" in OURS:
         reading.put("optimizer_args", "optimizer_args", rest)
     elif rest:
         reading.pass_over("optimizer_args", f"{', '.join(rest)}: {kohya.ABSENT['optimizer_args']}")
+
+
+def _relative(reading: Reading, pairs: dict[str, str]) -> None:
+    """Adafactor finds its own rate in sd-scripts, whatever the schedule, unless its arguments say otherwise."""
+    if reading.values.get("optimizer") != ADAFACTOR or pairs.get("relative_step", "True") != "True":
+        return
+    if reading.left.get("lr_scheduler", RELATIVE) != RELATIVE:
+        reading.notes.append(
+            f"lr_scheduler = {reading.left['lr_scheduler']} has no effect in sd-scripts: AdaFactor finds its own rate "
+            "there, without relative_step=False in optimizer_args"
+        )
+    reading.left["lr_scheduler"] = RELATIVE
 
 
 def _base(reading: Reading) -> None:

@@ -369,3 +369,33 @@ def test_the_kind_of_network_is_taken_or_named(given, kind):
     assert kind in found.values.values() or kind in found.passed["algo"]
     plain = translate({"network_module": "networks.lora", "network_args": ["conv_dim=4"]})
     assert "algo" not in plain.passed and "network_module" not in plain.passed
+
+
+@pytest.mark.parametrize(
+    ("given", "schedule"),
+    [
+        ({}, "adafactor"),
+        ({"lr_scheduler": "cosine"}, "adafactor"),
+        ({"lr_scheduler": "cosine", "optimizer_args": ["relative_step=False"]}, "cosine"),
+        ({"optimizer_args": ["relative_step=True"]}, "adafactor"),
+    ],
+)
+def test_adafactor_finds_its_own_rate_as_in_sd_scripts(given, schedule):
+    reading = translate({"optimizer_type": "AdaFactor", "learning_rate": 1e-4, **given})
+    assert (reading.values["optimizer"], reading.values["lr_scheduler"]) == ("Adafactor", schedule)
+    assert bool(reading.notes) == (given.get("lr_scheduler") == "cosine" and len(given) == 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"network_module": "networks.lora"}, (None, None)),
+        ({"network_module": "networks.lora", "network_args": ["conv_dim=8"]}, (8, 1.0)),
+        ({"network_module": "networks.lora", "network_args": ["conv_dim=8", "conv_alpha=2"]}, (8, 2)),
+        ({"network_module": "lycoris.kohya", "network_args": ["algo=loha"], "network_alpha": 4}, (16, 4)),
+        ({"network_module": "lycoris.kohya", "network_args": ["conv_dim=6"]}, (6, 1.0)),
+    ],
+)
+def test_convolutions_learn_as_the_network_would_have_it(given, found):
+    values = translate({"network_dim": 16, **given}).values
+    assert (values.get("conv_rank"), values.get("conv_alpha")) == found
