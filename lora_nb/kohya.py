@@ -61,8 +61,6 @@ _WHY = {
         support_dreambooth support_finetuning support_controlnet support_dropout custom_attributes
         network_multiplier""",
     "it is train_batch_size here": "batch_size",
-    "of the ways to vary a picture there are flip_aug, color_aug and random_crop; Dataset Maker crops to faces": """
-        face_crop_aug_range""",
     "trigger_word goes into the file": "metadata_trigger_phrase",
     "a file is given title, author, description, license and tags (metadata_title and so on)": """
         metadata_usage_hint metadata_thumbnail metadata_merged_from metadata_preprocessor

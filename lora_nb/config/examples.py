@@ -6,6 +6,7 @@ from typing import Literal
 from lora_nb import sizes
 from lora_nb.declare import Pixels, Table, either, needs, setting, unless
 
+NUMBERS = (",;\n",)
 MOVES_TAGS = either(needs("shuffle_caption"), needs("caption_tag_dropout_rate"), needs("token_warmup_step"))
 
 
@@ -23,8 +24,9 @@ class Pictures:
     bucket_no_upscale: bool = setting(False, "never enlarge a small picture", advanced=True, in_file="always", per="dataset")
     resize_interpolation: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"] = setting("lanczos", "how pictures are made smaller and larger; nearest for pixel art", advanced=True, per="subset")
     random_crop: bool = setting(False, "cut what a picture is longer than its bucket off at random, not evenly at both ends", advanced=True, in_file="always", per="subset")
+    face_crop_aug_range: tuple[float, ...] = setting((), "two numbers, such as 2, 4: pictures are cut around the face, the cut being two to four faces wide, nearer or farther at random. Where the face is, a file's name must say: NAME_x_y_width_height, of its middle, in pixels", min=1, max=100, advanced=True, in_file="on", per="subset", separators=NUMBERS)
     color_aug: bool = setting(False, "a third of the views with a slightly other hue or brightness; not for a style", advanced=True, in_file="always", per="subset")
-    augmented_views: int = setting(8, "versions of each picture that random_crop and color_aug make; each takes some 0.1 MB of memory at 512 px", min=2, max=1000, advanced=True, only_with=either(needs("random_crop"), needs("color_aug")))
+    augmented_views: int = setting(8, "versions of each picture that random_crop, color_aug and face_crop_aug_range make; each takes some 0.1 MB of memory at 512 px", min=2, max=1000, advanced=True, only_with=either(needs("random_crop"), needs("color_aug"), needs("face_crop_aug_range")))
     alpha_mask: bool = setting(False, "learn nothing where a picture is see-through, and less where it is half so; a mask file beside it goes first", advanced=True, in_file="on", per="subset")
     balance: bool = setting(False, "each folder is seen as often as the one that is seen most: small ones get more repeats", advanced=True)
     subsets: tuple[Table, ...] = setting((), "folders with settings of their own, one a line, such as folder = \"3_cat\", keep_tokens = 2, flip_aug = true. A folder is one of the dataset's or any other; is_reg = true makes its pictures regularisation, class_tokens are the words for those without a caption", advanced=True)
@@ -34,6 +36,8 @@ class Pictures:
     def __post_init__(self) -> None:
         if self.min_bucket_reso > self.max_bucket_reso:
             raise ValueError(f"min_bucket_reso = {self.min_bucket_reso} is above max_bucket_reso = {self.max_bucket_reso}")
+        if len(self.face_crop_aug_range) not in (0, 2):
+            raise ValueError("face_crop_aug_range: give two numbers, the nearest and the farthest cut, such as 2, 4")
 
     @property
     def sizes(self) -> tuple[sizes.Size, ...]:

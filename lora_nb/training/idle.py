@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from lora_nb.dataset.variation import varies, with_ends
 from lora_nb.training.examples import Example
+from lora_nb.training.face_crop import face_of
 from lora_nb.training.run_plan import RunPlan
 
 
@@ -20,6 +21,9 @@ def _of_pictures(plan: RunPlan) -> Iterator[tuple[str, str]]:
     cropped = [each for each in plan.examples if each.source.pictures.random_crop]
     if cropped and all(each.placement.resized == each.placement.bucket for each in cropped):
         yield "random_crop", "no picture is longer than its bucket"
+    asked = [each for each in plan.examples if each.source.pictures.face_crop_aug_range]
+    if asked and not any(face_of(each.item.path) for each in asked):
+        yield "face_crop_aug_range", "no file is named NAME_x_y_width_height, with the place of its face"
     usual = type(plan.config.pictures)().resize_interpolation
     resized = [each for each in plan.examples if each.source.pictures.resize_interpolation != usual]
     if resized and all(each.placement.resized == (each.item.width, each.item.height) for each in resized):

@@ -18,6 +18,7 @@ from torchvision.transforms import functional as colours
 from lora_nb.dataset.buckets import Placement
 from lora_nb.dataset.images import open_see_through, open_upright, resize_crop
 from lora_nb.training.examples import Example
+from lora_nb.training.face_crop import cut_around, face_of
 
 # Of sd-scripts' color_aug: a third of the pictures, and of those half in hue, half in gamma.
 COLOURED, HUE, GAMMA = 0.33, 8 / 180, (0.95, 1.05)
@@ -36,7 +37,7 @@ class View:
 def views_of(example: Example, number: int, count: int, seed: int) -> tuple[View, ...]:
     """The views of the example at position `number` of a run: itself or `count` drawn ones, and the mirror of each."""
     pictures = example.source.pictures
-    if pictures.random_crop or pictures.color_aug:
+    if pictures.random_crop or pictures.color_aug or pictures.face_crop_aug_range:
         drawn = tuple(_drawn(example, f"view/{seed}/{number}/{each}") for each in range(count))
     else:
         drawn = (View(example.placement),)
@@ -47,14 +48,20 @@ def views_of(example: Example, number: int, count: int, seed: int) -> tuple[View
 
 def _drawn(example: Example, seed: str) -> View:
     chance, pictures = random.Random(seed), example.source.pictures
-    placement = example.placement
-    if pictures.random_crop:
-        placement = _cut_anywhere(placement, chance)
+    placement = _cut(example, chance)
     if not pictures.color_aug or chance.random() >= COLOURED:
         return View(placement)
     if chance.random() < 0.5:
         return View(placement, hue=chance.uniform(-HUE, HUE))
     return View(placement, gamma=chance.uniform(*GAMMA))
+
+
+def _cut(example: Example, chance: random.Random) -> Placement:
+    item, pictures, placement = example.item, example.source.pictures, example.placement
+    if pictures.face_crop_aug_range and (face := face_of(item.path)):
+        whole = (item.width, item.height)
+        return cut_around(placement, whole, face, pictures.face_crop_aug_range, pictures.random_crop, chance)
+    return _cut_anywhere(placement, chance) if pictures.random_crop else placement
 
 
 def _cut_anywhere(placement: Placement, chance: random.Random) -> Placement:

@@ -36,6 +36,7 @@ SHOWN = {
     "bucket_no_upscale": ({"resolution": 96}, True, "pixels"),
     "resize_interpolation": (SMALL, "nearest", "pixels"),
     "random_crop": ({}, True, "pixels"),
+    "face_crop_aug_range": ({}, (1.0, 2.0), "pixels"),
     "color_aug": ({}, True, "pixels"),
     "augmented_views": ({"random_crop": True}, 3, "pixels"),
     "alpha_mask": ({}, True, "masks"),
@@ -83,6 +84,12 @@ class Seen:
     asked: list
 
 
+def with_a_face(path):
+    """The picture under a name that says where its face is."""
+    path.with_suffix(".txt").unlink()
+    return path.rename(path.with_name("00_90_40_16_20.png"))
+
+
 @pytest.fixture
 def config(tiny_base, make_pictures, tmp_path, monkeypatch):
     """Three pictures, one of them see-through and without a caption; a wide one in a folder of its own."""
@@ -90,7 +97,7 @@ def config(tiny_base, make_pictures, tmp_path, monkeypatch):
     folder = tmp_path / "cat" / "dataset"
     for path in (
         *make_pictures(folder, 3, size=(80, 72)),
-        *make_pictures(folder / "1_wide", 1, size=(140, 60)),
+        with_a_face(make_pictures(folder / "1_wide", 1, size=(140, 90))[0]),
     ):
         path.with_suffix(".txt").write_text("a, b ||| c.d, {red|blue} cat, e " + "long words " * 60)
         path.with_suffix(".cap").write_text("another")

@@ -61,6 +61,14 @@ def other_pictures(place: Path) -> str:
     return str(place / "Loras" / "cat" / "others")
 
 
+def named_faces(place: Path) -> str:
+    folder = place / "Loras" / "cat" / "faces"
+    draw(folder)
+    for path in sorted(folder.rglob("?.*")):
+        path.rename(path.with_name(f"{path.stem}_20_24_22_30{path.suffix}"))
+    return str(folder)
+
+
 def class_pictures(place: Path) -> str:
     draw(place / "class", shift=20)
     return str(place / "class")
@@ -200,6 +208,7 @@ CHANGES: dict[str, Change] = {
     "vae": Change(other_vae),
     "resize_interpolation": Change("nearest"),
     "random_crop": Change(True),
+    "face_crop_aug_range": Change((1.0, 3.0), given={"train_data_dir": named_faces}),
     "color_aug": Change(True),
     "augmented_views": Change(2, given={"random_crop": True}),
     "alpha_mask": Change(True),

@@ -27,6 +27,10 @@ MASKED = {"subsets": ('folder = ".", conditioning_data_dir = "."',)}
 CASES = [
     ({"random_crop": True}, "random_crop has no effect: no picture is longer than its bucket"),
     (
+        {"face_crop_aug_range": (1.0, 3.0)},
+        "face_crop_aug_range has no effect: no file is named NAME_x_y_width_height, with the place of its face",
+    ),
+    (
         {"resize_interpolation": "box"},
         "resize_interpolation has no effect: every picture has the right size already",
     ),
@@ -59,7 +63,9 @@ def test_what_does_nothing_is_said(config, options, says):
 @pytest.mark.parametrize("options", [options for options, _ in CASES[:-4]])
 def test_what_does_something_is_not(config, make_pictures, options):
     folder = Path(config.place.train_data_dir)
-    make_pictures(folder / "3_more", 1, size=(90, 64))
+    (path,) = make_pictures(folder / "3_more", 1, size=(90, 64))
+    path.rename(path.with_name("mia_30_30_20_20.png"))
+    path.with_suffix(".txt").rename(path.with_name("mia_30_30_20_20.txt"))
     (folder / "00.txt").write_text("ohwx ||| a;;;b, {c|d}")
     told = plan_run(settings.replace(config, max_train_epochs=3, **options)).warnings
     assert not [text for text in told if "no effect" in text]
