@@ -29,10 +29,11 @@ GROUPS = {
 
 
 def group_scores(told: np.ndarray, wanted: np.ndarray, names: list[str]) -> dict[str, float]:
-    """Return micro-F1 a group, and their mean, of boolean arrays (B, K)."""
+    """Return micro-F1 a group, and their mean, of boolean arrays (B, K). A group that nobody names has none."""
     scores = {}
     for group, members in GROUPS.items():
         columns = [index for index, name in enumerate(names) if name in members]
         hit = (told[:, columns] & wanted[:, columns]).sum()
-        scores[group] = round(float(2 * hit / (told[:, columns].sum() + wanted[:, columns].sum())), 3)
-    return scores | {"mean": round(sum(scores.values()) / len(GROUPS), 3)}
+        if named := told[:, columns].sum() + wanted[:, columns].sum():
+            scores[group] = round(float(2 * hit / named), 3)
+    return scores | {"mean": round(sum(scores.values()) / len(scores), 3)}
