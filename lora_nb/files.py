@@ -6,7 +6,7 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ UNFINISHED = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)  # as `replacing
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, keep: Path | None = None) -> Iterator[Path]:
     """Temporary path beside `path`; on a clean exit it is flushed to disk and takes the place of `path`.
 
-    When the body raises (a full disk, Ctrl-C), `path` keeps its old content and the temporary file goes.
+    When the body raises (a full disk, Ctrl-C), `path` keeps its old content and the temporary file goes. With `keep`
+    the old content then lies there; a kill between the two leaves it there alone.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,9 +27,21 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if keep is not None and path.exists():
+            os.replace(path, keep)
+        _put(temporary, path, keep)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _put(temporary: Path, path: Path, kept: Path | None) -> None:
+    try:
+        os.replace(temporary, path)
+    except OSError:
+        if kept is not None and kept.exists() and not path.exists():
+            with suppress(OSError):
+                os.replace(kept, path)
+        raise
 
 
 def _beside(path: Path) -> Path:

@@ -59,7 +59,10 @@ class Learner:
         for parameter, values in zip(self.parameters, kept.parameters, strict=True):
             parameter.data.copy_(values)
         self.optimizer.load_state_dict(kept.optimizer)
-        self.scheduler.load_state_dict(kept.scheduler)
+        if kept.scheduler:
+            self.scheduler.load_state_dict(kept.scheduler)
+        else:  # the run has another length than it had
+            self.begin_at(kept.step)
         self.average.take_up(kept)
         self.skipped = kept.skipped
         if self.accelerator.scaler is not None:

@@ -5,7 +5,7 @@ A1111, Forge, Civitai and the inspectors read these; all values are strings.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,6 +138,14 @@ def of_save(about: About, epoch: int, step: int, finished_at: float) -> dict[str
     date = datetime.fromtimestamp(int(finished_at), UTC).strftime("%Y-%m-%dT%H:%M:%S")
     saved = {"ss_epoch": str(epoch), "ss_steps": str(step), "ss_training_finished_at": str(finished_at)}
     return ({} if about.no_metadata else saved) | {"modelspec.date": date}
+
+
+def of_lengths(plan: RunPlan, lengths: Sequence[Sequence[int]]) -> dict[str, str]:
+    """What a file says of a run whose length, and with it the learning rates, was changed on the way."""
+    if not lengths or plan.config.about.no_metadata:
+        return {}
+    said = "".join(f"{planned} steps planned until step {step}, then " for step, planned in lengths)
+    return {"lora_nb_lengths": f"{said}{plan.total_steps}"}
 
 
 def _text(value) -> str:

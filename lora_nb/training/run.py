@@ -77,7 +77,7 @@ class Run:
             about={},
         )
         facts = metadata.facts_of(plan, base, run.state.identity, run.state.started_at, accelerator)
-        run.about = metadata.of_run(plan, facts)
+        run.about = metadata.of_run(plan, facts) | metadata.of_lengths(plan, run.state.lengths)
         if kept:
             run.learner.take_up(kept)
         elif config.resuming.initial_step:
@@ -256,11 +256,12 @@ class Run:
             torch.cuda.empty_cache()
 
     def close(self) -> None:
-        """Write that the run is finished; what only going on would need is left out."""
+        """Write that the run is finished, and keep what more epochs would go on from."""
         if self.accelerator.is_main_process:
             self.state.finished = True
-            self.state.parameters, self.state.average, self.state.optimizer = [], [], {}
-            state.save_state(state.state_path(self.plan.config.place), self.state)
+            path = state.state_path(self.plan.config.place)
+            state.save_state(path, self.state)
+            state.before(path).unlink(missing_ok=True)
 
     def files(self) -> tuple[str, ...]:
         """The LoRA files that stand in the output folder."""

@@ -3,9 +3,11 @@
 On disk: one line `lora_nb state 2 sha256 <64 hex digits>`, then what torch.save writes, of which the line has the sum.
 """
 
+import errno
 import hashlib
 import io
 import json
+import os
 import re
 import zipfile
 from collections.abc import Mapping
@@ -15,7 +17,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from lora_nb import files, runs, settings
+from lora_nb import events, files, runs, settings
 from lora_nb.config.training import Place, TrainConfig
 from lora_nb.declare import settings_of
 from lora_nb.training.examples import Example
@@ -28,6 +30,7 @@ BLOCK = 1 << 20
 
 # Settings that change nothing of what is learnt: a run goes on with other values for them.
 WITHOUT_INFLUENCE = {each.name for each in settings_of(TrainConfig) if each.said.same_run}
+LENGTH = ("max_train_epochs", "max_train_steps")  # a run may be gone on with to another (`relaid`)
 DEFAULTS = settings.to_dict(TrainConfig())
 
 
@@ -44,7 +47,8 @@ class Identity:
 @dataclass
 class RunState:
     """Everything needed to go on. `step` optimizer steps are done; `losses` are those of the current epoch; `skipped`
-    steps were left out; at `saved_steps` files were written that the run may drop again.
+    steps were left out; at `saved_steps` files were written that the run may drop again; `lengths` are (step, steps
+    planned until then) of each time the run was given another length that changed its learning rates.
 
     Fields with a default came later: an older state lacks them.
     """
@@ -64,6 +68,7 @@ class RunState:
     averaged_steps: int = 0
     skipped: int = 0
     saved_steps: list[int] = field(default_factory=list)
+    lengths: list[list[int]] = field(default_factory=list)
 
     @classmethod
     def fresh(cls, identity: Identity, started_at: float) -> "RunState":
@@ -105,11 +110,11 @@ def _apart(example: Example, plan: RunPlan) -> list[Any]:
 
 
 def differences(old: Identity, new: Identity) -> list[str]:
-    """What changed between two runs, in words; empty for the same run.
+    """What changed between two runs, in words; empty for the same run. Their length is no difference.
 
     A setting that an older version did not know counts as its default.
     """
-    names = sorted((set(old.settings) | set(new.settings)) - WITHOUT_INFLUENCE)
+    names = sorted((set(old.settings) | set(new.settings)) - WITHOUT_INFLUENCE - set(LENGTH))
     before, after = (
         {name: each.settings.get(name, DEFAULTS.get(name, "empty")) for name in names} for each in (old, new)
     )
@@ -143,15 +148,47 @@ class _Summed:
 
 
 def save_state(path: Path, state: RunState) -> None:
-    """Replace the state at `path`, whole or not at all. Raises ValueError for weights that are no numbers."""
+    """Replace the state at `path` once the new one is proven; the one before stays beside it (`before`).
+
+    The new one is read back from the disk and summed before it takes the name. Raises ValueError for weights that are
+    no numbers, OSError where the disk keeps other bytes than it was given; both leave what was there.
+    """
     if not all(values.isfinite().all() for values in state.parameters):
         raise ValueError(f"{path} was not written: the weights hold NaN or infinite numbers")
-    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+    with files.replacing(path, before(path)) as temporary:
+        _write(temporary, state)
+        if not _is_sound(temporary):
+            raise OSError(errno.EIO, "what was written cannot be read back", str(path))
+
+
+def before(path: Path) -> Path:
+    """Where the state lies that was the newest before the one at `path`."""
+    return path.with_name(path.name + ".old")
+
+
+def _write(path: Path, state: RunState) -> None:
+    with open(path, "wb") as file:
         file.write(b"\0" * HEAD_LENGTH)
         summed = _Summed(file)
         torch.save({**state.__dict__, "identity": asdict(state.identity)}, summed)
         file.seek(0)
         file.write(f"lora_nb state {VERSION} sha256 {summed.sum.hexdigest()}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _is_sound(path: Path) -> bool:
+    with open(path, "rb") as file:
+        match = HEAD.match(file.read(HEAD_LENGTH))
+        return bool(match) and _rest_of(file).encode() == match[2]
+
+
+def _rest_of(file: BinaryIO) -> str:
+    """The sum of what is left of a file."""
+    found = hashlib.sha256()
+    while block := file.read(BLOCK):
+        found.update(block)
+    return found.hexdigest()
 
 
 def load_state(path: Path) -> RunState | None:
@@ -167,6 +204,45 @@ def load_state(path: Path) -> RunState | None:
         raise _damaged(path) from None
 
 
+def load_newest(path: Path, tell: events.Tell = events.silent) -> RunState | None:
+    """The state at `path`, or, where that is damaged or gone, the one before it, which is told.
+
+    Raises ValueError when it is damaged and there is no sound one before it, or when it is of a newer version.
+    """
+    damage = None
+    try:
+        if found := load_state(path):
+            return found
+    except Damaged as error:
+        damage = error
+    older = _one_before(path)
+    if older is None and damage is not None:
+        raise damage
+    if older is not None:
+        wrong = "is damaged" if damage else "is not there (a save was cut short)"
+        text = (
+            f"{path} {wrong}; the state before it is sound, and the run goes on from that: step {older.step}."
+        )
+        tell(events.Notice(text, "warning"))
+    return older
+
+
+def _one_before(path: Path) -> RunState | None:
+    try:
+        return load_state(before(path))
+    except ValueError:
+        return None
+
+
+def set_damaged_aside(path: Path) -> None:
+    """Let the next state not push out the sound one before a damaged one at `path`, which gets another name."""
+    if before(path).exists():
+        try:
+            load_state(path)
+        except Damaged:
+            os.replace(path, path.with_name(path.name + ".damaged"))
+
+
 def _known(cls: type, values: Mapping[str, Any]) -> Any:
     """An instance of the values that this version knows; a newer one may have written more."""
     names = {each.name for each in fields(cls)}
@@ -177,10 +253,7 @@ def _read(path: Path, head: bytes, file: BinaryIO) -> dict[str, Any]:
     match = HEAD.match(head)
     if match and int(match[1]) > VERSION:
         raise ValueError(f"{path} was written by a newer version of lora_nb: update lora_nb to go on from it")
-    found = hashlib.sha256()
-    while block := file.read(BLOCK):
-        found.update(block)
-    if not match or found.hexdigest().encode() != match[2]:
+    if not match or _rest_of(file).encode() != match[2]:
         raise _damaged(path)
     file.seek(HEAD_LENGTH)
     return torch.load(file, map_location="cpu", weights_only=True)
@@ -202,8 +275,12 @@ def _read_before_sums(path: Path) -> dict[str, Any]:
     return values
 
 
-def _damaged(path: Path) -> ValueError:
-    return ValueError(
+class Damaged(ValueError):
+    """A state that cannot be read."""
+
+
+def _damaged(path: Path) -> Damaged:
+    return Damaged(
         f"{path} is damaged and cannot be read (half a copy, or a fault of the disk): the run cannot go on from it; "
         'put an unharmed copy in its place, or begin anew with on_existing = "restart", which sets it aside'
     )

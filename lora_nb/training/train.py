@@ -18,7 +18,7 @@ from lora_nb.bases.process import refuse_unheard
 from lora_nb.config.training import Place, TrainConfig
 from lora_nb.lora.lora_file import DTYPES
 from lora_nb.lora.merge import merge_files
-from lora_nb.training import checkpoints, claim, kept_settings, state
+from lora_nb.training import checkpoints, claim, kept_settings, relaid, state
 from lora_nb.training.optimizers import try_out
 from lora_nb.training.plan import RunPlan, plan_run, resolve
 from lora_nb.training.prepare import check_network
@@ -97,6 +97,8 @@ def _train(
     for text in check_network(plan.config.network, plan.config.learning, base):
         tell(events.Notice(text, "warning"))
     kept = find_state(plan, base, accelerator, tell)
+    if kept is not None and (answered := relaid.answer(plan, kept)):
+        return answered
     if accelerator.is_main_process:
         kept_settings.keep(asked)
     if kept is not None and kept.finished:
@@ -127,7 +129,9 @@ def settle_seed(config: TrainConfig, accelerator: Accelerator, tell: events.Tell
     if not seeds.is_open(config.seed):
         return config
     kept = (
-        None if config.resuming.on_existing == "restart" else state.load_state(state.state_path(config.place))
+        None
+        if config.resuming.on_existing == "restart"
+        else state.load_newest(state.state_path(config.place))
     )
     if kept and (kept.seed_drawn or seeds.is_open(kept.identity.settings["seed"])):
         seed = kept.identity.settings["seed"]
@@ -182,25 +186,25 @@ def find_state(
             tell(events.Notice(f"The earlier run's files now lie in {place}."))
         accelerator.wait_for_everyone()
         return None
-    kept = state.load_state(path)
+    kept = state.load_newest(path, tell)
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        state.set_damaged_aside(path)
     mend = 'choose another output_name, or on_existing = "restart" to set them aside and begin anew'
     if kept is None:
         if old := project.run_files(Path(config.place.output_dir), config.place.output_name):
             raise ValueError(f"{config.place.output_dir} already holds {old[0].name} of another run: {mend}")
         return None
-    changed = state.differences(
-        kept.identity, state.identity_of(plan, base.fingerprint, accelerator.num_processes)
-    )
-    if changed:
+    new = state.identity_of(plan, base.fingerprint, accelerator.num_processes)
+    if changed := state.differences(kept.identity, new):
         raise ValueError(
             f'{place.output_dir} holds a run "{place.output_name}" with other settings ({"; ".join(changed)}): {mend}'
         )
+    if kept.step <= plan.total_steps:
+        relaid.go_on(plan, kept, new, tell)
     if not kept.finished:
-        tell(
-            events.Notice(
-                f"⏩ Going on with the run that stopped after step {kept.step} of {plan.total_steps}."
-            )
-        )
+        text = f"⏩ Going on with the run that stopped after step {kept.step} of {plan.total_steps}."
+        tell(events.Notice(text))
     return kept
 
 

@@ -171,7 +171,8 @@ def test_a_failing_write_loses_nothing_whichever_it_is(config, monkeypatch):
         "metrics.jsonl",
         *(f"cat-0{n}.{end}" for n in (1, 2) for end in ("safetensors", "json", "png")),
     } < set(names)
-    assert names[:2] == ["run.toml", "cat.state"] and names.count("cat.state") == 3 and len(names) == 13
+    assert names[:2] == ["run.toml", "cat.state"] and len(names) == 15
+    assert names.count("cat.state") == 3 and names.count("cat.state.old") == 2
     assert bytes_under(config, "output", "runs/cat/samples") == bytes_under(
         whole, "output", "runs/cat/samples"
     )

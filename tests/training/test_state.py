@@ -3,6 +3,7 @@
 import os
 import tracemalloc
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,17 @@ from lora_nb import settings
 from lora_nb.config.training import TrainConfig
 from lora_nb.settings import make
 from lora_nb.training.plan import plan_run
-from lora_nb.training.state import Identity, RunState, differences, identity_of, load_state, save_state
+from lora_nb.training.state import (
+    Identity,
+    RunState,
+    before,
+    differences,
+    identity_of,
+    load_newest,
+    load_state,
+    save_state,
+    set_damaged_aside,
+)
 
 
 @pytest.fixture
@@ -174,3 +185,53 @@ def test_a_setting_that_an_older_state_lacks_has_its_default(config):
     assert differences(older, new) == []
     other = identity_of(plan_run(settings.replace(config, diff_output_preservation_share=0.5)), "b", 1)
     assert differences(older, other) == ["diff_output_preservation_share 1.0 -> 0.5"]
+
+
+def test_the_state_before_stays_until_the_new_one_is_proven(tmp_path, monkeypatch):
+    path = tmp_path / "cat.state"
+    save_state(path, make_state(3))
+    first = path.read_bytes()
+    monkeypatch.setattr(
+        os, "fsync", lambda file: os.truncate(file, 5000)
+    )  # a disk that loses what it was given
+    with pytest.raises(OSError, match="cannot be read back"):
+        save_state(path, make_state(4))
+    monkeypatch.undo()
+    assert path.read_bytes() == first and os.listdir(tmp_path) == ["cat.state"]
+    save_state(path, make_state(5))
+    assert load_state(path).step == 5 and before(path).read_bytes() == first
+
+
+def test_a_damaged_state_is_made_good_by_the_one_before_it(tmp_path):
+    path, told = tmp_path / "cat.state", []
+    save_state(path, make_state(3))
+    save_state(path, make_state(4))
+    damaged = path.read_bytes()[:-9]
+    path.write_bytes(damaged)
+    assert load_newest(path, told.append).step == 3
+    assert "is damaged; the state before it is sound" in told[0].text and "step 3" in told[0].text
+    set_damaged_aside(path)
+    save_state(path, make_state(6))
+    assert load_state(before(path)).step == 3, "the damaged one has not pushed it out"
+    assert (tmp_path / "cat.state.damaged").read_bytes() == damaged
+    path.unlink()  # as a kill between the two renames leaves it
+    assert load_newest(path, told.append).step == 3 and "is not there" in told[1].text
+    path.write_bytes(damaged)
+    before(path).write_bytes(damaged)
+    with pytest.raises(ValueError, match="is damaged and cannot be read"):
+        load_newest(path)
+
+
+def test_a_save_whose_last_rename_fails_leaves_the_state_in_its_place(tmp_path, monkeypatch):
+    path, put = tmp_path / "cat.state", os.replace
+    save_state(path, make_state(3))
+
+    def refuse(source, target):
+        if Path(target) == path and Path(source) != before(path):
+            raise OSError(28, "No space left on device", str(target))
+        put(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="No space"):
+        save_state(path, make_state(4))
+    assert os.listdir(tmp_path) == ["cat.state"] and load_state(path).step == 3
