@@ -14,7 +14,8 @@ from pathlib import Path
 from PIL import Image, ImageEnhance, ImageOps
 
 from lora_nb.pictures import aligned, copies
-from lora_nb.pictures.looking import Look, eye_for, look_at_all
+from lora_nb.pictures.eyes import eye_for
+from lora_nb.pictures.looking import Look, look_at_all
 from lora_nb.pictures.pairing import Paired
 
 QUALITY = 92

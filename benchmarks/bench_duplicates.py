@@ -18,7 +18,8 @@ import numpy as np
 from imagededup.methods import PHash
 from PIL import Image
 
-from lora_nb.pictures.looking import eye_for, look_at_all
+from lora_nb.pictures.eyes import eye_for
+from lora_nb.pictures.looking import look_at_all
 from lora_nb.pictures.pairs import each_near, near_pairs
 
 MAX_DISTANCE = 10  # imagededup's default

@@ -86,6 +86,33 @@ class EpochLog:
 
 
 @dataclass(frozen=True)
+class Validated:
+    """The mean plain loss on one set of pictures that is always the same, with the same noise.
+
+    `name` is "held_out", "probe" (pictures that are learnt) or "base" (what the base drew itself); `losses` are of each
+    picture at each of `levels` noise levels, picture by picture. Only those of equal `key` can be compared.
+    """
+
+    epoch: int
+    step: int
+    name: str
+    loss: float
+    losses: tuple[float, ...]
+    levels: int
+    key: str
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What the time since the last of these was spent on, in seconds, and the `memory` in bytes that was needed."""
+
+    epoch: int
+    step: int
+    seconds: dict[str, float]
+    memory: float = 0.0
+
+
+@dataclass(frozen=True)
 class Saved:
     """A LoRA file stands on disk, complete."""
 
@@ -116,10 +143,20 @@ class Finished:
     files: tuple[str, ...] = ()
 
 
-Event = Progress | Notice | StepLog | EpochLog | Saved | Drawn | Finished
+# What the sets of `Validated` are called before people.
+SETS = {
+    "held_out": "pictures held out",
+    "probe": "a probe of what is learnt",
+    "base": "pictures of the base itself",
+}
+
+Event = Progress | Notice | StepLog | EpochLog | Validated | Spent | Saved | Drawn | Finished
 Tell = Callable[[Event], None]
 
-KINDS = {kind.__name__: kind for kind in (Progress, Notice, StepLog, EpochLog, Saved, Drawn, Finished)}
+KINDS = {
+    kind.__name__: kind
+    for kind in (Progress, Notice, StepLog, EpochLog, Validated, Spent, Saved, Drawn, Finished)
+}
 
 
 Poll = Callable[[], frozenset[str]]  # what was asked for since the last call: "stop", "save", "sample"
@@ -154,6 +191,8 @@ def from_line(line: str) -> Event:
 def _fits(value: Any, wanted: Any) -> bool:
     if wanted == tuple[str, ...]:
         return isinstance(value, tuple) and all(isinstance(part, str) for part in value)
+    if wanted == tuple[float, ...]:
+        return isinstance(value, tuple) and all(_fits(part, float) for part in value)
     if wanted == dict[str, float]:
         return isinstance(value, dict) and all(_fits(part, float) for part in value.values())
     kinds = (int, float) if wanted is float else wanted

@@ -53,8 +53,6 @@ _WHY = {
     "workers stay as long as an epoch": "persistent_data_loader_workers",
     "logs go to the project's logs folder, for TensorBoard": """
         logging_dir log_with log_prefix log_tracker_name log_tracker_config log_config wandb_run_name wandb_api_key""",
-    "no pictures are held back to measure with": """
-        validation_seed validation_split validate_every_n_steps validate_every_n_epochs max_validation_steps""",
     "give the .toml file itself, without a flag": "config_file output_config",
     "the dataset is train_data_dir and its folders called N_name, subsets, or a dataset_config": """
         in_json dataset_class metadata_file dataset_repeats debug_dataset

@@ -42,6 +42,11 @@ class RunFolder:
         return self.base / "samples"
 
     @property
+    def of_base(self) -> Path:
+        """What the base drew by itself before the training, as latents."""
+        return self.base / "of_base.safetensors"
+
+    @property
     def lock(self) -> Path:
         return self.base / "run.lock"
 

@@ -10,6 +10,7 @@ from lora_nb.config.learning import Learning
 from lora_nb.config.length import Length
 from lora_nb.config.loss import Loss
 from lora_nb.config.network import Network
+from lora_nb.config.validation import Validation
 from lora_nb.declare import again, part, setting, unless
 
 
@@ -108,6 +109,7 @@ class TrainConfig:
     seed: int = setting(42, "the same seed and settings give the same file; 0 or -1 draws a seed and says which", min=-1, max=2**32 - 1, group="Learning", advanced=True, in_file="always")
     network: Network = part(Network, "LoRA")
     precision: Precision = part(Precision, "Precision")
+    validation: Validation = part(Validation, "Checking")
     samples: Samples = part(Samples, "Samples", same_run=True)
     about: About = part(About, "Said in the file", same_run=True)
     resuming: Resuming = part(Resuming, "Continue")

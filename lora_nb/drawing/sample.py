@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from torch import nn
+from torch import Tensor, nn
 
 from lora_nb import files, seeds
 from lora_nb.bases.base import Base, Condition, Drawing
@@ -119,12 +119,13 @@ def sample_images(base: Base, prompts: Sequence[Prompt], clip_skip: int = 1) -> 
     Works on a model in training: its mode is restored and no random state is touched. Raises BlackPicture
     when the model gives NaN.
     """
-    with torch.no_grad(), _evaluating(base.vae, *(part.model for part in base.parts)):
+    with torch.no_grad(), evaluating(base.vae, *(part.model for part in base.parts)):
         return [_draw(base, prompt, clip_skip) for prompt in prompts]
 
 
 @contextlib.contextmanager
-def _evaluating(*models: nn.Module) -> Iterator[None]:
+def evaluating(*models: nn.Module) -> Iterator[None]:
+    """Within it the models are in eval mode; after it each of their modules is as it was."""
     training = [module for model in models for module in model.modules() if module.training]
     for module in training:
         module.training = False
@@ -141,7 +142,8 @@ def picture_size(base: Base, prompt: Prompt) -> tuple[int, int]:
     return tuple(max(unit, round((side or native) / unit) * unit) for side in (prompt.width, prompt.height))
 
 
-def _draw(base: Base, prompt: Prompt, clip_skip: int) -> Image.Image:
+def draw_latents(base: Base, prompt: Prompt, clip_skip: int) -> Tensor:
+    """The picture of a prompt as the denoiser leaves it (1, C, h, w). No gradients and no random state are touched."""
     weight, size = next(base.denoiser.parameters()), picture_size(base, prompt)
     half = weight.dtype != torch.float32
     with torch.autocast(weight.device.type, dtype=weight.dtype if half else torch.bfloat16, enabled=half):
@@ -149,8 +151,11 @@ def _draw(base: Base, prompt: Prompt, clip_skip: int) -> Image.Image:
         generator = torch.Generator("cpu").manual_seed(prompt.seed)
         noise = torch.randn((1, *base.latent_shape(size)), generator=generator)
         drawing = Drawing(prompt.steps, prompt.guidance, prompt.sampler, generator)
-        latents = base.denoise(noise, told, instead, drawing, size)
-    pixels = base.decode(latents)
+        return base.denoise(noise, told, instead, drawing, size)
+
+
+def _draw(base: Base, prompt: Prompt, clip_skip: int) -> Image.Image:
+    pixels = base.decode(draw_latents(base, prompt, clip_skip))
     if not torch.isfinite(pixels).all():
         raise BlackPicture(
             f'the picture of "{prompt.text}" with seed {prompt.seed} would be black: the model gave NaN '

@@ -9,7 +9,8 @@ from lora_nb.config.pictures import HASHES, NETWORKS, CurateConfig
 from lora_nb.dataset.images import Broken
 from lora_nb.events import Tell, silent
 from lora_nb.pictures import aligned, embeddings
-from lora_nb.pictures.looking import Look, eye_for, look_at_all
+from lora_nb.pictures.eyes import eye_for
+from lora_nb.pictures.looking import Look, look_at_all
 from lora_nb.pictures.pairing import Distances, Paired, Pairing
 from lora_nb.pictures.pairs import each_near, each_near_between
 

@@ -44,11 +44,6 @@ def look_at_all(
     return looks, tuple(one for one in seen if isinstance(one, Broken))
 
 
-def eye_for(method: str) -> Eye:
-    """What looks at a picture, for a way to find copies."""
-    return _hashed(method) if method.endswith("hash") else see_windows
-
-
 def see_windows(path: Path) -> Look:
     """A look that codes the windows which might have been cut out of the picture."""
     picture, size = grey(path)
@@ -59,18 +54,3 @@ def see_windows(path: Path) -> Look:
 def grey(path: Path) -> tuple[Image.Image, tuple[int, int]]:
     """A small grey picture, and the size the picture has."""
     return images.open_reduced(path, SIDE, "L")
-
-
-def _hashed(method: str) -> Eye:
-    from imagededup import methods  # loads torch
-
-    hasher = {"p": methods.PHash, "d": methods.DHash, "a": methods.AHash, "w": methods.WHash}[method[0]](
-        verbose=False
-    )
-
-    def look(path: Path) -> Look:
-        picture, size = images.open_reduced(path, SIDE)
-        code = int(hasher.encode_image(image_array=np.asarray(picture)), 16)
-        return Look(path, *size, np.array([code], dtype=np.uint64))
-
-    return look

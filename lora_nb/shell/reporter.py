@@ -5,7 +5,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-from lora_nb.events import Drawn, EpochLog, Event, Finished, Notice, Progress, Saved, StepLog, to_line
+from lora_nb.events import (
+    SETS,
+    Drawn,
+    EpochLog,
+    Event,
+    Finished,
+    Notice,
+    Progress,
+    Saved,
+    Spent,
+    StepLog,
+    Validated,
+    to_line,
+)
 from lora_nb.redact import redact
 from lora_nb.shell import jobs
 from lora_nb.wording import in_minutes
@@ -51,7 +64,7 @@ class Reporter:
             self.log.flush()
         if isinstance(event, Progress | StepLog):
             self._advance(event)
-        elif not (isinstance(event, Drawn) and event.kind == "cell"):
+        elif not isinstance(event, Spent) and not (isinstance(event, Drawn) and event.kind == "cell"):
             self._end_line()
             print(redact(in_words(event)), file=self.stream, flush=True)
 
@@ -95,6 +108,10 @@ def in_words(event: Event) -> str:
             )
         case EpochLog():
             return f"Epoch {event.epoch} ends at step {event.step}: mean {in_losses(event.loss, event.plain)}"
+        case Validated():
+            return f"Step {event.step}: loss {event.loss:.4f} on {SETS.get(event.name, event.name)}"
+        case Spent():
+            return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in event.seconds.items())
         case Saved():
             return f"Saved {event.path}"
         case Drawn():

@@ -5,7 +5,7 @@ Shapes: B batch, C channels, H W pixels, h w latents.
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -157,3 +157,18 @@ class EpochDataset(Dataset):
 def load_batches(dataset: EpochDataset, positions: Sequence[int], workers: int) -> DataLoader:
     """The batches at `positions`, in that order, prepared by `workers` processes (0: here)."""
     return DataLoader(dataset, batch_size=None, sampler=positions, num_workers=workers)
+
+
+def steps_left(
+    dataset: EpochDataset, first: int, process: int, processes: int
+) -> Iterator[tuple[list[Batch], int]]:
+    """From step `first` of an epoch on: the batches of one process in each, and the pictures of all in it."""
+    plan = dataset.plan
+    width = processes * plan.config.length.gradient_accumulation_steps
+    last = min(plan.steps_per_epoch, plan.total_steps - (dataset.epoch - 1) * plan.steps_per_epoch)
+    every = [range(len(dataset))[step * width : (step + 1) * width] for step in range(first, last)]
+    mine = [list(positions[process::processes]) for positions in every]
+    workers = plan.config.precision.max_data_loader_n_workers
+    loaded = iter(load_batches(dataset, [at for positions in mine for at in positions], workers))
+    for positions, own in zip(every, mine, strict=True):
+        yield [next(loaded) for _ in own], sum(len(dataset.batches[at]) for at in positions)

@@ -116,6 +116,12 @@ def _placed(config: TrainConfig, found: Found, native: int, unit: int) -> Iterat
                 yield Example(item, caption, fitted, size, placement)
 
 
+def once_each(examples: Sequence[Example]) -> tuple[Example, ...]:
+    """Each picture at the first of its sizes."""
+    first = {each.item.path: each for each in reversed(examples)}
+    return tuple(each for each in examples if first[each.item.path] is each)
+
+
 @dataclass(frozen=True)
 class Counts:
     """How often each example is seen: `repeats` in every epoch, and once more for each turn that it has."""

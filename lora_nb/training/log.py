@@ -73,6 +73,7 @@ class TrainingLog:
                 "loss/plain_average": plain_average,
                 "lr/unet": rates.denoiser,
                 "lr/textencoder": rates.text,
+                "speed/steps_per_second": speed,
                 **_of_groups(rates),
             },
         )
@@ -97,6 +98,18 @@ class TrainingLog:
         if self.writer:
             self.writer.flush()
 
+    def validated(self, found: Sequence[events.Validated]) -> None:
+        """Log what a check found."""
+        for event in found:
+            self._write(event)
+            self._scalars(event.step, {f"loss/validation_{event.name}": event.loss})
+
+    def spent(self, event: events.Spent) -> None:
+        """Log where the time went."""
+        self._write(event)
+        shares = {f"time/{name}": seconds for name, seconds in event.seconds.items()}
+        self._scalars(event.step, {**shares, "memory/GB": event.memory / 1e9})
+
     def __enter__(self) -> Self:
         """The log itself."""
         return self
@@ -107,7 +120,7 @@ class TrainingLog:
             self.file.close()
             self.writer.close()
 
-    def _write(self, event: events.StepLog | events.EpochLog) -> None:
+    def _write(self, event: events.StepLog | events.EpochLog | events.Validated | events.Spent) -> None:
         self.tell(event)
         if self.file:
             self.file.write(events.to_line(event) + "\n")

@@ -28,18 +28,12 @@ from lora_nb.training.plan import RunPlan
 
 # Settings of sd-scripts that this trainer does not have, at the value that says so.
 ABSENT = {
-    "ss_num_validation_images": 0,
     "ss_full_fp16": False,
     "ss_cache_latents": True,
     "ss_lowram": False,
     "ss_face_crop_aug_range": None,
     "ss_fp8_base": False,
     "ss_fp8_base_unet": False,
-    "ss_validation_seed": None,
-    "ss_validation_split": 0.0,
-    "ss_max_validation_steps": None,
-    "ss_validate_every_n_epochs": None,
-    "ss_validate_every_n_steps": None,
 }
 
 # What no_metadata leaves besides modelspec, as in sd-scripts: what a file is, nothing of the pictures.
@@ -178,6 +172,7 @@ def _training(plan: RunPlan, facts: RunFacts) -> dict:
         **_rates_of_text(config.learning),
         "ss_num_batches_per_epoch": plan.batches_per_epoch,
         "ss_num_epochs": plan.epochs,
+        "ss_num_validation_images": len(plan.held_out),
         "ss_max_train_steps": plan.total_steps,
         "ss_lr_warmup_steps": warmup_steps(config.learning, plan.total_steps),
         "ss_mixed_precision": facts.mixed_precision,

@@ -11,8 +11,9 @@ from lora_nb.dataset import example
 from lora_nb.dataset.buckets import Size, count_batches, fit
 from lora_nb.dataset.images import ImageItem
 from lora_nb.dataset.variation import with_ends
-from lora_nb.training import plan_words
-from lora_nb.training.examples import Example, count, examples_of, find
+from lora_nb.training import checks, plan_words
+from lora_nb.training.examples import Example, count, examples_of, find, once_each
+from lora_nb.training.held_out import hold_out
 from lora_nb.training.run_plan import RunPlan, kinds_of
 
 
@@ -48,13 +49,15 @@ def plan_run(config: TrainConfig, processes: int = 1, tell: events.Tell = events
     family = lookup.family_of(config.base.pretrained_model_name_or_path)
     family.check_text_layer(name, config.captions.clip_skip)
     native, unit = family.resolution(name), family.unit(name)
-    found = find(config, tell)
+    found, held_out = hold_out(config, find(config, tell))
     _check_base(config, [item for item, _ in found.pictures])
     examples = examples_of(config, found, native, unit)
     _refuse_captionless(config, examples)
     sizes = tuple(dict.fromkeys(each.size for each in examples))
     plan = _counted(_fitted(config, sizes, unit), sizes, examples, processes)
+    plan = replace(plan, held_out=once_each(examples_of(config, held_out, native, unit)))
     lines = plan_words.lines(plan, family)
+    lines += checks.sentences(plan, checks.checks_of(plan))
     return replace(plan, lines=lines, warnings=plan_words.warnings(config, plan, found, unit))
 
 

@@ -11,12 +11,13 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from lora_nb import events, project
+from lora_nb import events, project, runs
 from lora_nb.bases.base import Base
 from lora_nb.lora import inject
 from lora_nb.lora.lora_file import DTYPES, LoraFile
 from lora_nb.training import checkpoints, metadata, state
-from lora_nb.training.batches import Batch, EpochDataset, load_batches, texts_vary
+from lora_nb.training.batches import Batch, EpochDataset, steps_left, texts_vary
+from lora_nb.training.clock import Clock, most_memory
 from lora_nb.training.latents import Views
 from lora_nb.training.learner import Learner
 from lora_nb.training.log import TrainingLog
@@ -25,6 +26,7 @@ from lora_nb.training.objective import Objective
 from lora_nb.training.plan import RunPlan
 from lora_nb.training.prepare import encode_once, inject_lora
 from lora_nb.training.preview import draw_previews, is_drawn
+from lora_nb.training.validation import Validation
 
 
 @dataclass
@@ -40,6 +42,9 @@ class Run:
     moments: Moments
     encoded: list[Views]
     about: dict[str, str]  # metadata every file of the run shares
+    validation: Validation
+    clock: Clock
+    log: TrainingLog | None = None  # while it goes on
 
     @classmethod
     def begin(
@@ -52,7 +57,9 @@ class Run:
     ) -> "Run":
         """Load the models onto the device, encode the pictures, take up `kept` if there is one."""
         config = plan.config
-        encoded = encode_once(plan, base, accelerator.device, tell)
+        clock = Clock()
+        with clock.spent("encoding"):
+            encoded = encode_once(plan, base, accelerator.device, tell)
         groups = inject_lora(config.network, config.learning, config.seed, base, accelerator.device)
         if config.precision.gradient_checkpointing:
             base.checkpoint_gradients()
@@ -65,6 +72,9 @@ class Run:
             texts_vary(plan),
         )
         identity = state.identity_of(plan, base.fingerprint, accelerator.num_processes)
+        own = runs.run_folder(Path(config.place.output_dir), config.place.output_name)
+        with clock.spent("encoding"):
+            validation = Validation.begin(plan, base, objective, accelerator, own, tell)
         run = cls(
             plan=plan,
             base=base,
@@ -75,6 +85,8 @@ class Run:
             moments=Moments(config, plan.epochs),
             encoded=encoded,
             about={},
+            validation=validation,
+            clock=clock,
         )
         facts = metadata.facts_of(plan, base, run.state.identity, run.state.started_at, accelerator)
         run.about = metadata.of_run(plan, facts) | metadata.of_lengths(plan, run.state.lengths)
@@ -87,11 +99,14 @@ class Run:
 
     def go_on(self, poll: events.Poll) -> str:
         """Train to the end, or until `poll` says stop: "done" or "stopped"."""
-        with TrainingLog(self.plan, self.state.step, self.accelerator.is_main_process, self.tell) as log:
+        main = self.accelerator.is_main_process
+        with TrainingLog(self.plan, self.state.step, main, self.tell) as log:
+            self.log = log
             self._catch_up()
             for epoch in range(self.state.step // self.plan.steps_per_epoch + 1, self.plan.epochs + 1):
-                for batches, pictures in self._steps_of(epoch):
-                    loss, plain = self.learner.step(batches, pictures, epoch, self.state.step + 1)
+                for batches, pictures in self.clock.each("data", self._steps_of(epoch)):
+                    with self.clock.spent("step"):
+                        loss, plain = self.learner.step(batches, pictures, epoch, self.state.step + 1)
                     self.state.losses.append(loss)
                     self.state.plain_losses.append(plain)
                     self.state.step += 1
@@ -101,7 +116,9 @@ class Run:
                     if self._is_at_the_end_of(epoch):
                         log.epoch(epoch, self.state.step, *losses)
                         self._end_epoch(epoch)
-                    if "stop" in self._answer(poll, epoch):
+                    asked = self._answer(poll, epoch)
+                    self._end_step(epoch)
+                    if "stop" in asked:
                         self.save_state()
                         return "stopped"
         return "done"
@@ -110,22 +127,8 @@ class Run:
         """What is left of an epoch: this process's batches of each step, and the pictures of all processes in it."""
         plan, accelerator = self.plan, self.accelerator
         dataset = EpochDataset(plan, self.encoded, self.base.scale, self.base.process, epoch)
-        width = accelerator.num_processes * plan.config.length.gradient_accumulation_steps
         first = self.state.step - (epoch - 1) * plan.steps_per_epoch
-        last = min(plan.steps_per_epoch, plan.total_steps - (epoch - 1) * plan.steps_per_epoch)
-        every = [range(len(dataset))[step * width : (step + 1) * width] for step in range(first, last)]
-        mine = [
-            list(positions[accelerator.process_index :: accelerator.num_processes]) for positions in every
-        ]
-        loaded = iter(
-            load_batches(
-                dataset,
-                [at for positions in mine for at in positions],
-                plan.config.precision.max_data_loader_n_workers,
-            )
-        )
-        for positions, own in zip(every, mine, strict=True):
-            yield [next(loaded) for _ in own], sum(len(dataset.batches[at]) for at in positions)
+        return steps_left(dataset, first, accelerator.process_index, accelerator.num_processes)
 
     def _answer(self, poll: events.Poll, epoch: int) -> frozenset[str]:
         """Do what was asked for since the last step, and what it is time for."""
@@ -173,10 +176,27 @@ class Run:
         self.save_state()
         self._write_files(epoch)
 
+    def _end_step(self, epoch: int) -> None:
+        """Check the run if it is time for it, and note after each epoch what the time went on."""
+        ends = self._is_at_the_end_of(epoch)
+        self._check(epoch, ends)
+        if ends:
+            memory = most_memory(self.accelerator.device)
+            self.log.spent(events.Spent(epoch, self.state.step, self.clock.take(), memory))
+
+    def _check(self, epoch: int, ends: bool) -> None:
+        """The loss on the pictures it is checked with, of the weights that a file would hold."""
+        step, first = self.state.step, self.plan.config.resuming.initial_step
+        if self.validation.checks.due(step, epoch, ends, first, self.plan.total_steps):
+            with self.clock.spent("checking"), self.learner.average.in_place():
+                self.log.validated(self.validation.measure(epoch, step))
+            self.accelerator.wait_for_everyone()
+
     def _catch_up(self) -> None:
         """Draw what comes before the first step; else write what is not there yet of the step the state is from."""
         step, first = self.state.step, self.plan.config.resuming.initial_step
         epoch = -(-step // self.plan.steps_per_epoch)
+        self._check(epoch, self._is_at_the_end_of(epoch))
         if step == first:
             if self.plan.config.samples.sample_at_first:
                 self._preview(epoch)
@@ -219,7 +239,7 @@ class Run:
     def _preview(self, epoch: int, lora_path: Path | None = None) -> None:
         """Draw the sample prompts; the first picture becomes the preview of the LoRA file."""
         if self.accelerator.is_main_process:
-            with self.learner.average.in_place():
+            with self.clock.spent("sampling"), self.learner.average.in_place():
                 pictures = draw_previews(self.plan, self.base, epoch, self.state.step, self.tell)
             if lora_path and pictures:
                 checkpoints.write_preview(lora_path, pictures[0])
@@ -233,7 +253,7 @@ class Run:
             now = _now(config.resuming.source_date_epoch)
             about = self.about | metadata.of_save(config.about, epoch, self.state.step, now)
             dtype = DTYPES[config.precision.save_precision]
-            with self.learner.average.in_place():
+            with self.clock.spent("saving"), self.learner.average.in_place():
                 file = LoraFile(inject.modules(self.base.parts), about)
                 checkpoints.write_checkpoint(path, file, dtype, self.plan, self.base.facts.sd_version)
             self.tell(events.Saved(str(path), epoch, self.state.step))
@@ -243,14 +263,15 @@ class Run:
     def save_state(self) -> None:
         """Write what a later start goes on from."""
         if self.accelerator.is_main_process:
-            self.learner.keep_in(self.state)
-            state.save_state(state.state_path(self.plan.config.place), self.state)
+            with self.clock.spent("saving"):
+                self.learner.keep_in(self.state)
+                state.save_state(state.state_path(self.plan.config.place), self.state)
         self.accelerator.wait_for_everyone()
 
     def forget_models(self) -> None:
         """Free the memory of the models; only files and plan remain."""
         self.base.forget()
-        self.learner, self.encoded = None, []
+        self.learner, self.validation, self.encoded = None, None, []
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

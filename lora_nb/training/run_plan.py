@@ -15,6 +15,7 @@ class RunPlan:
     """A resolved run: every path and size filled in, every picture placed, every step counted.
 
     `sizes` are (width, height) of the run's own resolutions; a step takes `batches_per_step` batches of all processes.
+    `held_out` are pictures that are never learnt, each once.
     """
 
     config: TrainConfig
@@ -28,6 +29,7 @@ class RunPlan:
     total_steps: int
     lines: tuple[str, ...]
     warnings: tuple[str, ...]
+    held_out: tuple[Example, ...] = ()
 
     @property
     def resolution(self) -> int | str:

@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from lora_nb.dataset import example
 from lora_nb.pictures import aligned, colours
-from lora_nb.pictures.looking import eye_for, look_at_all
+from lora_nb.pictures.eyes import eye_for
+from lora_nb.pictures.looking import look_at_all
 
 ALL = (0.0, 0.0, 1.0, 1.0)
 

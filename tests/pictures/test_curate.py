@@ -8,7 +8,7 @@ from PIL import Image, ImageFilter, ImageOps, features
 from lora_nb.config.pictures import CurateConfig
 from lora_nb.dataset import aside, captions, history
 from lora_nb.dataset.images import ORIENTATION
-from lora_nb.pictures import curate, findings, looking
+from lora_nb.pictures import curate, eyes, findings, looking
 from lora_nb.project import folders_of_dataset
 
 
@@ -166,6 +166,6 @@ def test_an_empty_dataset_has_nothing_to_curate(tmp_path):
 
 
 def test_the_hash_is_imagededups_own(dataset):
-    looked, _ = looking.look_at_all(sorted(dataset.iterdir()), looking.eye_for("phash"))
+    looked, _ = looking.look_at_all(sorted(dataset.iterdir()), eyes.eye_for("phash"))
     own = {path: PHash(verbose=False).encode_image(image_file=path) for path in dataset.iterdir()}
     assert {one.path: f"{one.codes[0]:016x}" for one in looked} == own

@@ -81,6 +81,17 @@ def kohya_dataset(place: Path) -> str:
     return str(place / "dataset.toml")
 
 
+def six_pictures(place: Path) -> str:
+    """No two of them alike."""
+    folder = place / "Loras" / "cat" / "six"
+    folder.mkdir(parents=True)
+    for number in range(6):
+        squares = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        Image.fromarray(squares.repeat(16, 0).repeat(16, 1)).save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text("ohwx, photo of a cat")
+    return str(folder)
+
+
 def lora_file(place: Path) -> str:
     trace(place / "first", {})
     return str(next((place / "first").rglob("cat-02.safetensors")))
@@ -139,6 +150,7 @@ PIECES = {"lr_scheduler": "piecewise_constant", "lr_scheduler_args": ("step_rule
 SIGMOID = {"timestep_distribution": "sigmoid", "noising_weight": 3.0}
 LOHA = {"network_type": "loha", "conv_rank": 2}
 LOKR = {"network_type": "lokr"}
+CHECKED = {"validate_every_n_epochs": 1, "validation_base_pictures": 0}
 BLOCKS = (1, 2, 3) * 8 + (2,)
 
 CHANGES: dict[str, Change] = {
@@ -296,6 +308,12 @@ CHANGES: dict[str, Change] = {
     "sample_at_first": Change(True, "pictures", {**SAMPLES, "sample_every_n_epochs": 0}),
     "save_state_every_n_minutes": Change(0.0001, "states"),
     "initial_step": Change(3, "steps"),
+    "validation_split": Change(0.5, "losses", {**CHECKED, "train_data_dir": six_pictures}),
+    "validation_seed": Change(7, "checked", CHECKED),
+    "validate_every_n_epochs": Change(1, "checked"),
+    "validate_every_n_steps": Change(2, "checked", CHECKED),
+    "max_validation_steps": Change(2, "checked", CHECKED),
+    "validation_base_pictures": Change(1, "checked", CHECKED),
 }
 # What no trace of one run shows, and the test that does.
 ELSEWHERE = {
@@ -361,13 +379,14 @@ def trace(place: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     tensors = load_file(files[-1])
     metrics = next(place.rglob("metrics.jsonl"))
     events = [json.loads(line) for line in metrics.read_text().splitlines()]
-    losses = [one["loss"] for one in events if "loss" in one]
+    losses = [one["loss"] for one in events if one["event"] in ("StepLog", "EpochLog")]
     about = dict(read_lora(files[-1]).metadata)
     return {
         "weights": {name: values.float().numpy().tobytes() for name, values in tensors.items()},
         "shapes": {name: (tuple(values.shape), str(values.dtype)) for name, values in tensors.items()},
         "losses": losses,
         "steps": len(losses),
+        "checked": [one["losses"] for one in events if one["event"] == "Validated"],
         "metadata": {
             name: text for name, text in about.items() if name not in ("ss_session_id", "lora_nb_settings")
         },
