@@ -20,6 +20,7 @@ from lora_nb.events import Progress
 from lora_nb.redact import redact
 from lora_nb.shell import interrupts, jobs, memory, noise
 from lora_nb.shell.flags import build_parser, read_arguments
+from lora_nb.shell.queue_words import in_flags
 from lora_nb.shell.reporter import Reporter
 from lora_nb.shell.run_verbs import silent_process
 from lora_nb.shell.verb import Verb
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 a fault of the program, 2 something a person can mend, 130 interrupted."""
     speak_utf8()
     wait_briefly()
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = in_flags(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["--version"]:
         print(f"lora_nb {__version__}")
         return DONE

@@ -11,6 +11,7 @@ from pathlib import Path
 from lora_nb.wording import readable
 
 LORAS = "Loras"  # the folder that holds the projects
+QUEUE = ".queue"  # beside the projects: the runs that wait for this machine
 # What a file may not be called, here or on Windows, to which it may be carried.
 NO_FILE_SIGNS = frozenset('/\\:*?"<>|')
 CONTROL = ("Cc", "Cs")  # control characters, and bytes that are no UTF-8
@@ -209,6 +210,24 @@ def folders_of_output(output_dir: Path) -> Folders:
     """The project an output folder belongs to: its parent if it is called "output", else the folder itself."""
     output_dir = Path(output_dir).absolute()
     return Folders(output_dir.parent if output_dir.name == "output" else output_dir)
+
+
+def queue_of(folders: Folders) -> Path:
+    """The folder of the queue that a project's runs stand in: one for all projects of a Loras/.
+
+    No project can have its name, for it begins with a dot. A folder elsewhere has a queue of its own.
+    """
+    base = folders.base.absolute()
+    above = next((place for place in base.parents if place.name == LORAS), base)
+    return above / QUEUE
+
+
+def queue_in(root: Path) -> Path:
+    """The folder of the queue for a person who is in `root`: above Loras/, in it, in a project, or elsewhere."""
+    root = Path(root).absolute()
+    if (root / LORAS).is_dir():
+        return root / LORAS / QUEUE
+    return queue_of(Folders(root / "any" if root.name == LORAS else root))
 
 
 def lora_file_name(output_name: str, epoch: int) -> str:

@@ -43,16 +43,24 @@ class Job:
 
 
 def start(
-    verb: str, config: Any, folders: Folders, processes: int = 1, environment: Mapping[str, str] | None = None
+    verb: str,
+    config: Any,
+    folders: Folders,
+    processes: int = 1,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> Job:
-    """The job that runs `verb` with `config`, begun in its own session so that it outlives the kernel."""
+    """The job that runs `verb` with `config`, begun in its own session so that it outlives the kernel.
+
+    Relative paths in its settings lead from `cwd`, the current folder where none is given.
+    """
     folder = _new_folder(folders.jobs, verb)
     settings.save(config, folder / "job.toml")
     with open(folder / OUTPUT, "wb") as output:
         process = subprocess.Popen(
             [*_launcher(processes), verb, str(folder / "job.toml"), "--job_dir", str(folder)],
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            env=_environment(environment or {}), start_new_session=True,
+            env=child_environment(environment or {}), cwd=cwd, start_new_session=True,
         )  # fmt: skip
     job = Job(folder, verb, process.pid, creation_time(process.pid), process)
     files.write_text(
@@ -75,7 +83,7 @@ def _launcher(processes: int) -> list[str]:
     return [*accelerate, "-m", "lora_nb"]
 
 
-def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """The kernel's environment, with this very package on the path even where it is not installed."""
     home = Path(__file__).resolve().parents[2]
     found = [str(home)] if not {"site-packages", "dist-packages"} & set(home.parts) else []
@@ -96,10 +104,16 @@ def latest(folders: Folders, verb: str) -> Job | None:
     """The newest job of `verb`, running or not, as another kernel, or an older version, may have started it."""
     found = [folder for place in _places(folders) for folder in place.glob(f"*-{verb}*")]
     for folder in sorted(found, key=lambda folder: folder.name, reverse=True):
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            record = files.from_json((folder / "job.json").read_bytes())
-            if record["verb"] == verb:
-                return Job(folder, verb, int(record["pid"]), float(record["started"]))
+        if (job := at(folder)) and job.verb == verb:
+            return job
+    return None
+
+
+def at(folder: Path) -> Job | None:
+    """The job of a folder; None where it never came to one."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        record = files.from_json((folder / "job.json").read_bytes())
+        return Job(folder, str(record["verb"]), int(record["pid"]), float(record["started"]))
     return None
 
 

@@ -7,6 +7,7 @@ from lora_nb.shell import (
     gallery_verbs,
     intake_verbs,
     picture_verbs,
+    queue_verbs,
     report_verbs,
     run_verbs,
     settings_verbs,
@@ -22,6 +23,7 @@ VERBS = {
     **version_verbs.VERBS,
     **report_verbs.VERBS,
     **run_verbs.VERBS,
+    **queue_verbs.VERBS,
     **settings_verbs.VERBS,
     **base_verbs.VERBS,
 }

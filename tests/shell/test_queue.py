@@ -1,0 +1,241 @@
+"""The queue of runs: what is done to it, and what becomes of its runs when everything is killed."""
+
+import multiprocessing
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lora_nb import files, project, settings
+from lora_nb.__main__ import main
+from lora_nb.config.training import TrainConfig
+from lora_nb.events import silent
+from lora_nb.processes import creation_time
+from lora_nb.shell import jobs, queue, queue_file, queue_turns
+from lora_nb.shell.queue_file import Worker
+from lora_nb.shell.queue_worker import Shift
+
+SHORT = {
+    "num_repeats": 1, "max_train_epochs": 2, "rank": 2, "alpha": 1.0, "sample_every_n_epochs": 0, "grid": False,
+    "save_state_every_n_steps": 1, "save_precision": "fp32", "source_date_epoch": 1_700_000_000,
+    "trigger_word": "ohwx",
+}  # fmt: skip
+
+
+@pytest.fixture
+def make_run(dataset, make_pictures, tiny_base):
+    """`make_run(**settings)`: a short run on two pictures."""
+    make_pictures(dataset, 2)
+    given = {**SHORT, "train_data_dir": str(dataset), "pretrained_model_name_or_path": str(tiny_base)}
+    return lambda **more: settings.make(TrainConfig, **{**given, **more})
+
+
+def states(folder: Path) -> list[str]:
+    return [each.state for each in queue_file.read(folder).listed]
+
+
+def names(folder: Path) -> list[str]:
+    return [each.name for each in queue_file.read(folder).listed]
+
+
+def test_a_run_waits_with_its_settings_beside_the_projects(make_run, dataset):
+    folder, entry = queue.add(make_run(rank=3))
+    assert folder == dataset.parents[1] / ".queue"
+    assert (entry.number, entry.name, entry.state, entry.output) == (1, "cat", "waiting", "cat/output")
+    kept = queue.config_of(folder, queue_file.read(folder).entry(1))
+    assert (kept.network.rank, kept.place.train_data_dir) == (3, str(dataset))
+    moved = folder.parent.rename(folder.parent.with_name("Elsewhere")) / ".queue"
+    assert queue.config_of(moved, entry).place.train_data_dir == str(moved.parent / "cat" / "dataset")
+    assert project.existing(moved.parents[1]) == []
+
+
+def test_every_place_a_person_may_be_in_has_the_same_queue(dataset):
+    dataset.mkdir(parents=True)
+    wanted = dataset.parents[1] / ".queue"
+    for place in (dataset.parents[2], dataset.parents[1], dataset.parent, dataset):
+        assert project.queue_in(place) == wanted
+    assert project.queue_in(dataset.parents[3]) == dataset.parents[3] / ".queue"
+
+
+def test_another_run_of_a_name_gets_a_free_one_and_the_same_run_is_refused(make_run):
+    folder, _ = queue.add(make_run())
+    with pytest.raises(ValueError, match=r"this very run is in the queue already: 1, cat \(waiting\)"):
+        queue.add(make_run(save_every_n_epochs=2))
+    assert queue.add(make_run(rank=4))[1].name == "cat-2"
+    queue.cancel(folder, 1)
+    assert queue.add(make_run(rank=4, output_name="dog"))[1].name == "dog"
+    assert queue.add(make_run(rank=8, output_name="dog"))[1].name == "dog-2"
+
+
+def test_what_cannot_be_trained_is_refused_at_once(make_run, dataset):
+    with pytest.raises(ValueError, match="initial|empty|does not|not"):
+        queue.add(make_run(train_data_dir=str(dataset.parent / "nowhere")))
+    assert not (dataset.parents[1] / ".queue").exists()
+
+
+def test_order_pause_cancel_and_again(make_run):
+    for name in "abcd":
+        folder, _ = queue.add(make_run(output_name=name))
+    queue.move(folder, 3, "up")
+    assert names(folder) == ["a", "c", "b", "d"]
+    queue.move(folder, 4, "first")
+    queue.move(folder, 1, "down")
+    assert names(folder) == ["d", "c", "a", "b"]
+    queue.pause(folder, 4)
+    assert queue_turns.take(folder, "cpu", Worker.this_process()).name == "c"
+    assert states(folder) == ["paused", "running", "waiting", "waiting"]
+    with pytest.raises(ValueError, match="it is running"):
+        queue.move(folder, 3, "up")
+    with pytest.raises(ValueError, match="runs: cancel it first"):
+        queue.remove(folder, 3)
+    queue.cancel(folder, 1)
+    with pytest.raises(ValueError, match="nothing to pause"):
+        queue.pause(folder, 1)
+    queue.resume(folder, 1)
+    queue.resume(folder, 4)
+    assert states(folder) == ["waiting", "running", "waiting", "waiting"]
+    new = queue.again(folder, 4, {"rank": 8})
+    assert (new.name, queue.config_of(folder, new).network.rank) == ("d-2", 8)
+    queue.remove(folder, 4)
+    assert "d" not in names(folder) and queue_file.settings_of(folder, 4).is_file()
+    with pytest.raises(ValueError, match="number = 4 is no run of this queue; there are: 3, 1, 2, 5"):
+        queue.pause(folder, 4)
+
+
+def test_added_from_many_threads_at_once_none_is_lost(make_run):
+    runs = [make_run(output_name=f"r{number}") for number in range(8)]
+    threads = [threading.Thread(target=queue.add, args=(each,)) for each in runs]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    folder = project.queue_in(Path(runs[0].place.train_data_dir))
+    assert sorted(names(folder)) == [f"r{number}" for number in range(8)]
+    assert sorted(each.number for each in queue_file.read(folder).listed) == list(range(1, 9))
+
+
+def test_one_worker_for_a_device_and_what_a_dead_one_had_is_next(make_run):
+    folder, _ = queue.add(make_run(output_name="a"))
+    queue.add(make_run(output_name="b"))
+    me, process = Worker.this_process(), psutil.Process()
+    other = Worker(me.host, process.ppid(), creation_time(process.ppid()), time.time())
+    assert queue_turns.sign_on(folder, "0", other)
+    assert not queue_turns.sign_on(folder, "0", me) and queue_turns.sign_on(folder, "1", me)
+    assert queue_turns.take(folder, "0", other).name == "a"
+    assert queue_turns.take(folder, "1", me).name == "b"
+
+
+def test_a_worker_of_another_machine_counts_while_it_was_seen(make_run):
+    folder, _ = queue.add(make_run())
+    far = Worker("elsewhere", 1, 1.0, time.time())
+    assert queue_turns.sign_on(folder, "cpu", far)
+    assert not queue_turns.sign_on(folder, "cpu", Worker.this_process())
+    silent_one = Worker("elsewhere", 1, 1.0, time.time() - queue_file.SILENT_FOR - 1)
+    assert queue_turns.sign_on(folder, "cpu", far) and not silent_one.works()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1}', '{"version": 9, "entries": []}'])
+def test_a_queue_that_cannot_be_read_is_a_sentence_and_stays(text, make_run):
+    folder, _ = queue.add(make_run())
+    queue_file.file_of(folder).write_text(text)
+    with pytest.raises(ValueError, match="queue"):
+        queue.add(make_run(rank=9))
+    assert queue_file.file_of(folder).read_text() == text
+
+
+def forked(verb, config, folders, processes=1, environment=None, cwd=None):
+    """What jobs.start does, in a process that has everything imported already."""
+    folder = files.free_name(folders.jobs / f"{time.time_ns()}-{verb}")
+    folder.mkdir(parents=True)
+    settings.save(config, folder / "job.toml")
+    pid = os.fork()
+    if not pid:
+        os.setsid()
+        output = os.open(folder / jobs.OUTPUT, os.O_CREAT | os.O_WRONLY)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os._exit(main([verb, str(folder / "job.toml"), "--job_dir", str(folder)]))
+    job = jobs.Job(folder, verb, pid, creation_time(pid))
+    files.write_text(
+        folder / "job.json",
+        f'{{"version": 1, "verb": "{verb}", "pid": {pid}, "started": {job.started}}}',
+    )
+    return job
+
+
+def worker(folder: Path, device: str) -> None:
+    """What a worker's process does."""
+    import torch
+
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    shift = Shift(folder, device, silent, start=forked, tick=0.02)
+    if queue_turns.sign_on(folder, shift.device, shift.me):
+        shift.work()
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Processes that begin with everything imported."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["lora_nb.training.train", "pytorch_optimizer", "lora_nb.shell.verbs"])
+    return context
+
+
+def kill_everything(process: multiprocessing.Process, folder: Path) -> None:
+    """kill -9 of the worker and of every training it began."""
+    if process.is_alive():
+        process.kill()
+    process.join()
+    for entry in queue_file.read(folder).entries:
+        job = queue.job_of(folder, entry)
+        if job and jobs.is_running(job):
+            os.kill(job.pid, signal.SIGKILL)
+
+
+def left(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*/output/*.safetensors"))}
+
+
+def trained(config: TrainConfig) -> None:
+    """A run that nobody kills and no queue knows of."""
+    import torch
+
+    from lora_nb.training.train import train
+
+    torch.set_num_threads(1)
+    train(config)
+
+
+@pytest.mark.slow
+def test_twenty_runs_and_five_kills_of_everything_end_in_twenty_right_results(make_run, processes, tmp_path):
+    chance = random.Random(20)
+    for number in range(20):
+        folder, _ = queue.add(make_run(output_name=f"r{number:02d}", seed=number + 1))
+    kills = sorted(chance.sample(range(19), 5))
+    for done in kills:
+        process = processes.Process(target=worker, args=(folder, "cpu"))
+        process.start()
+        while process.is_alive() and states(folder).count("done") < done:
+            time.sleep(0.02)
+        process.join(chance.random() * 1.2)
+        kill_everything(process, folder)
+    process = processes.Process(target=worker, args=(folder, "cpu"))
+    process.start()
+    process.join()
+    assert states(folder) == ["done"] * 20, [each.text for each in queue_file.read(folder).listed]
+    found = left(folder.parent)
+    assert len(found) == 40
+    for number in (0, 13):
+        alone = make_run(output_name=f"r{number:02d}", seed=number + 1, output_dir=str(tmp_path / "alone"))
+        process = processes.Process(target=trained, args=(alone,))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+    for path in (tmp_path / "alone").glob("*.safetensors"):
+        assert path.read_bytes() == found[path.name], path.name
