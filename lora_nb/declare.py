@@ -5,6 +5,7 @@ import types
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, NewType
 
 from lora_nb import sizes
@@ -174,6 +175,7 @@ def _bound(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:g}"
 
 
+@cache
 def settings_of(cls: type) -> tuple[Setting, ...]:
     """The settings a config class declares, itself and in its slices; those of one group stand together."""
     found = tuple(_read(cls))
@@ -181,7 +183,8 @@ def settings_of(cls: type) -> tuple[Setting, ...]:
     return tuple(sorted(found, key=lambda setting: groups.index(setting.said.group)))
 
 
-def slices_of(cls: type) -> dict[str, type]:
+@cache
+def slices_of(cls: type) -> Mapping[str, type]:
     """The slices a config class is made of, by the name of their field."""
     hints = typing.get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls) if PART in field.metadata}

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from lora_nb import lengths
 from lora_nb.bases import sd2_files, sd15_files, sdxl_files
 from lora_nb.bases.file_kind import KINDS
 from lora_nb.bases.stable_files import StableFiles
@@ -19,6 +21,8 @@ class Family:
     `check_download` takes a folder with the files `layout.family` names and the name people know it by,
     `check_weights` a diffusers folder. `resolution` and `unit` take the base's name: the side in pixels of the square
     it was made for, and what a picture's sides are multiples of. `check_text_layer` takes that name and clip_skip.
+    `lacks` are settings of a run that have no place on it, `rates` the lowest and highest usual learning rate,
+    `length` says how long a run is to be.
     `module` has `load(found, dtype, name)`, which returns a `bases.base.Base`, and is imported when that is wanted.
     """
 
@@ -35,12 +39,15 @@ class Family:
     unit: Callable[[str], int]
     check_text_layer: Callable[[str, int], None]
     likely: Callable[[Path], bool] = lambda path: False
+    lacks: tuple[str, ...] = ()
+    rates: tuple[float, float] = (2e-5, 1e-3)
+    length: lengths.Rule = lengths.USUAL
 
 
 def _stable(
-    module: str, files: StableFiles, texts: str, check_text_layer: Callable[[str, int], None]
+    module: str, files: StableFiles, texts: str, check_text_layer: Callable[[str, int], None], **suits: Any
 ) -> Family:
-    """A kind of Stable Diffusion."""
+    """A kind of Stable Diffusion, with what else `suits` it."""
     return Family(
         title=KINDS[files.kind].title,
         denoiser_name="U-Net",
@@ -55,12 +62,18 @@ def _stable(
         unit=files.picture_unit,
         check_text_layer=check_text_layer,
         likely=files.likely,
+        **suits,
     )
 
 
 USUAL = "sd15"
+ONE_TEXT = ("text_encoder_lr2",)  # what a base with one text encoder lacks
+OF_SDXL = lengths.Rule(repeats=5, most=300)  # it needs fewer looks at a picture
 FAMILIES = {
-    USUAL: _stable("sd15", sd15_files.FILES, "text encoder", sd15_files.FILES.check_clip_skip),
-    "sd2": _stable("sd2", sd2_files.FILES, "text encoder", sd2_files.FILES.check_clip_skip),
-    "sdxl": _stable("sdxl", sdxl_files.FILES, "text encoders", sdxl_files.check_clip_skip),
-}
+    USUAL: _stable("sd15", sd15_files.FILES, "text encoder", sd15_files.FILES.check_clip_skip, lacks=ONE_TEXT),
+    "sd2": _stable("sd2", sd2_files.FILES, "text encoder", sd2_files.FILES.check_clip_skip, lacks=ONE_TEXT),
+    "sdxl": _stable(
+        "sdxl", sdxl_files.FILES, "text encoders", sdxl_files.check_clip_skip, lacks=("clip_skip",),
+        rates=(1e-5, 5e-4), length=OF_SDXL,
+    ),
+}  # fmt: skip

@@ -3,6 +3,7 @@
 from lora_nb.bases.stable_files import DEMO
 
 USUAL = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+FOR_DRAWINGS = "Lykon/AnyLoRA"
 OF_SDXL = (
     "sdxl",
     "illustrious",
@@ -11,7 +12,7 @@ OF_SDXL = (
     "pony",
     "animagine",
 )  # as the catalogue names them
-SUGGESTED = (USUAL, "Lykon/AnyLoRA", "Lykon/dreamshaper-8", *OF_SDXL, DEMO)
+SUGGESTED = (USUAL, FOR_DRAWINGS, "Lykon/dreamshaper-8", *OF_SDXL, DEMO)
 WITH_GPU = (
     "The base is Stable Diffusion 1.5, right for photos; for drawings take Lykon/AnyLoRA and clip skip 2."
 )

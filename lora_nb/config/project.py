@@ -23,3 +23,4 @@ class Handover:
     caption_kind: Literal["", "tags", "sentences"] = setting("", "what the captions are")
     images: int = setting(0, "pictures in the dataset", min=0)
     captioned: int = setting(0, "pictures with a caption", min=0)
+    medium: Literal["", "photos", "drawings"] = setting("", "what most of the pictures are, as far as it can be told")

@@ -13,6 +13,8 @@ from lora_nb.config.network import Network
 from lora_nb.config.validation import Validation
 from lora_nb.declare import again, part, setting, unless
 
+PURPOSES = ("character", "style", "object", "concept")
+
 
 @dataclass(frozen=True)
 class Place:
@@ -72,6 +74,7 @@ class Samples:
 class About:
     """What the files say of themselves. It may be mended in the middle of a run: those written from then on say it."""
 
+    purpose: Literal["", "character", "style", "object", "concept"] = setting("", "what the LoRA learns: presets, and what is said of the run, are chosen by it", internal=True)
     metadata_title: str = setting("", "title in the file; empty: output_name", advanced=True)
     metadata_author: str = setting("", "who made it", advanced=True)
     metadata_description: str = setting("", "what it is; A1111 shows it too", advanced=True)

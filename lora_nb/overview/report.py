@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from lora_nb import files
+from lora_nb import files, lengths
 from lora_nb.bases import token_count
 from lora_nb.config.report import ReportConfig
 from lora_nb.dataset import captions
@@ -65,7 +65,7 @@ def _length(facts: Facts) -> list[Point]:
         f"that takes roughly {fast:.0f} to {slow:.0f} minutes."
     )
     point = Point("length", KNOW, sentence)
-    wanted = max(STEPS, STEPS_A_PICTURE * number)
+    wanted = min(max(STEPS, STEPS_A_PICTURE * number), lengths.USUAL.looks(number))
     if seen < wanted:
         repeats = -(-wanted * config.num_repeats // seen)
         point = replace(
