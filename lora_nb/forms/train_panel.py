@@ -7,14 +7,13 @@ from pathlib import Path
 import ipywidgets as W
 
 from lora_nb.events import Drawn, EpochLog, Event, Finished, Notice, Progress, Saved, StepLog
-from lora_nb.forms import gallery
+from lora_nb.forms import sample_table
 from lora_nb.forms.curve import Losses
 from lora_nb.forms.follow import Panel
 from lora_nb.forms.presses import Presses
 from lora_nb.shell import jobs
 
 STOP, SAVE, SAMPLE = "stop", "save", "sample"
-NEWEST_SAMPLES = 8
 SECONDS_BETWEEN_CURVES = 0.5
 
 
@@ -111,11 +110,8 @@ class TrainPanel:
         self.curve.value = self.losses.draw()
 
     def _draw_samples(self) -> None:
-        newest = [item for item in self.drawn.items() if item[1].kind == "sample"][-NEWEST_SAMPLES:]
-        thumbs = [
-            gallery.Thumb(Path(path), f"epoch {event.epoch}, step {event.step}") for path, event in newest
-        ]
-        self.samples.value = "<b>Newest samples</b>" + gallery.thumbnails(thumbs, side=150) if thumbs else ""
+        newest = next((path for path, event in self.drawn.items() if event.kind == "sample"), None)
+        self.samples.value = sample_table.draw(Path(newest).parent) if newest else ""
 
     def press_stop(self) -> None:
         """Ask for a stop that loses nothing; before the first step, and while the grid is drawn, end at once."""
