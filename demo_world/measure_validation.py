@@ -1,6 +1,6 @@
 """Does the loss that runs are checked with tell the truth? Runs of the demo set, right ones and ten times as long.
 
-python demo_world/measure_validation.py FOLDER [--seeds 1 2 3 4 5] [--sets character]. Runs that stand in FOLDER are not
+python demo_world/measure_validation.py FOLDER [--seeds 1 2 3 4 5] [--sets character] [--light]. Runs that stand in FOLDER are not
 trained again. For each run: the epoch that the verdict names, and the best one by held-out truth, which no run has seen
 (`noise loss`, and `excess`, the distance of drawn pictures to the truth: see measure_lora.py); and how much of a signal
 there is for each epoch, in standard errors, in the checked loss and in the loss of the training itself.
@@ -25,15 +25,18 @@ from measure_lora import RUN, TRIGGER, Truth, draw, likeness, prepare, read_trut
 from shipped import embed
 
 EPOCHS, REPEATS = 12, 4  # as many steps as the demo's own run has
+LIGHT = {"train_batch_size": 1, "diff_output_preservation": 0.0, "num_repeats": 1}  # for a busy machine
 
 
-def trained(dataset: Path, place: Path, seed: int, times: int) -> Path:
+def trained(dataset: Path, place: Path, seed: int, times: int, light: bool) -> Path:
     """The folder of a run, checked after each epoch on held-out pictures."""
     config = settings.replace(
         RUN, train_data_dir=str(dataset), output_dir=str(place / "output"), output_name="x", trigger_word=TRIGGER,
         seed=seed, num_repeats=REPEATS * times, max_train_epochs=EPOCHS, save_last_n_epochs=0, sample_every_n_epochs=0,
         grid=False, validation_split=0.25, validation_seed=seed, validate_every_n_epochs=1,
     )  # fmt: skip
+    if light:
+        config = settings.replace(config, **(LIGHT | {"num_repeats": times}))
     train(config)
     return place
 
@@ -81,6 +84,9 @@ def main() -> None:
     parser.add_argument("--times", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--drawn", action="store_true", help="judge drawn pictures too, which takes long")
     parser.add_argument("--train-only", action="store_true")
+    parser.add_argument(
+        "--light", action="store_true", help="one picture a step, nothing preserved: a tenth of the work"
+    )
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     for name in chosen.sets:
@@ -90,7 +96,7 @@ def main() -> None:
             for seed in chosen.seeds:
                 place = chosen.folder / f"{name}-{seed}-x{times}"
                 dataset = prepare(name, place)
-                trained(dataset, place, seed, times)
+                trained(dataset, place, seed, times, chosen.light)
                 if not chosen.train_only:
                     print(json.dumps(judged(place, truth, chosen.drawn)), flush=True)
 

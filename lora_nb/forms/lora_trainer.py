@@ -91,7 +91,7 @@ class LoraTrainer:
         return jobs.start("train", config, folders, max(1, jobs.gpu_count()), hub_token())
 
     def _show_end(self, job: jobs.Job, end: Finished | None) -> None:
-        self.panel.draw_curve()
+        self.panel.draw_whole_curve()
         if end is not None and end.status == "stopped":
             self.panel.panel.say(end.text, "warning")
         elif end is None and self.panel.stopping:
