@@ -11,6 +11,7 @@ from lora_nb.forms.chart import Band, Chart, Line, smoothed
 from lora_nb.training import verdict
 
 BLUE, GREEN, ORANGE, VIOLET, GREY = "#3b82f6", "#2e9d4f", "#e8710a", "#a855f7", "#888888"
+COLOURS = (BLUE, ORANGE, VIOLET, GREEN, GREY)
 OF_SETS = {verdict.HELD_OUT: ORANGE, verdict.PROBE: BLUE, verdict.OF_BASE: VIOLET}
 # Where the plain loss of a run that goes well lies, by what is trained, as a guide for people says it (seed 000).
 EXPECTED = {
@@ -118,18 +119,21 @@ class Losses:
         return drawn and f'{drawn}<div class="lora-nb-verdict" style="max-width:620px">{escape(said)}</div>'
 
     def _rates(self) -> str:
-        """The learning rates, multiplied by what an optimizer that finds its rate itself found."""
+        """The learning rates by what learns with them, times what an optimizer found by itself."""
         found: dict[str, list[tuple[int, float]]] = defaultdict(list)
         for event in self._in_order():
-            factor = 1.0 if event.d is None else event.d
-            found["U-Net"].append((event.step, event.lr_unet * factor))
-            found["text encoder"].append((event.step, event.lr_text_encoder * factor))
+            for name, rate in event.rates.items():
+                found[name.replace("_", " ")].append(
+                    (event.step, rate * (1.0 if event.d is None else event.d))
+                )
             if event.d is not None:
                 found["d, the rate that was found"].append((event.step, event.d))
+        different = {
+            tuple(points): name for name, points in reversed(found.items())
+        }  # of equal ones the first
         lines = [
             Line(name, points, colour, 1.5)
-            for (name, points), colour in zip(found.items(), (BLUE, ORANGE, VIOLET), strict=False)
-            if any(value for _, value in points)
+            for (points, name), colour in zip(reversed(different.items()), COLOURS, strict=False)
         ]
         return Chart("Learning rate", self.total, lines, height=90, digits=".1e").draw()
 

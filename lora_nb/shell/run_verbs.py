@@ -6,12 +6,11 @@ from typing import Any
 from lora_nb import runs
 from lora_nb.config.drawing import DrawSettings, GridConfig, SampleConfig
 from lora_nb.config.training import TrainConfig
-from lora_nb.config.validation import CurveConfig
 from lora_nb.events import Finished, Notice, Poll, Tell
 from lora_nb.shell.fetched import fetch_base
 from lora_nb.shell.interrupts import stop_on_signals
 from lora_nb.shell.verb import Verb
-from lora_nb.training import plan, verdict
+from lora_nb.training import plan
 
 
 def train_lora(config: TrainConfig, tell: Tell, poll: Poll) -> Finished:
@@ -72,25 +71,7 @@ def draw_grid(config: GridConfig, tell: Tell, poll: Poll) -> Finished:
     return grid(config, tell, poll)
 
 
-def say_curve(config: CurveConfig, tell: Tell, poll: Poll) -> Finished:
-    """Say what the checks of a run say of it: still learning, turning, over-trained."""
-    folder = Path(config.run)
-    if not config.run or not folder.is_dir():
-        raise ValueError(
-            f'run = "{config.run}" is no folder: give that of a run, Loras/<project>/runs/<name>'
-        )
-    curves = verdict.read(runs.RunFolder(folder).metrics)
-    if not curves:
-        return Finished(
-            "nothing", f"{folder} holds no checks: train with validate_every_n_epochs = 1 to have some"
-        )
-    for line in verdict.table(curves):
-        tell(Notice(line))
-    return Finished("done", verdict.verdict_of(curves).sentence)
-
-
 VERBS = {
-    "curve": Verb(CurveConfig, say_curve),
     "train": Verb(TrainConfig, train_lora, loads=True, takes_presets=True),
     "sample": Verb(SampleConfig, draw_samples, loads=True),
     "grid": Verb(GridConfig, draw_grid, loads=True),

@@ -16,7 +16,7 @@ def steps(count, plain=None, d=None, epochs=1):
         other = None if plain is None else plain + step % 5 / 100
         yield events.StepLog(
             step, count, 1 + epochs * (step - 1) // count, 0.1 + step % 7 / 100, 0.12, 1e-4, 1e-5, 9.0, 10.0, other, other,
-            {}, d,
+            {"draws": 1e-4, "reads_text": 1e-5, "more": 1e-4}, d,
         )  # fmt: skip
 
 
@@ -69,7 +69,11 @@ def test_the_checks_have_a_line_a_band_and_their_verdict():
 
 
 def test_rates_and_what_an_optimizer_found():
-    assert "text encoder" in drawn(*steps(9)) and "d, the rate" not in drawn(*steps(9))
+    assert (
+        "reads text" in drawn(*steps(9))
+        and "more" not in drawn(*steps(9))
+        and "d, the rate" not in drawn(*steps(9))
+    )
     assert "d, the rate that was found" in drawn(*steps(9, d=3e-4))
 
 
