@@ -27,3 +27,10 @@ class Validation:
     def is_asked_for(self) -> bool:
         """Whether a person said anything about it, so that the checks are made whatever they cost."""
         return any(getattr(self, each.name) != each.default for each in fields(self))
+
+
+@dataclass(frozen=True)
+class CurveConfig:
+    """What the checks of a run say of it."""
+
+    run: str = setting("", "the folder of a run: Loras/<project>/runs/<name>")

@@ -1,107 +1,169 @@
-"""The loss of a training as a drawing that needs no plotting library."""
+"""How a training goes, as drawings: its loss, its checks, its learning rates, and where its time goes."""
 
-from collections.abc import Sequence
+from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, field
+from html import escape
+from math import expm1
 from pathlib import Path
 
-from lora_nb.events import EpochLog, StepLog, read_lines
+from lora_nb.events import SETS, EpochLog, Event, Spent, StepLog, Validated, read_lines
+from lora_nb.forms.chart import Band, Chart, Line, smoothed
+from lora_nb.training import verdict
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 620, 180, 48, 22
-MOST = 300
+BLUE, GREEN, ORANGE, VIOLET, GREY = "#3b82f6", "#2e9d4f", "#e8710a", "#a855f7", "#888888"
+COLOURS = (BLUE, ORANGE, VIOLET, GREEN, GREY)
+OF_SETS = {verdict.HELD_OUT: ORANGE, verdict.PROBE: BLUE, verdict.OF_BASE: VIOLET}
+# Where the plain loss of a run that goes well lies, by what is trained, as a guide for people says it (seed 000).
+EXPECTED = {
+    "character": (0.06, 0.09),
+    "object": (0.07, 0.09),
+    "style": (0.08, 0.13),
+    "feature": (0.003, 0.05),
+}
+USUAL = ("character", "object", "style")
 PLAIN = (
-    ", dashed the average plain error: the mean square of what is wrong in the predicted noise, not evened out by "
-    "min_snr_gamma and without what preservation adds; it is what others mean by a loss of 0.1"
+    "The plain loss is the mean square of what is wrong in the predicted noise, not evened out by min_snr_gamma and "
+    "without what preservation adds: it is what others mean by a loss of 0.1."
 )
+WOBBLES = (
+    "The loss of a step wobbles with the noise it happens to draw; judge by the checks and by the pictures."
+)
+SHOWN = (StepLog, EpochLog, Validated, Spent)
 
 
-@dataclass
 class Losses:
-    """The losses seen so far: of each step, their running average, and the mean of each finished epoch.
+    """What was told of a run so far; `purpose` is what is trained, one of EXPECTED, where that is known."""
 
-    `plain` holds the running average of the plain error, where it is another than the loss's.
-    """
+    def __init__(self, purpose: str = "") -> None:
+        self.purpose = purpose
+        self.steps: dict[int, StepLog] = {}
+        self.epochs: dict[int, EpochLog] = {}
+        self.checks: dict[tuple[str, int], Validated] = {}
+        self.spent: dict[int, Spent] = {}
 
-    steps: dict[int, tuple[float, float]] = field(default_factory=dict)
-    plain: dict[int, float] = field(default_factory=dict)
-    epochs: dict[int, float] = field(default_factory=dict)
-    total: int = 1
-
-    def add(self, event: StepLog | EpochLog) -> None:
+    def add(self, event: Event) -> None:
         """Note one event; a step seen again after a resumption replaces what it said before."""
         if isinstance(event, StepLog):
-            self.steps[event.step] = (event.loss, event.loss_average)
-            self.plain.pop(event.step, None)
-            if event.plain_average not in (None, event.loss_average):
-                self.plain[event.step] = event.plain_average
-            self.total = event.total_steps
-        else:
-            self.epochs[event.step] = event.loss
+            self.steps[event.step] = event
+        elif isinstance(event, EpochLog):
+            self.epochs[event.step] = event
+        elif isinstance(event, Validated):
+            self.checks.pop((event.name, event.step), None)
+            self.checks[event.name, event.step] = event
+        elif isinstance(event, Spent):
+            self.spent[event.step] = event
 
     def read(self, metrics: Path) -> None:
-        """Note the losses in a metrics.jsonl; nothing when there is none."""
+        """Note what is in a metrics.jsonl; nothing when there is none."""
         with suppress(OSError):
             for event in read_lines(metrics.read_bytes()):
-                if isinstance(event, StepLog | EpochLog):
-                    self.add(event)
+                self.add(event)
+
+    @property
+    def total(self) -> int:
+        """The steps of the whole run, as far as is known."""
+        return max((event.total_steps for event in self.steps.values()), default=1)
 
     def draw(self) -> str:
-        """An SVG: each step's loss thin, the averages thick and (plain) dashed, a dot for each epoch's mean."""
+        """HTML of all there is to show; "" before the first step."""
         if not self.steps:
             return ""
-        shown = _thinned(sorted(self.steps.items()))
-        plain = [(step, self.plain[step]) for step, _ in shown if step in self.plain]
-        values = [loss for _, pair in shown for loss in pair] + list(self.epochs.values())
-        values += [error for _, error in plain]
-        scale = _Scale(self.total, min(values), max(values))
-        current = scale.line([(step, pair[0]) for step, pair in shown])
-        average = scale.line([(step, pair[1]) for step, pair in shown])
-        dots = "".join(
-            f'<circle cx="{scale.x(step):.1f}" cy="{scale.y(loss):.1f}" r="4" fill="#e65100">'
-            f"<title>mean of the epoch: {loss:.4f}</title></circle>"
-            for step, loss in self.epochs.items()
+        parts = [self._loss(), self._plain(), self._checks(), self._rates(), self._pace()]
+        note = f'<div style="font-size:12px;opacity:.8;max-width:620px">{escape(WOBBLES)}</div>'
+        return f'<div class="lora-nb-curve">{"".join(parts)}{note}</div>'
+
+    def _in_order(self) -> list[StepLog]:
+        return [self.steps[step] for step in sorted(self.steps)]
+
+    def _loss(self) -> str:
+        """The loss that is minimised."""
+        points = [(event.step, event.loss) for event in self._in_order()]
+        means = [(step, event.loss) for step, event in sorted(self.epochs.items())]
+        return Chart("Loss that is minimised", self.total, _lines(points, means, BLUE)).draw()
+
+    def _plain(self) -> str:
+        """The plain loss where it is another, and where those of others lie."""
+        if all(event.plain in (None, event.loss) for event in self.steps.values()):
+            return ""
+        points = [(event.step, event.plain) for event in self._in_order() if event.plain is not None]
+        means = [(step, each.plain) for step, each in sorted(self.epochs.items()) if each.plain is not None]
+        low, high = self._expected()
+        words = ", ".join(
+            f"{name} {low:g}-{high:g}"
+            for name, (low, high) in EXPECTED.items()
+            if name in (self.purpose or USUAL)
         )
-        return (
-            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" aria-label="loss" '
-            f'style="max-width:100%;font:11px sans-serif">{scale.axes()}'
-            f'<polyline points="{current}" fill="none" stroke="#4c8bf5" stroke-width="1" opacity=".45"/>'
-            f'<polyline points="{average}" fill="none" stroke="#1a56c4" stroke-width="2"/>'
-            f"{scale.dashed(plain) if plain else ''}{dots}</svg>"
-            '<div style="font-size:12px;opacity:.75">loss by step: thin each step, thick the average so far in its '
-            f"epoch, ● the mean of a finished epoch{PLAIN if plain else ''}. It wobbles; judge by the pictures.</div>"
-        )
+        band = Band("where others' runs end, roughly", [(0, low, high), (self.total, low, high)], GREY)
+        chart = Chart("Plain loss", self.total, _lines(points, means, GREEN), [band])
+        said = f"{PLAIN} {words}: rough, from a guide; your pictures and your base decide where yours lies."
+        return f'{chart.draw()}<div style="font-size:12px;opacity:.8;max-width:620px">{escape(said)}</div>'
+
+    def _expected(self) -> tuple[float, float]:
+        asked = [EXPECTED[self.purpose]] if self.purpose in EXPECTED else [EXPECTED[name] for name in USUAL]
+        return min(low for low, _ in asked), max(high for _, high in asked)
+
+    def _checks(self) -> str:
+        """What changed on the pictures of the checks since the first, with the band that it surely lies in."""
+        curves = verdict.curves_of(self.checks.values())
+        lines, bands = [], []
+        for name, curve in curves.items():
+            apart = [(point.step, verdict.difference(curve.points[0], point)) for point in curve.points]
+            colour = OF_SETS.get(name, GREY)
+            lines.append(
+                Line(SETS.get(name, name), [(at, _percent(d.mean)) for at, d in apart], colour, dots=True)
+            )
+            area = [(at, _percent(d.mean - d.width), _percent(d.mean + d.width)) for at, d in apart]
+            bands.append(Band("", area, colour))
+        drawn = Chart("Checked loss, % since the first check", self.total, lines, bands, digits="+.1f").draw()
+        said = verdict.verdict_of(curves).sentence if drawn else ""
+        return drawn and f'{drawn}<div class="lora-nb-verdict" style="max-width:620px">{escape(said)}</div>'
+
+    def _rates(self) -> str:
+        """The learning rates by what learns with them, times what an optimizer found by itself."""
+        found: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        for event in self._in_order():
+            for name, rate in event.rates.items():
+                found[name.replace("_", " ")].append(
+                    (event.step, rate * (1.0 if event.d is None else event.d))
+                )
+            if event.d is not None:
+                found["d, the rate that was found"].append((event.step, event.d))
+        different = {
+            tuple(points): name for name, points in reversed(found.items())
+        }  # of equal ones the first
+        lines = [
+            Line(name, points, colour, 1.5)
+            for (points, name), colour in zip(reversed(different.items()), COLOURS, strict=False)
+        ]
+        return Chart("Learning rate", self.total, lines, height=90, digits=".1e").draw()
+
+    def _pace(self) -> str:
+        """A line on the speed, the memory, and what the time goes on."""
+        seconds: dict[str, float] = defaultdict(float)
+        for event in self.spent.values():
+            for name, value in event.seconds.items():
+                seconds[name] += value
+        last, whole = self.steps[max(self.steps)], sum(seconds.values())
+        said = [f"{last.steps_per_second:.2f} steps a second"]
+        if whole:
+            memory = max(event.memory for event in self.spent.values())
+            said += [f"{memory / 1e9:.1f} GB of memory"] if memory else []
+            largest = sorted(seconds.items(), key=lambda item: -item[1])
+            said.append(
+                "time: " + ", ".join(f"{name} {100 * value / whole:.0f} %" for name, value in largest)
+            )
+        return f'<div class="lora-nb-pace" style="font-size:12px">{escape(" · ".join(said))}</div>'
 
 
-@dataclass(frozen=True)
-class _Scale:
-    steps: int
-    low: float
-    high: float
-
-    def x(self, step: int) -> float:
-        return LEFT + (WIDTH - LEFT - 8) * step / max(self.steps, 1)
-
-    def y(self, loss: float) -> float:
-        room = max(self.high - self.low, 1e-9)
-        return 8 + (HEIGHT - BOTTOM - 8) * (self.high - loss) / room
-
-    def line(self, points: Sequence[tuple[int, float]]) -> str:
-        return " ".join(f"{self.x(step):.1f},{self.y(loss):.1f}" for step, loss in points)
-
-    def dashed(self, points: Sequence[tuple[int, float]]) -> str:
-        return (
-            f'<polyline points="{self.line(points)}" fill="none" stroke="#2e7d32" stroke-width="1.5" '
-            'stroke-dasharray="5 3"/>'
-        )
-
-    def axes(self) -> str:
-        floor = HEIGHT - BOTTOM
-        texts = [(4, 14, f"{self.high:.3f}"), (4, floor, f"{self.low:.3f}"), (LEFT, HEIGHT - 6, "0")]
-        words = "".join(f'<text x="{x}" y="{y}" fill="currentColor">{text}</text>' for x, y, text in texts)
-        end = f'<text x="{WIDTH - 8}" y="{HEIGHT - 6}" text-anchor="end" fill="currentColor">step {self.steps}</text>'
-        return f'<path d="M{LEFT} 8V{floor}H{WIDTH - 8}" fill="none" stroke="currentColor" opacity=".4"/>{words}{end}'
+def _lines(points: list[tuple[int, float]], means: list[tuple[int, float]], colour: str) -> list[Line]:
+    """Each step's loss thin, smoothed thick, and a dot for each epoch's mean."""
+    return [
+        Line("each step", points, colour, 1.0, 0.4),
+        Line("smoothed", smoothed(points), colour, 2.5),
+        Line("mean of the epoch", means, ORANGE, 0.0, dots=True),
+    ]
 
 
-def _thinned(points: list) -> list:
-    stride = -(-len(points) // MOST)
-    return [*points[:-1:stride], points[-1]]
+def _percent(height: float) -> float:
+    """A difference of logarithms as per cent."""
+    return 100 * expm1(max(-5.0, min(height, 5.0)))

@@ -11,6 +11,7 @@ from IPython.display import display
 from lora_nb import project
 from lora_nb.events import Finished
 from lora_nb.forms import gallery, review
+from lora_nb.forms.board_step import BoardStep
 from lora_nb.forms.follow import TICK, Stopped, follow, pause, sentence
 from lora_nb.forms.presses import Presses
 from lora_nb.forms.project_step import ProjectStep
@@ -33,6 +34,7 @@ class LoraTrainer:
         self.grid = GridStep(self.project, self.settings)
         self.trying = TryStep(self.project, self.settings)
         self.panel = TrainPanel(self.project.presses)
+        self.board = BoardStep(self.project)
         self.files = Shown()
         self.project.followers = (self.settings, self.grid, self.trying, self.panel, self.files)
 
@@ -53,7 +55,7 @@ class LoraTrainer:
         The buttons answer meanwhile. Interrupting the cell lets the training save its state first.
         """
         await self._settle(self.project, self.settings)
-        display(self.panel.widget)
+        display(self.panel.widget, self.board.widget)
         try:
             if not self.settings.shown:
                 self.settings.preset()
@@ -91,7 +93,7 @@ class LoraTrainer:
         return jobs.start("train", config, folders, max(1, jobs.gpu_count()), hub_token())
 
     def _show_end(self, job: jobs.Job, end: Finished | None) -> None:
-        self.panel.draw_curve()
+        self.panel.draw_whole_curve()
         if end is not None and end.status == "stopped":
             self.panel.panel.say(end.text, "warning")
         elif end is None and self.panel.stopping:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import ipywidgets as W
 
-from lora_nb.events import Drawn, EpochLog, Event, Finished, Notice, Progress, Saved, StepLog
+from lora_nb.events import Drawn, Event, Finished, Notice, Progress, Saved, StepLog
 from lora_nb.forms import sample_table
-from lora_nb.forms.curve import Losses
+from lora_nb.forms.curve import SHOWN, Losses
 from lora_nb.forms.follow import Panel
 from lora_nb.forms.presses import Presses
 from lora_nb.shell import jobs
@@ -79,7 +79,7 @@ class TrainPanel:
                 self.losses.read(self.metrics)
             self.step = event
             self.panel.take(Progress("Training", event.step, event.total_steps))
-        if isinstance(event, StepLog | EpochLog):
+        if isinstance(event, SHOWN):
             self.losses.add(event)
         elif isinstance(event, Drawn):
             self.newest_drawn = event.paths
@@ -108,6 +108,12 @@ class TrainPanel:
         """Bring the loss curve up to date."""
         self._curve_at = time.monotonic()
         self.curve.value = self.losses.draw()
+
+    def draw_whole_curve(self) -> None:
+        """The curve of a training that ended, also of one that had ended before it was looked at."""
+        if not self.losses.steps:
+            self.losses.read(self.metrics)
+        self.draw_curve()
 
     def _draw_samples(self) -> None:
         newest = next((path for path, event in self.drawn.items() if event.kind == "sample"), None)

@@ -9,7 +9,7 @@ from lora_nb.config.training import TrainConfig
 from lora_nb.config.validation import Validation
 from lora_nb.training.examples import Found
 
-LEAST = 3  # pictures: what fewer say is chance
+LEAST = 5  # pictures: how far fewer agree cannot be told
 
 
 def hold_out(config: TrainConfig, found: Found) -> tuple[Found, Found]:

@@ -18,7 +18,7 @@ from lora_nb.bases.process import refuse_unheard
 from lora_nb.config.training import Place, TrainConfig
 from lora_nb.lora.lora_file import DTYPES
 from lora_nb.lora.merge import merge_files
-from lora_nb.training import checkpoints, claim, kept_settings, relaid, state
+from lora_nb.training import checkpoints, claim, kept_settings, relaid, state, verdict
 from lora_nb.training.optimizers import try_out
 from lora_nb.training.plan import RunPlan, plan_run, resolve
 from lora_nb.training.prepare import check_network
@@ -237,4 +237,11 @@ def finish(run: Run) -> events.Finished:
     run.accelerator.wait_for_everyone()
     left_out = f" ({run.state.skipped} of them left out as too large for fp16)" if run.state.skipped else ""
     text = f"Done: {plan.total_steps} steps{left_out}, {len(run.files())} LoRA files."
-    return events.Finished("done", text, run.files())
+    return events.Finished("done", f"{text}{_checked(plan)}", run.files())
+
+
+def _checked(plan: RunPlan) -> str:
+    """What the checks of a run say, after a space; nothing where there were none."""
+    own = runs.run_folder(Path(plan.config.place.output_dir), plan.config.place.output_name)
+    curves = verdict.read(own.metrics)
+    return f" {verdict.verdict_of(curves).sentence}" if curves else ""

@@ -16,7 +16,6 @@ from lora_nb.bases import suggested
 from lora_nb.config.project import Handover
 from lora_nb.config.training import TrainConfig
 from lora_nb.forms import LoraTrainer
-from lora_nb.forms.curve import Losses
 from lora_nb.forms.follow import Stopped
 from lora_nb.forms.train_panel import TrainPanel, in_numbers, in_words
 from lora_nb.forms.train_steps import DEMO_RUN
@@ -462,33 +461,7 @@ def test_a_project_without_a_dataset_is_named(tmp_path, monkeypatch):
     assert "make the dataset in Dataset Maker first" in asyncio.run(press(trainer.project))
 
 
-def test_losses_are_drawn_small_however_many_there_are():
-    losses = Losses()
-    assert losses.draw() == ""
-    for step in range(1, 5001):
-        losses.add(events.StepLog(step, 5000, 1, 0.1 + step % 7 / 100, 0.12, 1e-4, 1e-5, 9.0, 10.0))
-    losses.add(events.EpochLog(1, 5000, 0.13))
-    drawing = losses.draw()
-    assert drawing.count("<polyline") == 2 and drawing.count("<circle") == 1
-    assert "step 5000" in drawing and len(drawing) < 12_000
-
-
-def test_damaged_lines_among_the_losses_are_passed_over(tmp_path):
-    lines = [events.to_line(events.StepLog(step, 9, 1, 0.1, 0.1, 0, 0, 1, 8)) for step in range(1, 4)]
-    damaged = [lines[1][:30], "7", '{"event": "StepLog"}', "\0" * 20, "[" * 100_000]
-    (tmp_path / "metrics.jsonl").write_text("\n".join([lines[0], *damaged, *lines[1:]]), encoding="utf-8")
-    losses = Losses()
-    losses.read(tmp_path / "metrics.jsonl")
-    assert list(losses.steps) == [1, 2, 3]
-
-
-def test_the_plain_error_is_shown_where_it_is_another():
-    losses = Losses()
-    losses.add(events.StepLog(1, 9, 1, 0.1, 0.12, 1e-4, 1e-5, 9.0, 10.0, 0.1, 0.12))
-    assert "plain" not in losses.draw()
-    for step in (2, 3):
-        losses.add(events.StepLog(step, 9, 1, 0.1, 0.12, 1e-4, 1e-5, 9.0, 10.0, 0.2, 0.21))
-    assert losses.draw().count("<polyline") == 3 and "the average plain error" in losses.draw()
+def test_the_plain_error_is_in_the_numbers_where_it_is_another():
     step = events.StepLog(2, 9, 1, 0.1, 0.12, 1e-4, 1e-5, 9.0, 10.0, 0.2, 0.21)
     assert "loss 0.1000, average 0.1200 · plain error 0.2000, average 0.2100<" in in_numbers(step)
     assert "plain" not in in_numbers(replace(step, plain=None, plain_average=None))

@@ -81,11 +81,11 @@ def kohya_dataset(place: Path) -> str:
     return str(place / "dataset.toml")
 
 
-def six_pictures(place: Path) -> str:
+def ten_pictures(place: Path) -> str:
     """No two of them alike."""
-    folder = place / "Loras" / "cat" / "six"
+    folder = place / "Loras" / "cat" / "ten"
     folder.mkdir(parents=True)
-    for number in range(6):
+    for number in range(10):
         squares = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
         Image.fromarray(squares.repeat(16, 0).repeat(16, 1)).save(folder / f"{number}.png")
         (folder / f"{number}.txt").write_text("ohwx, photo of a cat")
@@ -308,7 +308,7 @@ CHANGES: dict[str, Change] = {
     "sample_at_first": Change(True, "pictures", {**SAMPLES, "sample_every_n_epochs": 0}),
     "save_state_every_n_minutes": Change(0.0001, "states"),
     "initial_step": Change(3, "steps"),
-    "validation_split": Change(0.5, "losses", {**CHECKED, "train_data_dir": six_pictures}),
+    "validation_split": Change(0.5, "losses", {**CHECKED, "train_data_dir": ten_pictures}),
     "validation_seed": Change(7, "checked", CHECKED),
     "validate_every_n_epochs": Change(1, "checked"),
     "validate_every_n_steps": Change(2, "checked", CHECKED),

@@ -95,6 +95,6 @@ def test_too_few_pictures_are_a_sentence(config, folder):
     for path in sorted(folder.glob("*.png"))[2 * LEAST - 1 :]:
         path.unlink()
     with pytest.raises(
-        ValueError, match=r"validation_split = 0.4 holds 3 pictures out at least, and there are 5"
+        ValueError, match=r"validation_split = 0.4 holds 5 pictures out at least, and there are 9"
     ):
         plan_run(config)
