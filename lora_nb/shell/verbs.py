@@ -8,6 +8,7 @@ from lora_nb.shell import (
     intake_verbs,
     picture_verbs,
     report_verbs,
+    result_verbs,
     run_verbs,
     settings_verbs,
     version_verbs,
@@ -22,6 +23,7 @@ VERBS = {
     **version_verbs.VERBS,
     **report_verbs.VERBS,
     **run_verbs.VERBS,
+    **result_verbs.VERBS,
     **settings_verbs.VERBS,
     **base_verbs.VERBS,
 }
