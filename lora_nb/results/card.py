@@ -57,7 +57,7 @@ class _Facts:
 def make(config: RunFiles) -> Card:
     """The card of the files that are asked for; the newest is the one it describes. Raises ValueError without files."""
     wanted, own = chosen(config), folder_of(config)
-    newest = wanted[-1]
+    newest = max(wanted, key=lambda file: file.step or 0)
     seen = inspect(newest.path)
     try:
         settings = json.loads(seen.metadata.get(OWN, "{}"))
@@ -127,7 +127,7 @@ def _head(facts: _Facts) -> dict[str, Any]:
 
 def _kind_of_base(facts: _Facts) -> list[str]:
     architecture = facts.seen.metadata.get("modelspec.architecture", "")
-    return ["stable-diffusion-xl" if "xl" in architecture else "stable-diffusion"] if architecture else []
+    return [re.split(r"-v\d|/", architecture)[0]] if architecture else []
 
 
 def _licence(said: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ KINDS = (  # the first whose tensors are there names the file
     ("LoRA", ".lora_A."),
 )
 MOST_TAGS = 20
-OF_TEXT = re.compile(r"lora_te|text_encoder|te\d?_")
+OF_TEXT = re.compile(r"lora_te|text_|te\d?_")
 SAID = (  # what is told: its words, and the keys of which the first that is there has it
     ("Title", ("modelspec.title", "ss_output_name")),
     ("Author", ("modelspec.author",)),
@@ -37,11 +37,11 @@ SAID = (  # what is told: its words, and the keys of which the first that is the
     ("Epoch", ("ss_epoch",)),
     ("Steps", ("ss_steps",)),
     ("Learning rate", ("ss_unet_lr", "ss_learning_rate")),
-    ("Text encoder's rate", ("ss_text_encoder_lr",)),
+    ("Rate of what reads text", ("ss_text_encoder_lr",)),
     ("Schedule", ("ss_lr_scheduler",)),
     ("Optimizer", ("ss_optimizer",)),
     ("Seed", ("ss_seed",)),
-    ("CLIP layer", ("ss_clip_skip",)),
+    ("Text layers from the end", ("ss_clip_skip",)),
     ("Made with", ("modelspec.implementation_version", "ss_sd_scripts_commit_hash")),
     ("Length changed", ("lora_nb_lengths",)),
     ("Date", ("modelspec.date",)),
@@ -65,7 +65,7 @@ class Inspection:
         """What there is to know, a line each."""
         rank = ", ".join(map(str, self.ranks[:4])) + (", ..." if len(self.ranks) > 4 else "")
         of_rank = f" of rank {rank}" if rank else ""
-        where = ", ".join(f"{count} of the {part}" for part, count in self.layers.items())
+        where = ", ".join(f"{count} in {part}" for part, count in self.layers.items())
         first = f"{self.path.name}: {self.kind}{of_rank}, {self.size / 1e6:.1f} MB, {self.precision}"
         told = [f"{words}: {value}" for words, value in self.said.items()]
         return [first, f"Layers: {where}", *told, *([] if told else ["It says nothing of itself."])]
@@ -150,5 +150,5 @@ def _rank(name: str, shape: list[int]) -> int:
 def _layers(header: Mapping[str, Any]) -> dict[str, int]:
     """How many layers of each part of a base have an update."""
     layers = {re.split(r"\.(?=lora_|hada_|lokr_|dora_|alpha|diff)", name)[0] for name in header}
-    parts = Counter("text encoder" if OF_TEXT.match(name) else "denoiser" for name in layers)
+    parts = Counter("what reads text" if OF_TEXT.match(name) else "the denoiser" for name in layers)
     return dict(sorted(parts.items()))

@@ -13,7 +13,7 @@ def test_a_file_of_this_trainer_is_told_in_plain_words(tmp_path):
     write_lora(path, **ABOUT, ss_epoch="2", **{"modelspec.description": "see https://a:geheim@b.c"})
     told = inspect(path).lines
     assert told[0].startswith("cat.safetensors: LoRA of rank 4, 0.0 MB, F16")
-    assert "Layers: 1 of the denoiser, 1 of the text encoder" in told
+    assert "Layers: 1 in the denoiser, 1 in what reads text" in told
     for line in ("Title: My cat", "Author: Anna", "Trigger: ohwx", "Epoch: 2", "Alpha: 2.0"):
         assert line in told
     assert "Tags in its captions: ohwx (6), red (2)" in told and not any("geheim" in line for line in told)
