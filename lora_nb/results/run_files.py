@@ -11,6 +11,7 @@ from lora_nb.config.results import RunFiles
 from lora_nb.runs import RunFolder
 
 STEP = re.compile(r"-step(\d{6,})\.safetensors")
+CHECKED = ("held_out", "probe")  # the pictures a run is checked with; it has the one or the other
 EPOCH = re.compile(r"-(\d{2,})\.safetensors")
 
 
@@ -95,6 +96,6 @@ def _read(metrics: Path) -> _Figures:
         if said.get("event") == "EpochLog":
             found.epochs[int(said["epoch"])] = step
             found.losses[step] = float(said["loss"])
-        if isinstance(said.get("validation"), int | float):
-            found.validation[step] = float(said["validation"])
+        if said.get("event") == "Validated" and said.get("name") in CHECKED:
+            found.validation[step] = float(said["loss"])
     return found

@@ -10,9 +10,9 @@ from lora_nb.shell.verb import Verb
 
 def look_inside(config: InspectConfig, tell: Tell, poll: Poll) -> Finished:
     """Say what a LoRA file is, and what it says of itself."""
-    if not config.file.strip():
-        raise ValueError("file is empty: give a LoRA file (.safetensors)")
-    seen = inspection.inspect(Path(config.file))
+    if not config.lora.strip():
+        raise ValueError("lora is empty: give a LoRA file (.safetensors)")
+    seen = inspection.inspect(Path(config.lora))
     for line in seen.lines:
         tell(Notice(line))
     return Finished("done", f"{seen.path.name} is a readable {seen.kind}.")

@@ -51,7 +51,8 @@ def make_run(base: Path) -> Path:
     lines = [
         {"event": "StepLog", "step": 1, "loss": 0.9},
         {"event": "EpochLog", "epoch": 1, "step": 3, "loss": 0.25, "plain": 0.3},
-        {"event": "Validation", "step": 3, "validation": 0.125},
+        {"event": "Validated", "step": 3, "name": "probe", "loss": 0.125},
+        {"event": "Validated", "step": 3, "name": "base", "loss": 0.5},
         {"event": "EpochLog", "epoch": 2, "step": 6, "loss": 0.2, "plain": 0.3},
     ]
     text = "\n".join([*map(json.dumps, lines), '{"event": "Epo', "[]"])
