@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from lora_nb import __version__, files
+from lora_nb import __version__, files, patience
 from lora_nb.events import Progress
 from lora_nb.redact import redact
 from lora_nb.shell import interrupts, jobs, memory, noise
@@ -151,6 +151,8 @@ def explain(error: Exception) -> str:
         )
     if isinstance(error, ValueError):
         return str(error)
+    if patience.is_away(error):
+        return patience.in_words(error)
     if isinstance(error, OSError) and error.strerror:
         gone = isinstance(error, FileNotFoundError)
         more = " (was its folder renamed or removed meanwhile?)" if gone else ""

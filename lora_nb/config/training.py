@@ -91,6 +91,7 @@ class Resuming:
     on_existing: Literal["resume", "restart"] = setting("resume", "when this run was begun before: go on with it, or set its files aside and begin anew", same_run=True)
     save_state_every_n_steps: int = setting(200, "how often, besides each epoch's end, to save what a later start goes on from; 0 only at epochs", min=0, max=100_000, advanced=True, same_run=True)
     save_state_every_n_minutes: float = setting(0.0, "the same every n minutes; 0: never", min=0, max=10_000, advanced=True, same_run=True)
+    on_out_of_memory: Literal["stop", "cheaper"] = setting("stop", "when the GPU's memory is full: stop and say what would take less, or go on from the last step with that (slower, as many pictures in a step)", advanced=True, same_run=True, label="when memory runs out")
     initial_step: int = setting(0, "begin at this step: the pictures, the learning rate and the numbers in names are those from there on; for a LoRA that was begun elsewhere. 0: at the beginning", min=0, max=1_000_000, advanced=True)
     source_date_epoch: int | None = setting(None, "unix time to write into the files instead of now: equal runs give equal bytes", min=0, max=32_503_679_999, advanced=True)
 

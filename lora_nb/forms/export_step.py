@@ -1,15 +1,9 @@
 """The step that takes the dataset out as one file."""
 
-import os
-from html import escape
 from pathlib import Path
-from urllib.parse import quote
-
-import ipywidgets as W
-from IPython.display import HTML
 
 from lora_nb.config.versions import ExportConfig
-from lora_nb.forms import review
+from lora_nb.forms import download, review
 from lora_nb.forms.form import Form
 from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.step import Step
@@ -31,18 +25,5 @@ class ExportStep(Step):
         review.need_pictures(folders)
         end = await self.run("export", self.form.read(train_data_dir=str(folders.dataset)), folders)
         path = Path(end.files[0])
-        self.result.children = [] if colab.is_colab() else [link(path)]
+        self.result.children = [] if colab.is_colab() else [download.link(path)]
         return f"{end.text} {colab.offer_download(path)}" if colab.is_colab() else end.text
-
-
-def link(path: Path) -> W.Output:
-    """A link that downloads a file through the Jupyter server, relative to the notebook's folder.
-
-    In an output, not in an HTML widget: only there the front end finds files by relative names.
-    """
-    place = W.Output()
-    name = quote(Path(os.path.relpath(path, Path.cwd())).as_posix())
-    place.append_display_data(
-        HTML(f'<a href="{name}" download="{escape(path.name)}">Download {escape(path.name)}</a>')
-    )
-    return place

@@ -1,25 +1,24 @@
 """The LoRA Trainer notebook: from a folder of pictures with captions to the checkpoint and strength to use."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import ipywidgets as W
 from IPython.display import display
 
-from lora_nb import project
 from lora_nb.events import Finished
 from lora_nb.forms import gallery, review
+from lora_nb.forms.after import After
 from lora_nb.forms.board_step import BoardStep
 from lora_nb.forms.follow import TICK, Stopped, follow, pause, sentence
-from lora_nb.forms.presses import Presses
 from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.shown import Shown
 from lora_nb.forms.step import Step, hub_token
 from lora_nb.forms.train_panel import TrainPanel
 from lora_nb.forms.train_steps import GridStep, SettingsStep, TryStep
-from lora_nb.shell import colab, jobs
+from lora_nb.shell import jobs
 from lora_nb.training import kept_settings
 
 SECONDS_TO_STOP = 60
@@ -35,8 +34,10 @@ class LoraTrainer:
         self.trying = TryStep(self.project, self.settings)
         self.panel = TrainPanel(self.project.presses)
         self.board = BoardStep(self.project)
-        self.files = Shown()
-        self.project.followers = (self.settings, self.grid, self.trying, self.panel, self.files)
+        self.files, self.after = Shown(), After(self.project, self.settings.config)
+        self.project.followers = (
+            self.settings, self.grid, self.trying, self.panel, self.files, self.after,
+        )  # fmt: skip
 
     def choose_project(self) -> None:
         """Show the project form."""
@@ -125,12 +126,10 @@ class LoraTrainer:
         self.trying.show()
 
     async def download(self) -> None:
-        """Show the LoRA files with a button each."""
+        """Show the LoRA files, each with its download, and what else can be done with them."""
         await self._settle(self.project, self.grid, self.trying)
         try:
-            run = self.settings.config()
-            found = project.run_files(Path(run.place.output_dir), run.place.output_name)
-            self.files.show(_downloads(found, self.project.presses))
+            self.files.show(self.after.widget())
         except ValueError as error:
             self.files.show(W.HTML(sentence(str(error), "bad")))
 
@@ -155,28 +154,3 @@ def _results(files: Sequence[Path]) -> str:
     return (
         "".join(f"<b>Which epoch, how strong?</b><div>{gallery.large(path)}</div>" for path in grids) + listed
     )
-
-
-def _downloads(files: Sequence[Path], presses: Presses) -> W.VBox:
-    if not files:
-        return W.VBox([W.HTML(sentence("There are no LoRA files yet: train first.", "warning"))])
-    said = W.HTML()
-    return W.VBox([*(_download(path, said, presses) for path in files), said])
-
-
-def _download(path: Path, said: W.HTML, presses: Presses) -> W.HBox:
-    button = W.Button(
-        description=path.name, icon="download", layout=W.Layout(width="auto", min_width="260px")
-    )
-    button.on_click(lambda _: presses.carry_out(_offering(path, said)))
-    return W.HBox([button, W.HTML(f"{path.stat().st_size / 1e6:.1f} MB")])
-
-
-def _offering(path: Path, said: W.HTML) -> Callable[[], None]:
-    def offer() -> None:
-        try:
-            said.value = sentence(colab.offer_download(path), "good")
-        except ValueError as error:
-            said.value = sentence(str(error), "bad")
-
-    return offer

@@ -200,6 +200,7 @@ def _manner_of_death(job: Job) -> str:
         return (
             f"The machine ran out of memory ({short.in_words}) and ended {job.verb}: lower the batch size or the "
             "resolution, close other notebooks, or take a runtime with more RAM; what was saved before is whole"
+            f"{', and starting it again goes on from there' if job.verb == 'train' else ''}"
         )
     if code is None or code >= 0:
         return f"{job.verb} ended without finishing: {_last_words(job)}"

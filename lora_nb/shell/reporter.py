@@ -17,8 +17,11 @@ from lora_nb.events import (
     Spent,
     StepLog,
     Validated,
+    silent,
     to_line,
 )
+from lora_nb.lines import Lines
+from lora_nb.patience import is_away
 from lora_nb.redact import redact
 from lora_nb.shell import jobs
 from lora_nb.wording import in_minutes
@@ -43,7 +46,7 @@ class Reporter:
         self.log = None
         if job_dir and not quiet:
             job_dir.mkdir(parents=True, exist_ok=True)
-            self.log = open(job_dir / jobs.EVENTS, "a", encoding="utf-8")  # noqa: SIM115
+            self.log = Lines(job_dir / jobs.EVENTS, silent)
 
     def __enter__(self) -> Self:
         return self
@@ -60,8 +63,14 @@ class Reporter:
         if self.quiet:
             return
         if self.log:
-            self.log.write(redact(to_line(event)) + "\n")
-            self.log.flush()
+            self.log.write(redact(to_line(event)))
+        try:
+            self._say(event)
+        except OSError as error:  # of a job, a file on a Drive that is away
+            if not is_away(error):
+                raise
+
+    def _say(self, event: Event) -> None:
         if isinstance(event, Progress | StepLog):
             self._advance(event)
         elif not isinstance(event, Spent) and not (isinstance(event, Drawn) and event.kind == "cell"):

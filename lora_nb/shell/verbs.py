@@ -10,6 +10,7 @@ from lora_nb.shell import (
     picture_verbs,
     queue_verbs,
     report_verbs,
+    result_verbs,
     run_verbs,
     settings_verbs,
     version_verbs,
@@ -26,6 +27,7 @@ VERBS = {
     **run_verbs.VERBS,
     **queue_verbs.VERBS,
     **figure_verbs.VERBS,
+    **result_verbs.VERBS,
     **settings_verbs.VERBS,
     **base_verbs.VERBS,
 }

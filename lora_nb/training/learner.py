@@ -25,7 +25,8 @@ TOLD_AT = (1, 10, 100, 1000)  # a few at the beginning are usual
 class Learner:
     """The weights of a run, their optimizer and its schedule.
 
-    `skipped` steps were left out (fp16); `norms` are the lengths of the layers after the last step, where limited.
+    `between` is false while a step changes weights; `skipped` steps were left out (fp16); `norms` are the lengths of
+    the layers after the last step, where limited.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Learner:
         self.tell = tell
         self.text_stop = learning.text_stops_at(plan.total_steps)
         self.skipped, self.skipped_in_a_row = 0, 0
+        self.between = True
         self.norms: Norms | None = None
 
     def begin_at(self, step: int) -> None:
@@ -65,7 +67,7 @@ class Learner:
             self.begin_at(kept.step)
         self.average.take_up(kept)
         self.skipped = kept.skipped
-        if self.accelerator.scaler is not None:
+        if self.accelerator.scaler is not None and kept.scaler:  # it was another precision
             self.accelerator.scaler.load_state_dict(kept.scaler)
 
     def keep_in(self, kept: state.RunState) -> None:
@@ -109,6 +111,7 @@ class Learner:
         total = self._gather_gradients(batches, pictures, epoch)
         if learning.max_grad_norm:
             self.accelerator.clip_grad_norm_(self.parameters, learning.max_grad_norm)
+        self.between = False
         self.optimizer.step()
         if limit := self.plan.config.network.scale_weight_norms:
             self.norms = limit_norms(self.parts, limit)
@@ -120,6 +123,7 @@ class Learner:
         done = divergence.Step(number, self.plan.total_steps, loss, length)
         divergence.refuse(done, learning, self.accelerator.mixed_precision)
         self._count_skipped(number)
+        self.between = True
         return loss, plain
 
     def _follow_schedule(self) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from torch.utils.tensorboard import SummaryWriter
-
 from lora_nb import events, files, runs
+from lora_nb.lines import Lines
 from lora_nb.lora.max_norm import Norms
+from lora_nb.training.board import Board
 from lora_nb.training.plan import RunPlan
 
 ESTIMATE_AFTER = 10
@@ -40,8 +40,8 @@ class TrainingLog:
         own = runs.run_folder(Path(plan.config.place.output_dir), plan.config.place.output_name)
         _forget_after(own.metrics, step)
         own.base.mkdir(parents=True, exist_ok=True)
-        self.file = open(own.metrics, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed by __exit__
-        self.writer = SummaryWriter(str(own.tensorboard), purge_step=step + 1)
+        self.file = Lines(own.metrics, tell)
+        self.writer = Board(own.tensorboard, step + 1, tell)
 
     def step(
         self,
@@ -96,6 +96,7 @@ class TrainingLog:
         self._write(events.EpochLog(epoch, step, average, plain_average))
         self._scalars(epoch, {"loss/epoch_average": average, "loss/plain_epoch_average": plain_average})
         if self.writer:
+            self.file.settle()
             self.writer.flush()
 
     def validated(self, found: Sequence[events.Validated]) -> None:
@@ -123,7 +124,7 @@ class TrainingLog:
     def _write(self, event: events.StepLog | events.EpochLog | events.Validated | events.Spent) -> None:
         self.tell(event)
         if self.file:
-            self.file.write(events.to_line(event) + "\n")
+            self.file.write(events.to_line(event))
 
     def _scalars(self, x: int, values: dict[str, float]) -> None:
         if self.writer:

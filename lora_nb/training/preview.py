@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
-from lora_nb import events, files, runs, seeds
+from lora_nb import events, files, project, runs, seeds
 from lora_nb.bases.base import Base
 from lora_nb.bases.weighted_text import escape
 from lora_nb.bases.weights import placed
 from lora_nb.drawing.sample import Prompt, parse_prompt, sample_images
+from lora_nb.patience import lasting
+from lora_nb.training import memory_end
 from lora_nb.training.plan import RunPlan
 
 
@@ -23,19 +26,31 @@ def draw_previews(plan: RunPlan, base: Base, epoch: int, step: int, tell: events
     base.vae.to(placed(base.denoiser)[0])
     try:
         pictures = sample_images(base, preview_prompts(plan), clip_skip=plan.config.captions.clip_skip)
-    except ValueError as error:
-        tell(events.Notice(str(error), "warning"))
+    except (ValueError, RuntimeError, MemoryError) as error:
+        memory = memory_end.kind_of(error)
+        if not memory and not isinstance(error, ValueError):
+            raise
+        text = (
+            f"No samples after step {step}: the {memory}'s memory is too small to draw them."
+            if memory
+            else str(error)
+        )
+        tell(events.Notice(text, "warning"))
         return []
     finally:
         base.vae.to(home)
-    paths = []
+    paths, home = [], project.folders_of_output(Path(plan.config.place.output_dir)).base
     for number, picture in enumerate(pictures):
         path = _path(plan, epoch, step, number)
-        with files.replacing(path) as temporary:
-            picture.save(temporary, "PNG")
+        lasting(partial(_write, picture, path), home, tell)
         paths.append(str(path))
     tell(events.Drawn(tuple(paths), epoch, step))
     return pictures
+
+
+def _write(picture: Image.Image, path: Path) -> None:
+    with files.replacing(path) as temporary:
+        picture.save(temporary, "PNG")
 
 
 def _path(plan: RunPlan, epoch: int, step: int, number: int) -> Path:

@@ -1,4 +1,4 @@
-"""A run that is asked to be longer or shorter than it was planned: gone on with, or answered from its files."""
+"""A run that is to be longer, shorter or cheaper than it was planned: gone on with, or answered from its files."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from lora_nb import project, settings
 from lora_nb.config.training import TrainConfig
 from lora_nb.events import Finished, Notice, Tell
 from lora_nb.training.optimizers import make_scheduler
-from lora_nb.training.plan import RunPlan
-from lora_nb.training.state import LENGTH, Identity, RunState
+from lora_nb.training.plan import RunPlan, plan_run
+from lora_nb.training.state import BATCH, LENGTH, MEMORY, Identity, RunState, value_of
 
 RESTART = 'choose another output_name, or on_existing = "restart" to set the files aside and begin anew'
 
@@ -58,6 +58,7 @@ def planned(plan: RunPlan, kept: RunState) -> int:
 
 def go_on(plan: RunPlan, kept: RunState, new: Identity, tell: Tell) -> None:
     """Make a kept run one of the plan's length, and say so. Raises ValueError where nothing was kept to go on from."""
+    _count_anew(plan, kept, new, tell)
     before, total = planned(plan, kept), plan.total_steps
     if before == total:
         return
@@ -72,6 +73,29 @@ def go_on(plan: RunPlan, kept: RunState, new: Identity, tell: Tell) -> None:
         kept.lengths = [*kept.lengths, [kept.step, before]]
     kept.finished, kept.identity = False, new
     kept.scheduler = {}  # laid out anew by whoever takes it up
+
+
+def _count_anew(plan: RunPlan, kept: RunState, new: Identity, tell: Tell) -> None:
+    """Let the steps of a kept run be those of the plan, where its batches are other parts of a step."""
+    old = {name: value_of(name, kept.identity) for name in (*MEMORY, *BATCH)}
+    changed = [name for name in old if old[name] != value_of(name, new)]
+    if not changed or kept.finished:
+        return
+    tell(
+        Notice(
+            "The run goes on with " + ", ".join(f"{name} = {value_of(name, new)}" for name in changed) + "."
+        )
+    )
+    kept.identity = new
+    if not set(changed) & set(BATCH):
+        return
+    sizes = {name: old[name] for name in BATCH}
+    before = plan_run(settings.replace(plan.config, **sizes), new.processes)
+    done, left = divmod(kept.step, before.steps_per_epoch)
+    step = done * plan.steps_per_epoch + left * plan.steps_per_epoch // before.steps_per_epoch
+    if step != kept.step:
+        tell(Notice(f"An epoch now has {plan.steps_per_epoch} steps: step {kept.step} is called {step}."))
+        kept.step, kept.scheduler = step, {}
 
 
 def _differs(plan: RunPlan, before: int, done: int) -> bool:

@@ -15,7 +15,8 @@ from lora_nb import events, project, runs
 from lora_nb.bases.base import Base
 from lora_nb.lora import inject
 from lora_nb.lora.lora_file import DTYPES, LoraFile
-from lora_nb.training import checkpoints, metadata, state
+from lora_nb.patience import lasting
+from lora_nb.training import checkpoints, memory_end, metadata, state
 from lora_nb.training.batches import Batch, EpochDataset, steps_left, texts_vary
 from lora_nb.training.clock import Clock, most_memory
 from lora_nb.training.latents import Views
@@ -106,7 +107,7 @@ class Run:
             for epoch in range(self.state.step // self.plan.steps_per_epoch + 1, self.plan.epochs + 1):
                 for batches, pictures in self.clock.each("data", self._steps_of(epoch)):
                     with self.clock.spent("step"):
-                        loss, plain = self.learner.step(batches, pictures, epoch, self.state.step + 1)
+                        loss, plain = self._step(batches, pictures, epoch)
                     self.state.losses.append(loss)
                     self.state.plain_losses.append(plain)
                     self.state.step += 1
@@ -122,6 +123,16 @@ class Run:
                         self.save_state()
                         return "stopped"
         return "done"
+
+    def _step(self, batches: list[Batch], pictures: int, epoch: int) -> tuple[float, float]:
+        """The losses of the step that comes. Where memory runs out in it, the steps before it are kept."""
+        try:
+            return self.learner.step(batches, pictures, epoch, self.state.step + 1)
+        except (RuntimeError, MemoryError) as error:
+            begun = self.state.step > self.plan.config.resuming.initial_step
+            if memory_end.kind_of(error) and self.learner.between and begun:
+                self.save_state()
+            raise
 
     def _steps_of(self, epoch: int) -> Iterator[tuple[list[Batch], int]]:
         """What is left of an epoch: this process's batches of each step, and the pictures of all processes in it."""
@@ -232,9 +243,8 @@ class Run:
         if self.moments.draws(epoch) and (anew or not self._as_main(path.with_suffix(".png").exists)):
             self._preview(epoch, path)
         if self.accelerator.is_main_process:
-            self._warn(
-                checkpoints.drop_old(path.parent, config.place.output_name, config.saving.save_last_n_epochs)
-            )
+            keep = config.saving.save_last_n_epochs
+            self._warn(self._write(lambda: checkpoints.drop_old(path.parent, config.place.output_name, keep)))
 
     def _preview(self, epoch: int, lora_path: Path | None = None) -> None:
         """Draw the sample prompts; the first picture becomes the preview of the LoRA file."""
@@ -242,7 +252,7 @@ class Run:
             with self.clock.spent("sampling"), self.learner.average.in_place():
                 pictures = draw_previews(self.plan, self.base, epoch, self.state.step, self.tell)
             if lora_path and pictures:
-                checkpoints.write_preview(lora_path, pictures[0])
+                self._write(lambda: checkpoints.write_preview(lora_path, pictures[0]))
         self.accelerator.wait_for_everyone()
 
     def save_lora(self, name: str, epoch: int) -> Path:
@@ -255,7 +265,8 @@ class Run:
             dtype = DTYPES[config.precision.save_precision]
             with self.clock.spent("saving"), self.learner.average.in_place():
                 file = LoraFile(inject.modules(self.base.parts), about)
-                checkpoints.write_checkpoint(path, file, dtype, self.plan, self.base.facts.sd_version)
+                version = self.base.facts.sd_version
+                self._write(lambda: checkpoints.write_checkpoint(path, file, dtype, self.plan, version))
             self.tell(events.Saved(str(path), epoch, self.state.step))
         self.accelerator.wait_for_everyone()
         return path
@@ -265,8 +276,14 @@ class Run:
         if self.accelerator.is_main_process:
             with self.clock.spent("saving"):
                 self.learner.keep_in(self.state)
-                state.save_state(state.state_path(self.plan.config.place), self.state)
+                path = state.state_path(self.plan.config.place)
+                self._write(lambda: state.save_state(path, self.state))
         self.accelerator.wait_for_everyone()
+
+    def _write(self, write: Callable[[], Any]) -> Any:
+        """Do it, also where the disk is away for a while."""
+        home = project.folders_of_output(Path(self.plan.config.place.output_dir)).base
+        return lasting(write, home, self.tell)
 
     def forget_models(self) -> None:
         """Free the memory of the models; only files and plan remain."""
@@ -281,7 +298,7 @@ class Run:
         if self.accelerator.is_main_process:
             self.state.finished = True
             path = state.state_path(self.plan.config.place)
-            state.save_state(path, self.state)
+            self._write(lambda: state.save_state(path, self.state))
             state.before(path).unlink(missing_ok=True)
 
     def files(self) -> tuple[str, ...]:

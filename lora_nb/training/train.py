@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import broadcast_object_list
 
 from lora_nb import events, files, project, runs, seeds, settings, upgrade
@@ -18,7 +18,7 @@ from lora_nb.bases.process import refuse_unheard
 from lora_nb.config.training import Place, TrainConfig
 from lora_nb.lora.lora_file import DTYPES
 from lora_nb.lora.merge import merge_files
-from lora_nb.training import checkpoints, claim, kept_settings, relaid, state, verdict
+from lora_nb.training import checkpoints, claim, kept_settings, memory_end, relaid, state, verdict
 from lora_nb.training.optimizers import try_out
 from lora_nb.training.plan import RunPlan, plan_run, resolve
 from lora_nb.training.prepare import check_network
@@ -39,9 +39,22 @@ def train(
 
     `poll` is asked after every step for any of "stop", "save" and "sample", each returned once. A stopped run
     leaves a state that the same call goes on from. Raises ValueError for what a person can mend (a loss that is no
-    number among it), OSError when a file cannot be written; both leave every finished file and the newest state in
-    place.
+    number and memory that runs out among it), OSError when a file cannot be written; both leave every finished file
+    and the newest state in place.
     """
+    while True:
+        try:
+            return _attempt(config, tell, poll)
+        except (RuntimeError, MemoryError) as error:
+            if not (memory := memory_end.kind_of(error)):
+                raise
+            several = PartialState().num_processes > 1
+            config = memory_end.next_plan(resolve(config), memory, alone=not several, tell=tell)
+        memory_end.free()  # no sooner: the error holds on to the models
+
+
+def _attempt(config: TrainConfig, tell: events.Tell, poll: events.Poll) -> events.Finished:
+    """`train` with these settings and no others."""
     AcceleratorState._reset_state()  # a run before this one in the same process may have used another precision
     accelerator = Accelerator(
         mixed_precision=choose_precision(config.precision.mixed_precision), cpu=not torch.cuda.is_available()

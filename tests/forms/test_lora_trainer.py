@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from test_after import links
 from test_dataset_maker import buttons, press, words
 
 from lora_nb import events, presets, settings
@@ -367,7 +368,7 @@ def test_only_the_files_of_the_run_are_offered(trainer):
     for name in ("cat", "cat[1]"):
         trainer.settings.form.write(output_name=name)
         asyncio.run(trainer.download())
-        offered.append([button.description for button in buttons(trainer.files.place)])
+        offered.append([Path(link).name for link in links(trainer.files.place)])
     assert offered == [["cat-01.safetensors", "cat-step000005.safetensors"], ["cat[1]-01.safetensors"]]
 
 

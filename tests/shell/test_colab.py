@@ -34,6 +34,7 @@ def stand_in_colab(tmp_path: Path, monkeypatch):
         "    (pathlib.Path(place) / 'MyDrive').mkdir(parents=True)\n"
     )
     (package / "files.py").write_text("given = []\ndef download(path): given.append(path)\n")
+    (package / "runtime.py").write_text("released = []\ndef unassign(): released.append(1)\n")
     (package / "userdata.py").write_text(
         "class SecretNotFoundError(Exception): pass\n"
         "class NotebookAccessError(Exception): pass\n"
@@ -75,3 +76,12 @@ def test_on_colab_secrets_and_downloads(stand_in_colab, tmp_path):
 
 def test_the_stand_in_is_gone_again():
     assert not colab.is_colab()
+
+
+def test_the_runtime_is_released_on_colab_alone(stand_in_colab):
+    assert "is released" in colab.release_runtime()
+    assert sys.modules["google.colab.runtime"].released == [1]
+
+
+def test_elsewhere_there_is_no_runtime_to_release():
+    assert "nothing was done" in colab.release_runtime()

@@ -17,7 +17,7 @@ from test_state import write_as_before
 from test_train import StopAt
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from lora_nb import events, settings
+from lora_nb import events, patience, settings
 from lora_nb.config.training import TrainConfig
 from lora_nb.settings import make
 from lora_nb.training import state
@@ -130,17 +130,17 @@ def test_a_base_of_noise_prediction_at_zero_snr_is_refused(config, tiny_base, tm
     assert train(settings.replace(zero, max_train_epochs=1)).status == "done"
 
 
-def refuse_each_write_once(monkeypatch):
-    """Let the disk be full at the first try of every file that is put in its place; the list of them, as it grows."""
+def refuse_each_write_once(monkeypatch, number=errno.ENOSPC, except_for=()):
+    """Let the disk be full (or another error) at the first try of every file that is put in its place; the list of them, as it grows."""
     refused, replacing = [], os.replace
 
     def replace_or_fail(source, target):
         name = Path(target).name
         content = b"" if name == "metrics.jsonl" else Path(source).read_bytes()  # the log holds times
         write = (name, hashlib.sha256(content).hexdigest())
-        if write not in refused:
+        if write not in refused and name not in except_for:
             refused.append(write)
-            raise OSError(errno.ENOSPC, "No space left on device", str(target))
+            raise OSError(number, os.strerror(number), str(target))
         replacing(source, target)
 
     monkeypatch.setattr(os, "replace", replace_or_fail)
@@ -177,6 +177,52 @@ def test_a_failing_write_loses_nothing_whichever_it_is(config, monkeypatch):
         whole, "output", "runs/cat/samples"
     )
     assert lines_of(config, "StepLog") == 6 and lines_of(config, "EpochLog") == 2
+
+
+def test_a_disk_that_is_away_for_a_moment_at_every_write_changes_nothing(config, monkeypatch):
+    config = settings.replace(
+        config, sample_every_n_epochs=1, sample_prompts=("ohwx --s 2",), save_last_n_epochs=1
+    )
+    whole = elsewhere(config, "whole")
+    train(whole)
+    monkeypatch.setattr(patience, "FIRST_PAUSE", 0.001)
+    refused = refuse_each_write_once(monkeypatch, errno.EIO, except_for=("run.toml", "metrics.jsonl"))
+    told = []
+    assert train(config, told.append).status == "done"
+    assert len(refused) == 13 and {Path(name).suffix for name, _ in refused} == {
+        ".state", ".old", ".safetensors", ".json", ".png",
+    }  # fmt: skip
+    said = [
+        event.text for event in told if isinstance(event, events.Notice) and "answers again" in event.text
+    ]
+    assert len(said) == 13 - 4, "a state and the one before it, a file and its sidecar are one write each"
+    assert bytes_under(config, "output", "runs/cat/samples") == bytes_under(
+        whole, "output", "runs/cat/samples"
+    )
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # TensorBoard's thread
+def test_a_project_that_is_gone_for_a_second_is_waited_for(config, monkeypatch):
+    """As a Drive that is not mounted: nothing is made anew in its place."""
+    whole, home = elsewhere(config, "whole"), project_of(config)
+    train(whole)
+    monkeypatch.setattr(patience, "FIRST_PAUSE", 0.05)
+    away, told, taken = home.with_name("away"), [], []
+
+    def poll():
+        if not taken:
+            taken.append(home.rename(away))
+        return frozenset()
+
+    def tell(event):
+        told.append(event)
+        if "does not answer" in getattr(event, "text", ""):
+            assert not home.exists()
+            away.rename(home)
+
+    assert train(config, tell, poll).status == "done"
+    assert any("answers again" in getattr(event, "text", "") for event in told)
+    assert bytes_under(config, "output") == bytes_under(whole, "output") and lines_of(config, "StepLog") == 6
 
 
 def test_files_that_stand_are_not_written_again(config, monkeypatch):
