@@ -167,10 +167,10 @@ def _on_its_way(curve: Curve) -> Verdict:
         text = f"Still learning: the loss on {pictures} fell by {amount(fall)} since {_place(before)}.{more}"
         return Verdict("learning", text, best.epoch, best.step)
     start = difference(points[0], last)
-    if not start.falls:
+    if not start.falls or not difference(best, points[0]).rises:
         text = f"Nothing is sure: the loss on {pictures} changed by no more than chance ({amount(start)})."
         return Verdict("unsure", text + more)
-    near = next(point for point in points if not difference(best, point, len(points) - 1).rises)
+    near = next(point for point in points if not difference(best, point).rises)
     since = f"changed by no more than chance since {_place(near)}"
     text = f"Level: the loss on {pictures} {since}; it was lowest at {_place(best)}."
     return Verdict("level", text + more, best.epoch, best.step)
