@@ -116,10 +116,8 @@ class Losses:
             bands.append(Band("", area, colour))
         drawn = Chart("Checked loss, % since the first check", self.total, lines, bands, digits="+.1f").draw()
         said = verdict.verdict_of(curves).sentence if drawn else ""
-        return (
-            drawn
-            and f'{drawn}<div class="lora-nb-verdict" style="max-width:620px;font-size:13px;line-height:1.4">{escape(said)}</div>'
-        )
+        style = "max-width:620px;font-size:13px;line-height:1.4"
+        return drawn and f'{drawn}<div class="lora-nb-verdict" style="{style}">{escape(said)}</div>'
 
     def _rates(self) -> str:
         """The learning rates by what learns with them, times what an optimizer found by itself."""
