@@ -191,7 +191,12 @@ def amount(found: Difference) -> str:
     """`1.2 % ± 0.4`, without a sign where it is sure, for then the words say it."""
     mean = 100 * expm1(found.mean)
     width = 100 * expm1(min(found.width, 5.0))  # beyond, it says nothing whatever the number
-    return f"{abs(mean) if found.rises or found.falls else mean:.2g} % ± {width:.2g}"
+    return f"{_short(abs(mean) if found.rises or found.falls else mean)} % ± {_short(width)}"
+
+
+def _short(value: float) -> str:
+    """Two digits, or as many as stand before the point."""
+    return f"{value:.0f}" if abs(value) >= 9.95 else f"{value:.2g}"
 
 
 def _place(point: Point) -> str:

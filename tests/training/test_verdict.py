@@ -94,6 +94,8 @@ def test_what_is_forgotten_is_said_where_it_is_sure():
     assert "so much is forgotten" in forgetting(rising) and re.search(r"rose by 2\d % ± ", forgetting(rising))
     assert "nothing measurable" in forgetting(curves_of(checks([0.1] * 3, name="base"))["base"])
     assert forgetting(None) == ""
+    doubled = curves_of(checks([0.1, 0.15, 0.25], name="base", noise=0.001))["base"]
+    assert re.search(r"rose by 15\d % ± \d", forgetting(doubled))
     said = verdict_of(curves_of([*checks(LOST), *checks([0.1, 0.12], name="base")])).sentence
     assert "Over-trained" in said and "forgotten" in said
 
