@@ -7,12 +7,13 @@ from math import isfinite
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 620, 52, 8, 8, 20
 MOST = 300  # points of a line
+SEEN = 0.97  # of the points of a rough line
 Points = Sequence[tuple[int, float]]  # (step, value), by step
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line with its name; `dots` marks each point, with a title if it has one."""
+    """A line with its name; `dots` marks each point. Of a `rough` one the highest points may lie beyond the edge."""
 
     name: str
     points: Points
@@ -21,6 +22,13 @@ class Line:
     opacity: float = 1.0
     dashed: bool = False
     dots: bool = False
+    rough: bool = False
+
+    @property
+    def heights(self) -> list[float]:
+        """The values that are to be seen."""
+        values = sorted(value for _, value in self.points if isfinite(value))
+        return values[: max(1, round(SEEN * len(values)))] if self.rough else values
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Chart:
 
     def draw(self) -> str:
         """An SVG with its legend; "" where there is nothing to draw."""
-        values = [value for line in self.lines for _, value in line.points if isfinite(value)]
+        values = [value for line in self.lines for value in line.heights]
         if not values:
             return ""
         scale = _Scale(self.steps, min(values), max(values), self.height)

@@ -116,7 +116,8 @@ class Losses:
             bands.append(Band("", area, colour))
         drawn = Chart("Checked loss, % since the first check", self.total, lines, bands, digits="+.1f").draw()
         said = verdict.verdict_of(curves).sentence if drawn else ""
-        return drawn and f'{drawn}<div class="lora-nb-verdict" style="max-width:620px">{escape(said)}</div>'
+        style = "max-width:620px;font-size:13px;line-height:1.4"
+        return drawn and f'{drawn}<div class="lora-nb-verdict" style="{style}">{escape(said)}</div>'
 
     def _rates(self) -> str:
         """The learning rates by what learns with them, times what an optimizer found by itself."""
@@ -158,7 +159,7 @@ class Losses:
 def _lines(points: list[tuple[int, float]], means: list[tuple[int, float]], colour: str) -> list[Line]:
     """Each step's loss thin, smoothed thick, and a dot for each epoch's mean."""
     return [
-        Line("each step", points, colour, 1.0, 0.4),
+        Line("each step", points, colour, 1.0, 0.45, rough=True),
         Line("smoothed", smoothed(points), colour, 2.5),
         Line("mean of the epoch", means, ORANGE, 0.0, dots=True),
     ]

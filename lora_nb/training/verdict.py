@@ -167,10 +167,10 @@ def _on_its_way(curve: Curve) -> Verdict:
         text = f"Still learning: the loss on {pictures} fell by {amount(fall)} since {_place(before)}.{more}"
         return Verdict("learning", text, best.epoch, best.step)
     start = difference(points[0], last)
-    if not start.falls:
+    if not start.falls or not difference(best, points[0]).rises:
         text = f"Nothing is sure: the loss on {pictures} changed by no more than chance ({amount(start)})."
         return Verdict("unsure", text + more)
-    near = next(point for point in points if not difference(best, point, len(points) - 1).rises)
+    near = next(point for point in points if not difference(best, point).rises)
     since = f"changed by no more than chance since {_place(near)}"
     text = f"Level: the loss on {pictures} {since}; it was lowest at {_place(best)}."
     return Verdict("level", text + more, best.epoch, best.step)
@@ -191,7 +191,12 @@ def amount(found: Difference) -> str:
     """`1.2 % ± 0.4`, without a sign where it is sure, for then the words say it."""
     mean = 100 * expm1(found.mean)
     width = 100 * expm1(min(found.width, 5.0))  # beyond, it says nothing whatever the number
-    return f"{abs(mean) if found.rises or found.falls else mean:.2g} % ± {width:.2g}"
+    return f"{_short(abs(mean) if found.rises or found.falls else mean)} % ± {_short(width)}"
+
+
+def _short(value: float) -> str:
+    """Two digits, or as many as stand before the point."""
+    return f"{value:.0f}" if abs(value) >= 9.95 else f"{value:.2g}"
 
 
 def _place(point: Point) -> str:

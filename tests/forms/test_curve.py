@@ -86,6 +86,18 @@ def test_pace_memory_and_where_the_time_went():
     assert "9.00 steps a second · 4.0 GB of memory · time: step 60 %, sampling 30 %, data 10 %" in html
 
 
+def test_one_wild_step_does_not_flatten_the_rest():
+    calm, wild = drawn(*steps(300)), drawn(*steps(300), jump(150))
+    heights = [
+        re.search(r'text-anchor="start" fill="currentColor">([0-9.]+)<', each)[1] for each in (calm, wild)
+    ]
+    assert float(heights[0]) < 0.2 and float(heights[1]) < 10  # its edge is that of the smoothed line
+
+
+def jump(step):
+    return events.StepLog(step, 300, 1, 50.0, 0.1, 1e-4, 1e-5, 9.0, 10.0)
+
+
 def test_numbers_that_are_none_do_not_spoil_the_drawing():
     html = drawn(*steps(5), events.StepLog(6, 6, 1, float("nan"), 0.1, 0, 0, 1, 1))
     assert "nan" not in html.replace("lora-nb", "")

@@ -19,6 +19,7 @@ from lora_nb.declare import settings_of
 from lora_nb.settings import make, replace
 from lora_nb.training.train import train
 from lora_nb.training.validation import levels
+from lora_nb.training.verdict import read, verdict_of
 
 
 @pytest.fixture
@@ -106,7 +107,9 @@ def test_levels_are_even_parts_of_those_that_are_trained(base):
 
 def test_where_the_time_went_is_noted_each_epoch(config):
     done = elsewhere(config, "time")
-    train(done)
+    end = train(done)
+    metrics = folder_of(done) / "runs" / "cat" / "metrics.jsonl"
+    assert verdict_of(read(metrics)).sentence in end.text and "a probe of what is learnt" in end.text
     lines = (folder_of(done) / "runs" / "cat" / "metrics.jsonl").read_text().splitlines()
     spent = [each for each in map(json.loads, lines) if each["event"] == "Spent"]
     assert [each["step"] for each in spent] == [3, 6]

@@ -78,6 +78,12 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
     assert 370 <= inside <= 390  # 95 in 100
 
 
+def test_a_level_run_is_not_level_since_its_start():
+    for seed in range(30):
+        said = verdict_of(curves_of(checks([0.2, 0.192, *[0.19] * 12], noise=0.006, seed=seed)))
+        assert said.status != "level" or "since the start" not in said.sentence
+
+
 def test_one_picture_says_nothing():
     one = [Validated(n, n, "held_out", loss, (loss,) * 4, 4, "a") for n, loss in enumerate((3.0, 1.0, 2.0))]
     assert verdict_of(curves_of(one)).status == "unsure"
@@ -88,6 +94,8 @@ def test_what_is_forgotten_is_said_where_it_is_sure():
     assert "so much is forgotten" in forgetting(rising) and re.search(r"rose by 2\d % ± ", forgetting(rising))
     assert "nothing measurable" in forgetting(curves_of(checks([0.1] * 3, name="base"))["base"])
     assert forgetting(None) == ""
+    doubled = curves_of(checks([0.1, 0.15, 0.25], name="base", noise=0.001))["base"]
+    assert re.search(r"rose by 15\d % ± \d", forgetting(doubled))
     said = verdict_of(curves_of([*checks(LOST), *checks([0.1, 0.12], name="base")])).sentence
     assert "Over-trained" in said and "forgotten" in said
 
