@@ -20,7 +20,7 @@ _WHY = {
     "the state of a run is always kept; save_state_every_n_steps says how often": """
         save_state save_state_on_train_end save_last_n_epochs_state save_last_n_steps_state""",
     "files are always .safetensors": "save_model_as use_safetensors",
-    "nothing is uploaded to the Hugging Face Hub": """
+    "`push` puts the files of a run on the Hugging Face Hub when it is done": """
         huggingface_repo_id huggingface_repo_type huggingface_path_in_repo huggingface_token
         huggingface_repo_visibility save_state_to_huggingface async_upload""",
     "only the Stable Diffusion 1.5 family can be trained here": """

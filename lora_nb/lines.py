@@ -9,10 +9,13 @@ from lora_nb.patience import lasting
 
 
 class Lines:
-    """A file of lines that grows. What it does not take now is kept in memory, and written with the next line."""
+    """A file of lines that grows. What it does not take now is kept in memory, and written with the next line.
+
+    `fault` is the last error of a write, if there was one.
+    """
 
     def __init__(self, path: Path, tell: Tell):
-        self.path, self.tell, self.file, self.told = path, tell, None, False
+        self.path, self.tell, self.file, self.fault = path, tell, None, None
         self.waiting, self.size = b"", path.stat().st_size if path.exists() else 0
 
     def write(self, line: str) -> None:
@@ -21,16 +24,24 @@ class Lines:
         try:
             self._put()
         except OSError as error:
-            if not self.told:
+            if self.fault is None:
                 why = f"{self.path} cannot be written now ({error.strerror or error})"
                 self.tell(
                     Notice(f"{why}: its lines are kept, and written as soon as they can be.", "warning")
                 )
-            self.told = True
+            self.fault = error
 
     def settle(self) -> None:
         """Have every line in the file. Raises OSError where that cannot be."""
         lasting(self._put, self.path.parent, self.tell)
+
+    def finish(self) -> None:
+        """Close the file with every line in it. Raises OSError where that cannot be; it is closed all the same."""
+        try:
+            if self.waiting:
+                self.settle()
+        finally:
+            self._leave()
 
     def close(self) -> None:
         """Write what can be written, and close the file."""

@@ -1,6 +1,7 @@
 """Events as lines on a terminal, and in a job's folder."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -56,7 +57,8 @@ class Reporter:
     ) -> None:
         self._end_line()
         if self.log:
-            self.log.close()
+            with suppress(OSError):
+                self.log.finish()
 
     def tell(self, event: Event) -> None:
         """Say what happened."""
@@ -64,6 +66,8 @@ class Reporter:
             return
         if self.log:
             self.log.write(redact(to_line(event)))
+            if self.log.fault and not is_away(self.log.fault):
+                raise self.log.fault
         try:
             self._say(event)
         except OSError as error:  # of a job, a file on a Drive that is away

@@ -359,6 +359,27 @@ def test_run_all_trains_draws_and_offers_the_files(trainer, tiny_base):
     assert settings.load(TrainConfig, last(folders)).network.rank == 2
 
 
+@pytest.mark.slow
+def test_more_epochs_go_on_and_fewer_are_answered_from_the_files(trainer, tiny_base):
+    async def person():
+        await begin(trainer, tiny_base, **SHORT | {"sample_every_n_epochs": 0, "grid": False})
+        await trainer.train()
+        said = []
+        for epochs in (3, 1):
+            trainer.settings.form.write(max_train_epochs=epochs)
+            await trainer.train()
+            said.append(words(trainer.panel.panel.widget))
+        return said
+
+    longer, shorter = asyncio.run(person())
+    assert (
+        "planned for 4 steps; it goes on after step 4 to 6" in longer
+        and "Done: 6 steps, 3 LoRA files" in longer
+    )
+    assert "6 steps of this run are done already; cat-01.safetensors is what it was after 2" in shorter
+    assert "❌" not in longer + shorter
+
+
 def test_only_the_files_of_the_run_are_offered(trainer):
     """Another run's name may begin with this one's, and a name may hold what a pattern would read otherwise."""
     output, offered = trainer.project.folders().output, []

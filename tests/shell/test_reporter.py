@@ -1,5 +1,6 @@
 """Events as a terminal and a job see them."""
 
+import errno
 import io
 import os
 from pathlib import Path
@@ -17,7 +18,38 @@ class Terminal(io.StringIO):
         return True
 
 
+class Away(io.StringIO):
+    """An output on a Drive that does not answer, or another fault of a write."""
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.number = number
+
+    def write(self, text: str) -> int:
+        raise OSError(self.number, os.strerror(self.number))
+
+
 class TestReporter:
+    def test_a_drive_that_is_away_ends_no_work_and_the_events_are_kept(self, tmp_path: Path):
+        with Reporter(Away(errno.EIO), tmp_path) as reporter:
+            reporter.tell(Notice("one"))
+            reporter.tell(Finished("done", "two"))
+        assert (tmp_path / jobs.EVENTS).read_text().count("\n") == 2
+        with Reporter(Away(errno.ENOSPC)) as reporter, pytest.raises(OSError):
+            reporter.tell(Notice("one"))
+
+    def test_events_wait_for_a_place_and_are_written_at_the_end(self, tmp_path: Path):
+        job = tmp_path / "job"
+        with Reporter(io.StringIO(), job) as reporter:
+            reporter.log._leave()
+            reporter.log.path = (
+                tmp_path / "lost" / jobs.EVENTS
+            )  # its folder is not there: nothing can be written
+            with pytest.raises(OSError):
+                reporter.tell(Notice("one"))
+            (tmp_path / "lost").mkdir()
+        assert "one" in (tmp_path / "lost" / jobs.EVENTS).read_text()
+
     def test_a_file_sees_a_line_now_and_then_and_the_last(self):
         stream = io.StringIO()
         with Reporter(stream) as reporter:
