@@ -19,6 +19,7 @@ class Family:
     `check_download` takes a folder with the files `layout.family` names and the name people know it by,
     `check_weights` a diffusers folder. `resolution` and `unit` take the base's name: the side in pixels of the square
     it was made for, and what a picture's sides are multiples of. `check_text_layer` takes that name and clip_skip.
+    `configs` is a diffusers folder with the usual configurations of its models, where it is a U-Net's (`model_sizes`).
     `module` has `load(found, dtype, name)`, which returns a `bases.base.Base`, and is imported when that is wanted.
     """
 
@@ -35,6 +36,7 @@ class Family:
     unit: Callable[[str], int]
     check_text_layer: Callable[[str, int], None]
     likely: Callable[[Path], bool] = lambda path: False
+    configs: Path | None = None
 
 
 def _stable(
@@ -47,6 +49,7 @@ def _stable(
         text_name=texts,
         module=f"lora_nb.bases.{module}",
         layout=files.layout,
+        configs=files.configs,
         knows=files.knows,
         check=files.check,
         check_download=files.check_download,
