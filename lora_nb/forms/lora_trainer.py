@@ -11,6 +11,7 @@ from IPython.display import display
 from lora_nb import project
 from lora_nb.events import Finished
 from lora_nb.forms import gallery, review
+from lora_nb.forms.before_start import Acts, BeforeStart
 from lora_nb.forms.follow import TICK, Stopped, follow, pause, sentence
 from lora_nb.forms.presses import Presses
 from lora_nb.forms.project_step import ProjectStep
@@ -19,7 +20,7 @@ from lora_nb.forms.step import Step, hub_token
 from lora_nb.forms.train_panel import TrainPanel
 from lora_nb.forms.train_steps import GridStep, SettingsStep, TryStep
 from lora_nb.shell import colab, jobs
-from lora_nb.training import kept_settings
+from lora_nb.training import kept_settings, ready
 
 SECONDS_TO_STOP = 60
 
@@ -34,7 +35,13 @@ class LoraTrainer:
         self.trying = TryStep(self.project, self.settings)
         self.panel = TrainPanel(self.project.presses)
         self.files = Shown()
-        self.project.followers = (self.settings, self.grid, self.trying, self.panel, self.files)
+        self.before = BeforeStart(
+            self.settings.form, Acts(self.settings.config, self._start), self.project.presses
+        )
+        self.settings.widget.children += (self.before.widget,)
+        self.project.followers = (
+            self.settings, self.before, self.grid, self.trying, self.panel, self.files,
+        )  # fmt: skip
 
     def choose_project(self) -> None:
         """Show the project form."""
@@ -46,6 +53,12 @@ class LoraTrainer:
         """Show the form of the run, preset from Dataset Maker or from the last run of the project."""
         await self.project.settle()
         self.settings.show()
+        self.before.show()
+
+    async def _start(self) -> str:
+        """Begin the training, which the next cell shows; what to say of it."""
+        await self._job()
+        return "The training runs: the next cell shows it, and it goes on when this page is closed."
 
     async def train(self) -> None:
         """Train with the form's settings, or follow the training that runs already; ends when it ends.
@@ -86,6 +99,8 @@ class LoraTrainer:
         config = self.settings.config()
         if not review.pictures(folders):
             raise ValueError(f"{folders.dataset} holds no pictures: bring some in with Dataset Maker first")
+        if not ready.is_free(rows := await self.before.look()):
+            raise ValueError(ready.in_words(rows))
         self.settings.form.write(on_existing="resume")
         kept_settings.keep_early(config)
         return jobs.start("train", config, folders, max(1, jobs.gpu_count()), hub_token())

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,15 @@ ROUND = 512  # side of the matrices that the CPU is tried with
 OF_PEAK = 0.5  # of what a CPU does at multiplying matrices a training gets
 
 
-def look() -> Machine:
-    """The machine as it is now. Where it shows a GPU, torch is asked in a process of its own, which takes seconds."""
-    now, gpu = memory.measure(), _gpu() if jobs.gpu_count() else {}
+def look(known: Machine | None = None) -> Machine:
+    """The machine as it is now; of one that is known already only the RAM is looked at again.
+
+    Where it shows a GPU, torch is asked in a process of its own, which takes seconds.
+    """
+    now = memory.measure()
+    if known:
+        return replace(known, ram_free=now.available)
+    gpu = _gpu() if jobs.gpu_count() else {}
     return Machine(
         ram=now.total,
         ram_free=now.available,

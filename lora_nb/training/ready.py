@@ -4,6 +4,7 @@ Imports no torch; nothing is downloaded. A check is a row of `CHECKS`.
 """
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lora_nb.training import ready_machine, ready_run
 from lora_nb.training.machine import Machine
 from lora_nb.training.ready_row import HARMS, Asked, Places, Row, sentence_of
 
+Check = Callable[[Asked], Iterator[Row]]
 RECORD = "ready.json"
 CHECKS = (
     ready_run.base, ready_run.optimizer, ready_run.folders, ready_run.overwritten, ready_machine.memory,
@@ -31,8 +33,17 @@ def look(config: TrainConfig, machine: Machine, places: Places) -> tuple[Row, ..
     except (ValueError, OSError) as error:
         rows.append(Row("settings", "red", sentence_of(error)))
     for check in CHECKS:
-        rows += check(asked)
+        rows += _rows_of(check, asked)
     return sort(rows)
+
+
+def _rows_of(check: Check, asked: Asked) -> list[Row]:
+    """What a check finds; one that cannot look stops nobody."""
+    try:
+        return list(check(asked))
+    except (ValueError, OSError, LookupError, ArithmeticError) as error:
+        said = f"{check.__name__} could not be looked at ({sentence_of(error)})."
+        return [Row(check.__name__, "grey", said.capitalize())]
 
 
 def sort(rows: list[Row]) -> tuple[Row, ...]:

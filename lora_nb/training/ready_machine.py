@@ -9,10 +9,14 @@ from lora_nb.training import fitting, forecast_disk, forecast_time
 from lora_nb.training.cheaper import LAST, Memory
 from lora_nb.training.fitting import Fit
 from lora_nb.training.forecast_time import Duration
-from lora_nb.training.ready_row import Asked, Row, size
+from lora_nb.training.ready_row import Asked, Harm, Row, size
 
 FULL = 0.8  # of what is free: a run that takes more is worth a word
 STATE_MINUTES = 10.0
+SURE: dict[Memory, float] = {
+    "GPU": 1.25,
+    "RAM": 1.1,
+}  # no CUDA device has measured the one yet; five plans the other
 STAGES = {
     "encoding": "while pictures are encoded", "drawing": "while samples are drawn",
     "loading": "while the base is loaded",
@@ -27,11 +31,24 @@ def memory(asked: Asked) -> Iterator[Row]:
     if not fit.short:
         yield Row("memory", "grey", f"Memory: about {_of(fit, asked)}.")
         return
+    harm: Harm = "red" if any(_is_sure(fit, memory, asked) for memory in fit.short) else "yellow"
     too_much = " and ".join(_too_little(fit, memory, asked) for memory in fit.short)
     if fit.values:
-        yield Row("memory", "red", f"{too_much}. It fits with {fit.words}.", "Make it fit", fit.values)
+        yield Row("memory", harm, f"{too_much}. It fits with {fit.words}.", "Make it fit", fit.values)
     else:
-        yield Row("memory", "red", f"{too_much}; {LAST}.")
+        yield Row("memory", harm, f"{too_much}; {LAST}.")
+
+
+def _is_sure(fit: Fit, memory: Memory, asked: Asked) -> bool:
+    """Whether so much more is needed than is free that the forecast's own error cannot explain it."""
+    needed, free = _figures(fit, memory, asked)
+    return needed > SURE[memory] * free
+
+
+def _figures(fit: Fit, memory: Memory, asked: Asked) -> tuple[int, int]:
+    """Bytes needed, and free."""
+    machine = asked.machine
+    return (fit.need.gpu, machine.gpu_free) if memory == "GPU" else (fit.need.ram, machine.ram_free)
 
 
 def _of(fit: Fit, asked: Asked) -> str:
@@ -42,10 +59,8 @@ def _of(fit: Fit, asked: Asked) -> str:
 
 def _too_little(fit: Fit, memory: Memory, asked: Asked) -> str:
     """The run takes x, and y is free."""
-    if memory == "GPU":
-        need, free, where = fit.need.gpu, asked.machine.gpu_free, f"of {asked.machine.called}'s memory"
-    else:
-        need, free, where = fit.need.ram, asked.machine.ram_free, "of RAM"
+    need, free = _figures(fit, memory, asked)
+    where = f"of {asked.machine.called}'s memory" if memory == "GPU" else "of RAM"
     stage = STAGES.get(fit.need.largest("gpu" if memory == "GPU" else "ram"), "")
     return f"It takes about {size(need)} {where}{f' {stage}' if stage else ''}, and {size(free)} are free"
 

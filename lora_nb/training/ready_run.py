@@ -176,7 +176,7 @@ def length(asked: Asked) -> Iterator[Row]:
     if FEWEST <= seen <= MOST or not learnt:
         return
     free = sum(one.item.num_repeats == each for one in learnt) == len(learnt)
-    wanted = max(1, round((FEWEST if seen < FEWEST else MOST) / len(learnt)))
+    wanted = -(-FEWEST // len(learnt)) if seen < FEWEST else max(1, MOST // len(learnt))
     mend = (("num_repeats", wanted),) if free and wanted != each else ()
     harm: Harm = "grey" if FEWEST / 2 <= seen <= 2 * MOST else "yellow"
     yield Row(
