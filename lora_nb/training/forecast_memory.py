@@ -35,8 +35,8 @@ WITH_CUDA = 1_500_000_000  # more of it where torch talks to a GPU
 CONTEXT = 600_000_000
 # Live at once of the widest feature map of the VAE, without gradients: input, norm, activation, output.
 VAE_MAPS = 4
-# Measured on a CPU: of the bytes of mapped files how much is resident while they are converted; of weights that were
-# converted how much glibc does not give back once they are freed; bytes that a weight takes in a file that is read back.
+# Measured on a CPU: how much of mapped files is resident while they are converted; how much of converted weights glibc
+# does not give back once they are freed; bytes that a weight of the update takes in a file that is read back.
 MAPPED, UNRETURNED, PROVING = 0.27, 0.12, 2
 SLACK = 1.03  # what an allocator holds beyond what is asked for
 
