@@ -22,7 +22,8 @@ class Family:
     `check_weights` a diffusers folder. `resolution` and `unit` take the base's name: the side in pixels of the square
     it was made for, and what a picture's sides are multiples of. `check_text_layer` takes that name and clip_skip.
     `lacks` are settings of a run that have no place on it, `rates` the lowest and highest usual learning rate,
-    `length` says how long a run is to be.
+    `length` says how long a run is to be. `configs` is a diffusers folder with the usual configurations of its models,
+    where it is a U-Net's (`model_sizes`).
     `module` has `load(found, dtype, name)`, which returns a `bases.base.Base`, and is imported when that is wanted.
     """
 
@@ -42,6 +43,7 @@ class Family:
     lacks: tuple[str, ...] = ()
     rates: tuple[float, float] = (2e-5, 1e-3)
     length: lengths.Rule = lengths.USUAL
+    configs: Path | None = None
 
 
 def _stable(
@@ -54,6 +56,7 @@ def _stable(
         text_name=texts,
         module=f"lora_nb.bases.{module}",
         layout=files.layout,
+        configs=files.configs,
         knows=files.knows,
         check=files.check,
         check_download=files.check_download,

@@ -11,6 +11,7 @@ from IPython.display import display
 from lora_nb.events import Finished
 from lora_nb.forms import gallery, review
 from lora_nb.forms.after import After
+from lora_nb.forms.before_start import Acts, BeforeStart
 from lora_nb.forms.board_step import BoardStep
 from lora_nb.forms.follow import TICK, Stopped, follow, pause, sentence
 from lora_nb.forms.project_step import ProjectStep
@@ -18,8 +19,8 @@ from lora_nb.forms.shown import Shown
 from lora_nb.forms.step import Step, hub_token
 from lora_nb.forms.train_panel import TrainPanel
 from lora_nb.forms.train_steps import GridStep, SettingsStep, TryStep
-from lora_nb.shell import jobs
-from lora_nb.training import kept_settings
+from lora_nb.shell import colab, jobs
+from lora_nb.training import kept_settings, ready
 
 SECONDS_TO_STOP = 60
 
@@ -35,8 +36,12 @@ class LoraTrainer:
         self.panel = TrainPanel(self.project.presses)
         self.board = BoardStep(self.project)
         self.files, self.after = Shown(), After(self.project, self.settings.config)
+        self.before = BeforeStart(
+            self.settings.form, Acts(self.settings.config, self._start), self.project.presses
+        )
+        self.settings.widget.children += (self.before.widget,)
         self.project.followers = (
-            self.settings, self.grid, self.trying, self.panel, self.files, self.after,
+            self.settings, self.before, self.grid, self.trying, self.panel, self.files, self.after,
         )  # fmt: skip
 
     def choose_project(self) -> None:
@@ -49,6 +54,12 @@ class LoraTrainer:
         """Show the form of the run, preset from Dataset Maker or from the last run of the project."""
         await self.project.settle()
         self.settings.show()
+        self.before.show()
+
+    async def _start(self) -> str:
+        """Begin the training, which the next cell shows; what to say of it."""
+        await self._job()
+        return "The training runs: the next cell shows it, and it goes on when this page is closed."
 
     async def train(self) -> None:
         """Train with the form's settings, or follow the training that runs already; ends when it ends.
@@ -89,6 +100,8 @@ class LoraTrainer:
         config = self.settings.config()
         if not review.pictures(folders):
             raise ValueError(f"{folders.dataset} holds no pictures: bring some in with Dataset Maker first")
+        if not ready.is_free(rows := await self.before.look()):
+            raise ValueError(ready.in_words(rows))
         self.settings.form.write(on_existing="resume")
         kept_settings.keep_early(config)
         return jobs.start("train", config, folders, max(1, jobs.gpu_count()), hub_token())

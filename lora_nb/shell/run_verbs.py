@@ -59,6 +59,24 @@ def _with_grid(config: TrainConfig, finished: Finished, tell: Tell, poll: Poll) 
         return finished
 
 
+def list_before_start(config: TrainConfig, tell: Tell, poll: Poll) -> Finished:
+    """Say what stands against starting a training, and what it will take: memory, disk, time.
+
+    Raises ValueError where something stops the start; the list is kept as JSON in either case.
+    """
+    from lora_nb.shell import this_machine
+    from lora_nb.training import ready
+
+    rows = ready.look(config, this_machine.look(), this_machine.places())
+    for row in rows:
+        mend = f" ({', '.join(f'{name} = {value}' for name, value in row.mend)})" if row.mend else ""
+        tell(Notice(f"{MARKS[row.harm]} {row.sentence}{mend}", "info" if row.harm == "grey" else "warning"))
+    kept = ready.write(config, rows)
+    if not ready.is_free(rows):
+        raise ValueError(ready.in_words(rows))
+    return Finished("done", ready.in_words(rows), (str(kept),))
+
+
 def draw_samples(config: SampleConfig, tell: Tell, poll: Poll) -> Finished:
     """Draw pictures with a base and perhaps a LoRA file."""
     from lora_nb.drawing.sample import sample
@@ -75,7 +93,9 @@ def draw_grid(config: GridConfig, tell: Tell, poll: Poll) -> Finished:
     return grid(config, tell, poll)
 
 
+MARKS = {"red": "🛑", "yellow": "⚠️", "grey": "·"}
 VERBS = {
+    "ready": Verb(TrainConfig, list_before_start, takes_presets=True),
     "train": Verb(TrainConfig, train_lora, loads=True, takes_presets=True),
     "sample": Verb(SampleConfig, draw_samples, loads=True),
     "grid": Verb(GridConfig, draw_grid, loads=True),

@@ -1,0 +1,108 @@
+"""The forecast of memory: what autograd really keeps, and what each setting does to it.
+
+Whole runs against it: benchmarks/bench_memory.py.
+"""
+
+import pytest
+import torch
+
+from lora_nb.bases.model_sizes import sizes_of
+from lora_nb.bases.models import load_base
+from lora_nb.config.training import TrainConfig
+from lora_nb.settings import make, replace
+from lora_nb.training import forecast_memory, prepare
+from lora_nb.training.forecast_memory import forecast
+from lora_nb.training.plan import plan_run
+
+SIDE = 64
+
+
+@pytest.fixture
+def config(make_pictures, tmp_path):
+    folder = tmp_path / "Loras" / "cat" / "dataset"
+    make_pictures(folder, 4, size=(SIDE, SIDE))
+    return make(
+        TrainConfig, pretrained_model_name_or_path="demo", allow_demo_base=True, train_data_dir=str(folder),
+        trigger_word="ohwx", resolution=SIDE, enable_bucket=False, text_encoder_lr=0.0,
+    )  # fmt: skip
+
+
+def kept(config, precision):
+    """Bytes that the real models keep for the backward pass of a step."""
+    half = precision == "bf16"
+    dtype = torch.bfloat16 if half else torch.float32
+    base = load_base("demo", dtype)
+    prepare.inject_lora(config.network, config.learning, 1, base, torch.device("cpu"))
+    if config.precision.gradient_checkpointing:
+        base.checkpoint_gradients()
+    batch, seen = config.length.train_batch_size, {}
+    own = {each.untyped_storage().data_ptr() for each in base.unet.parameters()}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    noisy = torch.randn(batch, *base.latent_shape((SIDE, SIDE))).to(dtype)
+    told = base.encode(["ohwx"] * batch, 1, 75).to(dtype)
+    with (
+        torch.autocast("cpu", torch.bfloat16, enabled=half),
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+    ):
+        base.predict(noisy, torch.zeros(batch, dtype=torch.long), told, ())
+    return sum(seen.values())
+
+
+@pytest.mark.parametrize(
+    ("values", "precision"),
+    [
+        ({}, "no"),
+        ({}, "bf16"),
+        ({"train_batch_size": 4, "rank": 64}, "no"),
+        ({"network_type": "dora"}, "no"),
+        ({"network_type": "lokr"}, "bf16"),
+        ({"conv_rank": 8, "only_layers": "up_blocks"}, "no"),
+    ],
+)
+def test_what_a_step_keeps_is_what_autograd_keeps(config, values, precision):
+    config = replace(config, **values)
+    run = forecast_memory._Run(plan_run(config), sizes_of("demo"), precision, gpu=False)
+    said = run.of_batch(config.length.train_batch_size, SIDE, SIDE)
+    assert said == pytest.approx(kept(config, precision), rel=0.1)
+
+
+def training(config, precision="no", gpu=False):
+    need = forecast(plan_run(config), precision, gpu)
+    return (need.gpu_stages if gpu else need.ram_stages)["training"]
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_what_is_to_save_memory_does(config, gpu):
+    usual = training(config, gpu=gpu)
+    assert training(replace(config, gradient_checkpointing=True), gpu=gpu) < usual
+    assert training(replace(config, train_batch_size=1), gpu=gpu) < usual
+    assert training(config, "bf16", gpu) < usual
+    assert training(replace(config, rank=256), gpu=gpu) > usual
+    assert training(replace(config, ema_decay=0.9), gpu=gpu) > usual
+    assert training(replace(config, optimizer="AdamW8bit"), gpu=gpu) < usual
+    assert training(replace(config, text_encoder_lr=1e-4), gpu=gpu) > usual
+    assert training(replace(config, resolution=128), gpu=gpu) > usual
+
+
+def test_latents_on_disk_take_no_ram_and_drawing_none_takes_none(config):
+    many = replace(config, flip_aug=True)
+    assert training(replace(many, cache_latents_to_disk=True)) < training(many)
+    quiet = replace(config, grid=False, sample_every_n_epochs=0)
+    said = [forecast(plan_run(each), "no", False).ram_stages["drawing"] for each in (config, quiet)]
+    assert said[1] < said[0]
+
+
+def test_a_full_size_base_that_is_not_here_is_forecast_too(config):
+    wanted = replace(config, pretrained_model_name_or_path="sdxl", resolution=1024, clip_skip=1)
+    need = forecast(plan_run(wanted), "bf16", gpu=True)
+    assert 7e9 < need.gpu < 40e9 and need.largest("gpu") in need.gpu_stages
+    less = forecast(
+        plan_run(replace(wanted, gradient_checkpointing=True, train_batch_size=1)), "bf16", gpu=True
+    )
+    assert less.gpu_stages["training"] < 0.7 * need.gpu_stages["training"]
