@@ -14,6 +14,7 @@ from lora_nb.forms import gallery, review
 from lora_nb.forms.follow import TICK, Stopped, follow, pause, sentence
 from lora_nb.forms.presses import Presses
 from lora_nb.forms.project_step import ProjectStep
+from lora_nb.forms.runs_panel import RunsPanel
 from lora_nb.forms.shown import Shown
 from lora_nb.forms.step import Step, hub_token
 from lora_nb.forms.train_panel import TrainPanel
@@ -33,8 +34,9 @@ class LoraTrainer:
         self.grid = GridStep(self.project, self.settings)
         self.trying = TryStep(self.project, self.settings)
         self.panel = TrainPanel(self.project.presses)
+        self.runs = RunsPanel(self.project, self.settings.config, self.settings.load)
         self.files = Shown()
-        self.project.followers = (self.settings, self.grid, self.trying, self.panel, self.files)
+        self.project.followers = (self.settings, self.grid, self.trying, self.panel, self.runs, self.files)
 
     def choose_project(self) -> None:
         """Show the project form."""
@@ -43,9 +45,10 @@ class LoraTrainer:
             display(W.HTML(sentence(_NO_GPU, "warning")))
 
     async def choose_settings(self) -> None:
-        """Show the form of the run, preset from Dataset Maker or from the last run of the project."""
+        """Show the form of the run, preset from Dataset Maker or the project's last run, and the list of runs."""
         await self.project.settle()
         self.settings.show()
+        self.runs.show()
 
     async def train(self) -> None:
         """Train with the form's settings, or follow the training that runs already; ends when it ends.

@@ -3,6 +3,7 @@
 from lora_nb.shell import (
     base_verbs,
     caption_verbs,
+    compare_verbs,
     dataset_verbs,
     gallery_verbs,
     intake_verbs,
@@ -24,6 +25,7 @@ VERBS = {
     **report_verbs.VERBS,
     **run_verbs.VERBS,
     **queue_verbs.VERBS,
+    **compare_verbs.VERBS,
     **settings_verbs.VERBS,
     **base_verbs.VERBS,
 }
