@@ -89,7 +89,9 @@ def test_what_a_worker_does_is_seen_and_a_lost_run_says_so(trainer):
         change.queue.workers["cpu"] = dead
         change.put(entry, wanted="")
     panel.refresh()
-    assert "gone" in row.said.value and "lora-nb-warning" in row.said.value and panel.start.layout.display == ""
+    assert (
+        "gone" in row.said.value and "lora-nb-warning" in row.said.value and panel.start.layout.display == ""
+    )
 
 
 def test_a_failed_run_shows_its_error_and_goes_into_the_form_again(trainer):
