@@ -150,7 +150,8 @@ class Shift:
         queue_turns.sign_off(self.folder, self.device, self.me)
 
     def _now(self, number: int) -> Entry:
-        return next(each for each in queue_file.read(self.folder).entries if each.number == number)
+        found = queue_file.read(self.folder).entries
+        return next(each for each in found if each.number == number)
 
     def _rest(self) -> None:
         time.sleep(self.tick)

@@ -69,6 +69,9 @@ def test_another_run_of_a_name_gets_a_free_one_and_the_same_run_is_refused(make_
         queue.add(make_run(save_every_n_epochs=2))
     assert queue.add(make_run(rank=4))[1].name == "cat-2"
     queue.cancel(folder, 1)
+    assert queue.add(make_run(rank=5))[1].name == "cat"
+    with pytest.raises(ValueError, match="run 3 of the queue has the name cat now"):
+        queue.resume(folder, 1)
     assert queue.add(make_run(rank=4, output_name="dog"))[1].name == "dog"
     assert queue.add(make_run(rank=8, output_name="dog"))[1].name == "dog-2"
 
