@@ -77,7 +77,7 @@ def picture(notebook: Notebook, step: Cell, name: str) -> None:
     """A screenshot of the list at about 900 px, where LORA_NB_SCREENSHOTS names a folder."""
     if place := os.environ.get("LORA_NB_SCREENSHOTS"):
         notebook.page.set_viewport_size({"width": 960, "height": 1000})
-        step.button("Start now").scroll_into_view_if_needed()
+        step.button("Compare the ticked runs").scroll_into_view_if_needed()
         notebook.page.wait_for_timeout(1500)
         notebook.page.screenshot(path=str(Path(place) / f"{name}.png"))
 
@@ -89,7 +89,8 @@ def projects(lab):  # noqa: F811
     for project in ("character", "style"):
         (folder / project / "dataset").mkdir(parents=True)
         with zipfile.ZipFile(review.DEMO / "examples" / f"{project}.zip") as archive:
-            archive.extractall(folder / project / "dataset")
+            few = sorted(archive.namelist())[:8]  # each of four pictures and its caption, or eight pictures
+            archive.extractall(folder / project / "dataset", few)
     yield folder
     queued = queue_file.read(folder / ".queue")
     for worker in queued.workers.values():
