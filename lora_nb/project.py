@@ -11,6 +11,7 @@ from pathlib import Path
 from lora_nb.wording import readable
 
 LORAS = "Loras"  # the folder that holds the projects
+COMPARED = "compared.html"  # in a folder of runs: some of them beside each other
 QUEUE = ".queue"  # beside the projects: the runs that wait for this machine
 # What a file may not be called, here or on Windows, to which it may be carried.
 NO_FILE_SIGNS = frozenset('/\\:*?"<>|')

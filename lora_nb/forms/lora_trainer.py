@@ -15,6 +15,7 @@ from lora_nb.forms.before_start import Acts, BeforeStart
 from lora_nb.forms.board_step import BoardStep
 from lora_nb.forms.follow import TICK, Stopped, follow, pause, sentence
 from lora_nb.forms.project_step import ProjectStep
+from lora_nb.forms.runs_panel import RunsPanel
 from lora_nb.forms.shown import Shown
 from lora_nb.forms.step import Step, hub_token
 from lora_nb.forms.train_panel import TrainPanel
@@ -40,8 +41,9 @@ class LoraTrainer:
             self.settings.form, Acts(self.settings.config, self._start), self.project.presses
         )
         self.settings.widget.children += (self.before.widget,)
+        self.runs = RunsPanel(self.project, self.settings.config, self.settings.load)
         self.project.followers = (
-            self.settings, self.before, self.grid, self.trying, self.panel, self.files, self.after,
+            self.settings, self.before, self.grid, self.trying, self.panel, self.runs, self.files, self.after,
         )  # fmt: skip
 
     def choose_project(self) -> None:
@@ -51,10 +53,11 @@ class LoraTrainer:
             display(W.HTML(sentence(_NO_GPU, "warning")))
 
     async def choose_settings(self) -> None:
-        """Show the form of the run, preset from Dataset Maker or from the last run of the project."""
+        """Show the form of the run, preset from Dataset Maker or the project's last run, and the list of runs."""
         await self.project.settle()
         self.settings.show()
         self.before.show()
+        self.runs.show()
 
     async def _start(self) -> str:
         """Begin the training, which the next cell shows; what to say of it."""

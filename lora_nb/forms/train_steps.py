@@ -64,6 +64,12 @@ class SettingsStep(Step):
             lines.append(sentence(suggested.WITH_GPU) if base else sentence(WITHOUT_GPU, "warning"))
         self.result.children = [W.HTML("".join(lines))] if lines else []
 
+    def load(self, config: TrainConfig) -> None:
+        """Fill the form with the settings of another run."""
+        self.form.config = config
+        self.form.write_all()
+        self._ask_for_a_yes()
+
     def _ask_for_a_yes(self) -> None:
         """Show the box that allows the demo base only where there is something to allow."""
         asked = self.own_pictures and self.form.fields[BASE].control.value == suggested.DEMO

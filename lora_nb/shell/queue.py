@@ -215,6 +215,12 @@ def resume(folder: Path, number: int) -> Entry:
             return change.put(entry, wanted="")
         if entry.state not in OPEN:
             raise ValueError(f"run {number} ({entry.name}) is {entry.state}: there is nothing to go on with")
+        others = [each for each in change.queue.listed if each != entry and each.state in queue_file.LIVE]
+        taken = [each.number for each in others if (each.output, each.name) == (entry.output, entry.name)]
+        if taken:
+            raise ValueError(
+                f"run {taken[0]} of the queue has the name {entry.name} now: use `again` instead"
+            )
         return change.put(entry, state="waiting", wanted="", text="", job="", deaths=0, ended=0.0)
 
 

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-from filelock import FileLock, SoftFileLock, Timeout
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lora_nb import files, processes
-from lora_nb.training.claim import WITHOUT_LOCKS
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 State = Literal["waiting", "running", "paused", "done", "failed", "cancelled"]
 LIVE = ("waiting", "running", "paused")
@@ -198,7 +198,7 @@ def _text(queue: Queue) -> str:
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """Hold the queue's lock: beside it, or where there are no locks (Drive), in this machine's own folder."""
-    lock = _taken(FileLock(folder / "queue.lock")) or _taken(FileLock(_own_lock(folder)))
+    lock = _taken(folder / "queue.lock") or _taken(_own_lock(folder))
     try:
         yield
     finally:
@@ -206,14 +206,18 @@ def _held(folder: Path) -> Iterator[None]:
             lock.release()
 
 
-def _taken(lock: FileLock) -> FileLock | None:
+def _taken(path: Path) -> "FileLock | None":
     """The lock, taken; None where there are none. Raises ValueError when somebody keeps it."""
+    from filelock import FileLock, SoftFileLock, Timeout  # a notebook's first cell is not to wait for it
+
+    from lora_nb.training.claim import WITHOUT_LOCKS
+
+    lock = FileLock(path)
     try:
         with warnings.catch_warnings(action="ignore"):  # that a soft lock is taken instead
             lock.acquire(timeout=PATIENCE, poll_interval=0.02)
     except Timeout:
-        words = f"another process holds the queue for more than {PATIENCE:.0f} s"
-        raise ValueError(f"{words} ({lock.lock_file})") from None
+        raise ValueError(f"another process holds the queue for more than {PATIENCE:.0f} s ({path})") from None
     except (NotImplementedError, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (*WITHOUT_LOCKS, errno.EPERM):
             raise

@@ -8,7 +8,7 @@ from lora_nb import settings
 from lora_nb.config.training import TrainConfig
 from lora_nb.runs import RunFolder
 from lora_nb.shell.queue import config_of, run_of
-from lora_nb.shell.queue_file import Entry, Queue, Worker, changing
+from lora_nb.shell.queue_file import Entry, Queue, Worker, changing, file_of
 from lora_nb.training import holder
 
 
@@ -62,8 +62,9 @@ def sign_off(folder: Path, device: str, me: Worker) -> None:
 def beat(folder: Path, device: str, me: Worker) -> Worker:
     """Note that the worker works, for those on other machines; the worker as noted."""
     now = replace(me, seen=time.time())
-    with changing(folder) as change:
-        change.queue = replace(change.queue, workers={**change.queue.workers, device: now})
+    if file_of(folder).is_file():  # where it is away, none is to be made in its place
+        with changing(folder) as change:
+            change.queue = replace(change.queue, workers={**change.queue.workers, device: now})
     return now
 
 

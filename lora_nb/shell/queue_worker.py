@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lora_nb.shell.queue_file import Entry, Worker
 TICK = 0.5
 MOST_DEATHS = 3
 SECONDS_TO_STOP = 120.0
+SECONDS_AWAY = 300.0
 ALL, CPU = "all", "cpu"
 Start = Callable[..., jobs.Job]
 
@@ -150,7 +152,15 @@ class Shift:
         queue_turns.sign_off(self.folder, self.device, self.me)
 
     def _now(self, number: int) -> Entry:
-        return next(each for each in queue_file.read(self.folder).entries if each.number == number)
+        """The entry as it stands; where its file is away (a Drive that comes and goes), wait for it."""
+        until = time.monotonic() + SECONDS_AWAY
+        while time.monotonic() < until:
+            with suppress(OSError):
+                found = queue_file.read(self.folder).entries
+                if entry := next((each for each in found if each.number == number), None):
+                    return entry
+            time.sleep(self.tick)
+        raise ValueError(f"{self.folder} is gone: the training goes on, and `queue start` finds it again")
 
     def _rest(self) -> None:
         time.sleep(self.tick)

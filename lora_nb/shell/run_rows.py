@@ -14,6 +14,7 @@ from lora_nb.shell import jobs, queue, queue_file, queue_turns
 from lora_nb.shell.queue_file import Entry, Queue
 
 TAIL = 1 << 16
+MOST_OTHERS = 12
 MARKS = {
     "waiting": "🕒", "running": "▶️", "paused": "⏸️", "done": "✅", "failed": "❌", "cancelled": "🚫", "stopped": "⏹️",
 }  # fmt: skip
@@ -25,7 +26,7 @@ class Row:
 
     `number` is 0 for such a one. `step` of `total` optimizer steps are done (0: not known); `when` is the time that
     counts for its state; `text` is what it does or said last, an error with its remedy among it; `lost` says that it
-    should run and nobody works at it.
+    should run and nobody works at it, `asked` that it was told to pause or to end.
     """
 
     number: int
@@ -40,6 +41,7 @@ class Row:
     run: RunFolder
     output: Path
     lost: bool = False
+    asked: bool = False
 
     @property
     def files(self) -> list[Path]:
@@ -59,9 +61,14 @@ def rows(folder: Path, folders: Folders | None = None) -> list[Row]:
     if folders is None:
         return queued
     known = {row.run.base for row in queued}
-    others = [_of_run(RunFolder(path.parent), folders) for path in folders.runs.absolute().glob("*/run.toml")]
+    found = sorted(
+        folders.runs.absolute().glob("*/run.toml"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
+    others = [RunFolder(path.parent) for path in found if path.parent not in known][:MOST_OTHERS]
+    newest = _newest_job(folders)
+    rows_of_others = [_of_run(each, folders, newest) for each in others]
     hidden = {folder.absolute().parent / path: when for path, when in queue_now.hidden.items()}
-    fresh = [row for row in others if row.run.base not in known and row.when > hidden.get(row.run.base, 0.0)]
+    fresh = [row for row in rows_of_others if row.when > hidden.get(row.run.base, 0.0)]
     return queued + sorted(fresh, key=lambda row: row.when, reverse=True)
 
 
@@ -75,7 +82,7 @@ def _of_entry(folder: Path, queue_now: Queue, entry: Entry) -> Row:
     output = folder.absolute().parent / entry.output
     return Row(
         entry.number, entry.name, project.name_of(folders), entry.base, entry.state, step, total, when, text, run,
-        output, lost,
+        output, lost, bool(entry.wanted),
     )  # fmt: skip
 
 
@@ -108,30 +115,39 @@ def tail(path: Path) -> list[events.Event]:
         return []
 
 
-def _of_run(run: RunFolder, folders: Folders) -> Row:
-    """A run that was started without the queue."""
-    config = settings.load_known(TrainConfig, run.settings)[0]
+def _of_run(run: RunFolder, folders: Folders, newest: tuple[str, jobs.Job] | None) -> Row:
+    """A run that was started without the queue; `newest` is the project's last training job with its run's name."""
+    try:
+        config, fault = settings.load_known(TrainConfig, run.settings)[0], ""
+    except ValueError as error:
+        config, fault = TrainConfig(), str(error)
     output = folders.base.absolute() / (config.place.output_dir or folders.output.name)
     step, total, _ = _progress(run, None)
-    places = [path for path in (run.settings, run.metrics, run.state) if path.exists()]
-    when = max(path.stat().st_mtime for path in places)
-    job = _job_of(run, folders)
-    busy = queue_turns.is_busy(run)
-    ended = any(isinstance(each, EpochLog) and each.step >= total for each in tail(run.metrics)[-3:])
-    state = "running" if busy else "done" if total and step >= total and ended else "stopped"
-    error = jobs.last_error(job) if job and state == "stopped" else ""
+    when = max(path.stat().st_mtime for path in (run.settings, run.metrics, run.state) if path.exists())
+    state = "running" if queue_turns.is_busy(run) else "done" if _is_whole(run, step, total) else "stopped"
+    job = newest[1] if newest and newest[0] == run.base.name and state == "stopped" else None
+    text = fault or (jobs.last_error(job) if job else "")
     base = config.base.pretrained_model_name_or_path
-    state = "failed" if error else state
-    return Row(0, run.base.name, project.name_of(folders), base, state, step, total, when, error, run, output)
+    state = "failed" if text else state
+    return Row(0, run.base.name, project.name_of(folders), base, state, step, total, when, text, run, output)
 
 
-def _job_of(run: RunFolder, folders: Folders) -> jobs.Job | None:
-    """The newest training job of a run, if it was the project's newest: older ones tell nothing of now."""
+def _is_whole(run: RunFolder, step: int, total: int) -> bool:
+    """Whether its last epoch was closed."""
+    ended = [each.step for each in tail(run.metrics)[-3:] if isinstance(each, EpochLog)]
+    return bool(total) and step >= total and step in ended
+
+
+def _newest_job(folders: Folders) -> tuple[str, jobs.Job] | None:
+    """The project's newest training job and the name of its run: older ones tell nothing of now."""
     job = jobs.latest(folders, "train")
     if job is None:
         return None
-    name = settings.load_known(TrainConfig, job.folder / "job.toml")[0].place.output_name or folders.base.name
-    return job if name == run.base.name else None
+    try:
+        name = settings.load_known(TrainConfig, job.folder / "job.toml")[0].place.output_name
+    except ValueError:
+        return None
+    return name or folders.base.name, job
 
 
 def ago(when: float, now: float | None = None) -> str:

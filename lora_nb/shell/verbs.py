@@ -3,6 +3,7 @@
 from lora_nb.shell import (
     base_verbs,
     caption_verbs,
+    compare_verbs,
     dataset_verbs,
     figure_verbs,
     gallery_verbs,
@@ -28,6 +29,7 @@ VERBS = {
     **queue_verbs.VERBS,
     **figure_verbs.VERBS,
     **result_verbs.VERBS,
+    **compare_verbs.VERBS,
     **settings_verbs.VERBS,
     **base_verbs.VERBS,
 }

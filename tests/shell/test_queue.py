@@ -1,5 +1,6 @@
 """The queue of runs: what is done to it, and what becomes of its runs when everything is killed."""
 
+import json
 import multiprocessing
 import os
 import random
@@ -68,6 +69,9 @@ def test_another_run_of_a_name_gets_a_free_one_and_the_same_run_is_refused(make_
         queue.add(make_run(save_every_n_epochs=2))
     assert queue.add(make_run(rank=4))[1].name == "cat-2"
     queue.cancel(folder, 1)
+    assert queue.add(make_run(rank=5))[1].name == "cat"
+    with pytest.raises(ValueError, match="run 3 of the queue has the name cat now"):
+        queue.resume(folder, 1)
     assert queue.add(make_run(rank=4, output_name="dog"))[1].name == "dog"
     assert queue.add(make_run(rank=8, output_name="dog"))[1].name == "dog-2"
 
@@ -239,3 +243,92 @@ def test_twenty_runs_and_five_kills_of_everything_end_in_twenty_right_results(ma
         assert process.exitcode == 0
     for path in (tmp_path / "alone").glob("*.safetensors"):
         assert path.read_bytes() == found[path.name], path.name
+
+
+def begun(process: multiprocessing.Process, folder: Path, number: int, step: int) -> None:
+    """Wait until a run has done so many steps."""
+    log = queue.run_of(folder, queue_file.read(folder).entry(number)).metrics
+    until = time.monotonic() + 200
+    while not log.is_file() or log.read_text().count('"StepLog"') < step:
+        assert time.monotonic() < until and process.is_alive()
+        time.sleep(0.02)
+
+
+def test_a_paused_run_goes_on_exactly_and_the_next_one_is_trained_meanwhile(make_run, processes, tmp_path):
+    long = {"max_train_epochs": 20, "save_every_n_epochs": 20}
+    folder, _ = queue.add(make_run(output_name="a", **long))
+    queue.add(make_run(output_name="b", max_train_epochs=1))
+    queue.add(make_run(output_name="c", max_train_epochs=1))
+    queue.cancel(folder, 3)
+    process = processes.Process(target=worker, args=(folder, "cpu"))
+    process.start()
+    begun(process, folder, 1, 3)
+    queue.pause(folder, 1)
+    process.join()
+    assert states(folder) == ["paused", "done", "cancelled"]
+    assert not list(folder.glob("../cat/output/c*"))
+    queue.resume(folder, 1)
+    for target, given in (
+        (worker, (folder, "cpu")),
+        (trained, (make_run(output_name="a", output_dir=str(tmp_path / "alone"), **long),)),
+    ):
+        process = processes.Process(target=target, args=given)
+        process.start()
+        process.join()
+    assert states(folder) == ["done", "done", "cancelled"]
+    name = "a-20.safetensors"
+    assert left(folder.parent)[name] == (tmp_path / "alone" / name).read_bytes()
+
+
+def test_a_run_that_cannot_be_trained_fails_with_its_sentence_and_the_next_is_trained(
+    make_run, processes, tiny_base
+):
+    folder, _ = queue.add(make_run(output_name="a"))
+    queue.add(make_run(output_name="b", max_train_epochs=1))
+    kept = queue_file.settings_of(folder, 1)
+    kept.write_text(kept.read_text().replace(str(tiny_base), str(tiny_base / "gone")))
+    process = processes.Process(target=worker, args=(folder, "cpu"))
+    process.start()
+    process.join()
+    found = queue_file.read(folder)
+    assert states(folder) == ["failed", "done"] and "gone" in found.entry(1).text
+    assert found.workers == {}
+
+
+def test_two_workers_train_every_run_once(make_run, processes):
+    for number in range(4):
+        folder, _ = queue.add(make_run(output_name=f"r{number}", max_train_epochs=1))
+    workers = [processes.Process(target=worker, args=(folder, device)) for device in ("0", "1", "1")]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join()
+    assert states(folder) == ["done"] * 4
+    assert len(list(folder.parent.glob("cat/jobs/*-train"))) == 4
+
+
+@pytest.mark.slow
+def test_the_verbs_queue_a_run_and_a_worker_in_the_background_trains_it(make_run, tmp_path, capsys):
+    settings.save(make_run(max_train_epochs=1), tmp_path / "run.toml")
+    root = ["--root", str(tmp_path)]
+    assert main(["queue", "add", str(tmp_path / "run.toml"), "--rank", "4"]) == 0
+    assert main(["queue", "sweep", str(tmp_path / "run.toml"), "--seed", "5", "6"]) == 0
+    assert main(["queue", "again", "1", "--rank", "8", *root]) == 0
+    assert main(["queue", "move", "4", "first", *root]) == 0
+    assert "4 cat-2, 1 cat, 2 cat_seed_5, 3 cat_seed_6" in capsys.readouterr().out
+    for number in ("2", "3", "4"):
+        assert main(["queue", "cancel", number, *root]) == 0
+    assert main(["queue", "pause", *root]) == 0 and main(["queue", "resume", *root]) == 0
+    folder = project.queue_in(tmp_path)
+    assert main(["queue", "start", *root]) == 0
+    until = time.monotonic() + 300
+    while states(folder)[1] in ("waiting", "running"):
+        assert time.monotonic() < until, (folder / "worker-cpu.log").read_text()
+        time.sleep(0.1)
+    assert states(folder) == ["cancelled", "done", "cancelled", "cancelled"], queue_file.read(folder)
+    capsys.readouterr()
+    assert main(["queue", "list", "--json", *root]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(each["number"], each["state"], len(each["files"])) for each in found][1] == (1, "done", 1)
+    assert (found[1]["step"], found[1]["total"]) == (1, 1)
+    assert main(["queue", "work", *root]) == 0 and "Nothing waits" in capsys.readouterr().out
