@@ -55,15 +55,18 @@ def test_presets_fill_the_form_and_leave_the_rest(trainer):
     step = trainer.settings
     step.show()
     step.form.write(seed=7)
-    step.presets.fill()
-    assert "Choose what the LoRA is for" in step.panel.state.value
-    step.presets.purpose.value, step.presets.machine.value = "style_sd15", "t4"
-    step.presets.fill()
-    given = presets.put_together(["style_sd15", "t4"])
+    step.presets.press(step.presets.fill)
+    assert "Choose a preset or a file" in step.panel.state.value
+    step.presets.preset.value = "style_sd15"
+    step.presets.press(step.presets.fill)
+    given = presets.put_together(["style_sd15"])
     made = settings.values_of(settings.from_dict(TrainConfig, given))
     shown = settings.values_of(step.form.read())
     assert {name: shown[name] for name in given} == {name: made[name] for name in given}
     assert shown["seed"] == 7 and f"{len(given)} settings are filled in" in step.panel.state.value
+    assert step.form.changed() == ["seed"], "what a preset fills in is no change of the person's"
+    step.questions.machine.value = "8gb"
+    assert step.form.read().pictures.num_repeats == given["num_repeats"], "and answers leave it"
 
 
 def test_the_settings_of_a_kohya_file_fill_the_form_and_what_is_left_is_named(trainer, tmp_path):
@@ -71,12 +74,12 @@ def test_the_settings_of_a_kohya_file_fill_the_form_and_what_is_left_is_named(tr
     path.write_text("network_dim = 12\nunet_lr = 3e-4\nlr_scheduler = 'linear'\nxformers = true\n")
     step.show()
     step.presets.file.value = str(path)
-    step.presets.fill()
+    step.presets.press(step.presets.fill)
     shown = settings.values_of(step.form.read())
     assert (shown["rank"], shown["learning_rate"], shown["lr_scheduler"]) == (12, 3e-4, "linear")
     assert "1 are not taken over: xformers" in step.panel.state.value
     step.presets.file.value = str(tmp_path / "none.toml")
-    step.presets.fill()
+    step.presets.press(step.presets.fill)
     assert "none.toml" in step.panel.state.value and step.form.read().network.rank == 12
 
 
@@ -269,7 +272,7 @@ def test_where_there_is_a_gpu_stable_diffusion_is_filled_in(trainer, tmp_path, m
     monkeypatch.setenv("PATH", str(tool.parent), prepend=os.pathsep)
     asyncio.run(trainer.choose_settings())
     assert trainer.settings.form.read().base.pretrained_model_name_or_path == suggested.USUAL
-    assert "The base is Stable Diffusion 1.5" in words(trainer.settings.result)
+    assert "he base is Stable Diffusion 1.5" in words(trainer.settings.result)
 
 
 def test_the_demos_run_is_the_one_of_the_command_line():
