@@ -10,7 +10,7 @@ from IPython.display import display
 
 from lora_nb import project
 from lora_nb.events import Finished
-from lora_nb.forms import gallery, review
+from lora_nb.forms import review
 from lora_nb.forms.follow import TICK, Stopped, follow, pause, sentence
 from lora_nb.forms.presses import Presses
 from lora_nb.forms.project_step import ProjectStep
@@ -119,12 +119,12 @@ class LoraTrainer:
 
     async def try_it(self) -> None:
         """Show the form that draws pictures with the LoRA."""
-        await self._settle(self.project, self.grid)
+        await self._settle(self.project)
         self.trying.show()
 
     async def download(self) -> None:
         """Show the LoRA files with a button each."""
-        await self._settle(self.project, self.grid, self.trying)
+        await self._settle(self.project)
         try:
             run = self.settings.config()
             found = project.run_files(Path(run.place.output_dir), run.place.output_name)
@@ -145,14 +145,12 @@ _STOPPED = "Stopped. Run this cell again to go on."
 
 
 def _results(files: Sequence[Path]) -> str:
-    """HTML of the grid, if one was drawn, and the LoRA files."""
+    """HTML of the LoRA files, and where the grid is shown, if one was drawn."""
     grids = [path for path in files if path.suffix == ".png"]
     loras = [path for path in files if path.suffix == ".safetensors"]
     rows = "".join(f"<li>{path}</li>" for path in loras)
     listed = f'<b>LoRA files</b><ul style="margin:0;line-height:1.4">{rows}</ul>' if loras else ""
-    return (
-        "".join(f"<b>Which epoch, how strong?</b><div>{gallery.large(path)}</div>" for path in grids) + listed
-    )
+    return listed + (sentence("Which epoch, how strong? The next cell shows the grid.") if grids else "")
 
 
 def _downloads(files: Sequence[Path], presses: Presses) -> W.VBox:

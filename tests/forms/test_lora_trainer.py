@@ -264,15 +264,28 @@ def test_the_demo_base_is_offered_to_own_pictures_with_a_box_that_allows_it(trai
     asyncio.run(person())
 
 
-def test_where_there_is_a_gpu_stable_diffusion_is_filled_in(trainer, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("medium", "base", "words_of_it"),
+    [("photos", suggested.USUAL, "he base is Stable Diffusion 1.5"), ("", suggested.FOR_DRAWINGS, "look like drawings")],
+)  # fmt: skip
+def test_where_there_is_a_gpu_the_base_that_suits_the_pictures_is_filled_in(
+    trainer, tmp_path, monkeypatch, medium, base, words_of_it
+):
     tool = tmp_path / "bin" / "nvidia-smi"
     tool.parent.mkdir()
     tool.write_text("#!/bin/sh\necho 'GPU 0: Tesla T4'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tool.parent), prepend=os.pathsep)
+    settings.save(Handover("cat", "ohwx", "tags", 4, 4, medium), trainer.project.folders().handover)
     asyncio.run(trainer.choose_settings())
-    assert trainer.settings.form.read().base.pretrained_model_name_or_path == suggested.USUAL
-    assert "he base is Stable Diffusion 1.5" in words(trainer.settings.result)
+    run = trainer.settings.form.read()
+    assert run.base.pretrained_model_name_or_path == base
+    assert (run.pictures.num_repeats, run.precision.mixed_precision, run.pictures.resolution) == (
+        50,
+        "fp16",
+        512,
+    )
+    assert words_of_it in words(trainer.settings.result)
 
 
 def test_the_demos_run_is_the_one_of_the_command_line():
