@@ -14,7 +14,7 @@ class Pictures:
     """How pictures become training squares and rectangles."""
 
     resolution: Pixels | None = setting(None, "side of the training square in pixels, or width,height; several with ; between (512;768) train each picture at each. Empty: the base's own (512 for SD 1.5, 1024 for SDXL)", min=32, max=2048, per="dataset", label="size of the pictures")
-    num_repeats: int = setting(10, "times each picture is seen per epoch; pictures x repeats between 200 and 400 is a good start. A folder called N_name has its own", min=1, max=1000, per="subset", label="repeats of each picture")
+    num_repeats: int = setting(10, "times each picture is seen in an epoch; LoRA Trainer and `advise` fill in what suits the number of pictures. A folder called N_name has its own", min=1, max=1000, per="subset", label="repeats of each picture")
     flip_aug: bool = setting(False, "mirror half of the pictures; not for anything asymmetric", in_file="always", per="subset", label="mirror half of them")
     enable_bucket: bool = setting(True, "keep wide and tall pictures wide and tall instead of cropping all to a square", advanced=True, in_file="always", per="dataset")
     min_bucket_reso: int = setting(256, "shortest bucket side; below 512 px this default shrinks with the resolution", min=8, max=4096, advanced=True, in_file="always", per="dataset")

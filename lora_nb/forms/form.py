@@ -14,6 +14,7 @@ Config = TypeVar("Config")
 
 LABEL_WIDTH = "205px"
 CONTROL_WIDTH = "470px"
+STEP = 0.01  # of a slider
 ERROR = '<span class="lora-nb-error" style="color:#d32f2f">{}</span>'
 ADVANCED = "Advanced: fine as they are for a first LoRA"
 HELP = '<span style="opacity:.7">{}</span>'
@@ -117,7 +118,7 @@ def _control(setting: Setting, value: Any, suggestions: Sequence[str]) -> W.Valu
     if setting.kind == "int" and not setting.optional:
         return W.IntText(value=value, continuous_update=False, **common)
     if _is_share(setting):
-        return W.FloatSlider(value=value, min=setting.said.min, max=setting.said.max, step=0.01, **common)
+        return W.FloatSlider(value=value, min=setting.said.min, max=setting.said.max, step=STEP, **common)
     if suggestions:
         return W.Combobox(
             value=text, options=tuple(suggestions), ensure_option=False, continuous_update=False, **common
@@ -128,10 +129,12 @@ def _control(setting: Setting, value: Any, suggestions: Sequence[str]) -> W.Valu
 
 
 def _is_share(setting: Setting) -> bool:
-    """Whether a slider in steps of 0.01 can say every sensible value."""
+    """Whether a slider in steps of 0.01 can say every sensible value, its default among them."""
     if setting.kind != "float" or setting.optional or setting.said.min is None or setting.said.max is None:
         return False
-    return setting.said.max - setting.said.min <= 4 and setting.default > 0.01
+    steps = (setting.default - setting.said.min) / STEP  # the page moves a value that lies between two steps
+    whole = abs(steps - round(steps)) < 1e-6
+    return setting.said.max - setting.said.min <= 4 and setting.default > STEP and whole
 
 
 class Form(Generic[Config]):

@@ -18,6 +18,7 @@ from lora_nb.forms.shown import Shown
 from lora_nb.forms.step import Step, hub_token
 from lora_nb.forms.train_panel import TrainPanel
 from lora_nb.forms.train_steps import GridStep, SettingsStep, TryStep
+from lora_nb.forms.watch import watch
 from lora_nb.shell import colab, jobs
 from lora_nb.training import kept_settings
 
@@ -35,6 +36,9 @@ class LoraTrainer:
         self.panel = TrainPanel(self.project.presses)
         self.files = Shown()
         self.project.followers = (self.settings, self.grid, self.trying, self.panel, self.files)
+        listening = watch()
+        for part in (self.project, self.settings, self.grid, self.trying, self.panel):
+            part.widget.children += (listening,)
 
     def choose_project(self) -> None:
         """Show the project form."""

@@ -97,5 +97,5 @@ def _list(question: str, options: Any) -> W.Dropdown:
         options=options,
         description=question,
         style={"description_width": "205px"},
-        layout=W.Layout(width="min(820px, 100%)"),
+        layout=W.Layout(width="min(820px, 99%)"),
     )

@@ -40,7 +40,8 @@ class SettingsStep(Step):
     def __init__(self, chosen: ProjectStep) -> None:
         self.project = chosen
         self.form = RunForm({BASE: BASES})
-        self.seen, self.known, self.own_pictures = advice.Seen(), Handover(), True
+        self.seen, self.known, self.kind = advice.Seen(), Handover(), ""
+        self.own_pictures = self.first = True
         other = self.form.fields[BASE]
         self.questions = Questions(other.widget, lambda: chosen.presses.carry_out(self._answer))
         self.presets = PresetRow(
@@ -65,18 +66,19 @@ class SettingsStep(Step):
         self.known = handover.read(folders, self.panel.take)
         self.own_pictures = not review.is_example(folders)
         self.seen = advice.look(folders.dataset)
-        last, kind = runs.newest(folders), advice.kind_of(self.known, self.seen.paths)
-        self.form.config = _start(folders, self.known, kind, self.panel.take)
+        last = runs.newest(folders)
+        self.first, self.kind = last is None, advice.kind_of(self.known, self.seen.paths)
+        self.form.config = _start(folders, self.known, self.kind, self.panel.take)
         self.panel.redraw()
         run, here = self.form.config, machine.find()
         base = run.base.pretrained_model_name_or_path
-        self.questions.ask(run.about.purpose or PURPOSES[0], base, here, kind, not self.own_pictures)
+        self.questions.ask(run.about.purpose or PURPOSES[0], base, here, self.kind, not self.own_pictures)
         self.form.write_all()
         self.presets.offer()
-        self._advise(fill=last is None and self.own_pictures)
+        self._advise(fill=self.first and self.own_pictures)
         if not self.own_pictures:
             self.form.compare_with(settings.values_of(run))
-        self._say_what_is_known(kind, last is None)
+        self._say_what_is_known()
 
     def again(self) -> None:
         """See how many pictures there are now: repeats and epochs follow, where nobody changed them."""
@@ -84,15 +86,15 @@ class SettingsStep(Step):
         self.presets.offer()
         self._advise(fill=self.own_pictures)
 
-    def _say_what_is_known(self, kind: str, first: bool) -> None:
+    def _say_what_is_known(self) -> None:
+        """Under the form: what Dataset Maker left, and why this base, or that there is none yet."""
         lines = [sentence(review.summary(self.known))] if self.known.project else []
-        if self.own_pictures and first:
-            base = self.form.config.base.pretrained_model_name_or_path
-            seen = f"They look like {kind}: " if kind else ""
-            words = seen + suggested.why(base)
-            lines.append(
-                sentence(words[:1].upper() + words[1:]) if base else sentence(WITHOUT_GPU, "warning")
-            )
+        base = self.form.fields[BASE].control.value.strip()
+        if self.own_pictures and not base:
+            lines.append(sentence(WITHOUT_GPU, "warning"))
+        elif self.own_pictures and self.first and base in (suggested.USUAL, suggested.FOR_DRAWINGS):
+            words = (f"the pictures look like {self.kind}: " if self.kind else "") + suggested.why(base)
+            lines.append(sentence(words[:1].upper() + words[1:]))
         self.result.children = [W.HTML("".join(lines))] if lines else []
 
     def _own_presets(self) -> Path:
@@ -103,6 +105,7 @@ class SettingsStep(Step):
         if self.questions.base.value is not ANY:
             self.form.fields[BASE].control.value = self.questions.base.value
         self._advise(fill=True)
+        self._say_what_is_known()
 
     def _other_base(self) -> None:
         """A base was written, or filled in by something else than its question."""

@@ -177,4 +177,9 @@ def unusual(rates: tuple[float, float], value: float, title: str) -> str:
     if not value or low <= value <= high:
         return ""
     far = "above" if value > high else "below"
-    return f"{value:g} is {far} what is usual for {title}: {low:g} to {high:g}"
+    return f"{_plain(value)} is {far} what is usual for {title}: {_plain(low)} to {_plain(high)}"
+
+
+def _plain(number: float) -> str:
+    """Without an exponent."""
+    return f"{number:.10f}".rstrip("0").rstrip(".")
