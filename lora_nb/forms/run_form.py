@@ -11,6 +11,7 @@ from lora_nb import settings, typed
 from lora_nb.config.training import TrainConfig
 from lora_nb.declare import Setting
 from lora_nb.forms.form import CONTROL_WIDTH, Form, folded
+from lora_nb.presets import NOT_KEPT
 from lora_nb.redact import redact
 from lora_nb.training.advice import BASE, Advised, unusual
 from lora_nb.wording import some
@@ -89,7 +90,7 @@ class RunForm(Form[TrainConfig]):
 
         Raises ValueError where the two do not go together.
         """
-        own = {name: value for name in self.changed() if (value := self._value(name)) is not UNREADABLE}
+        own = {name: value for name in self._different() if (value := self._value(name)) is not UNREADABLE}
         before, self.advised = self.preset, advised
         self._renew_preset()
         if not fill:
@@ -130,7 +131,10 @@ class RunForm(Form[TrainConfig]):
         self._look_at_all()
 
     def changed(self) -> list[str]:
-        """The settings that differ from the preset, in the order of the form."""
+        """The settings that differ from the preset, in the order of the form, but for those that no preset has."""
+        return [name for name in self._different() if name not in NOT_KEPT]
+
+    def _different(self) -> list[str]:
         return [name for name in self.fields if name not in ASIDE and self._value(name) != self.preset[name]]
 
     def go_back(self, *names: str) -> None:
@@ -156,7 +160,8 @@ class RunForm(Form[TrainConfig]):
             return
         field, value = self.fields[name], self._value(name)
         changed = value != self.preset[name]
-        back = f"back to {_in_words(field.setting, self.preset[name])}" if changed else ""
+        marked = changed and name not in NOT_KEPT
+        back = f"back to {_in_words(field.setting, self.preset[name])}" if marked else ""
         field.mark(back, partial(self.go_back, name))
         field.widget.layout.display = "none" if name in self.advised.lacks and not changed else ""
         hint = self._hint(name, value, changed)
