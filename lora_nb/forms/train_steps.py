@@ -202,6 +202,8 @@ def _as_in_the_run(run: TrainConfig) -> dict[str, str | int | float]:
 class GridStep(Step):
     """The X/Y grid of checkpoints and strengths."""
 
+    by_hand = True
+
     def __init__(self, chosen: ProjectStep, run: SettingsStep) -> None:
         self.project, self.run_settings = chosen, run
         self.form = Form(GridConfig(), {BASE: BASES})
@@ -235,6 +237,8 @@ class GridStep(Step):
 
 class TryStep(Step):
     """Pictures with a prompt of one's own."""
+
+    by_hand = True
 
     def __init__(self, chosen: ProjectStep, run: SettingsStep) -> None:
         self.project, self.run_settings = chosen, run

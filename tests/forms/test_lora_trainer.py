@@ -356,6 +356,8 @@ def test_run_all_trains_draws_and_offers_the_files(trainer, tiny_base):
         await trainer.try_it()
         trainer.trying.form.write(steps=2)
         await trainer.download()
+        assert not trainer.trying.done, "nobody asked for a picture"
+        await press(trainer.trying)
 
     asyncio.run(run_all())
     folders, shown = trainer.project.folders(), words(trainer.panel.widget)
@@ -364,7 +366,7 @@ def test_run_all_trains_draws_and_offers_the_files(trainer, tiny_base):
     assert "✅ Done: 4 steps, 2 LoRA files." in shown and "cat-02.safetensors" in shown
     assert "📈 Found 4 images" in shown and "step 4 of 4" in shown
     assert "<svg" in trainer.panel.curve.value and trainer.panel.samples.value.count("<img") >= 2
-    assert "<img" in trainer.panel.files.value, "the grid stands in the training cell"
+    assert "<img" not in trainer.panel.files.value and "The next cell shows the grid" in shown
     assert all(button.disabled for button in trainer.panel.buttons.children)
     assert len(list((folders.runs / "cat").glob("grid*.png"))) == 2
     assert trainer.trying.form.fields["lora"].control.value.endswith("cat-02.safetensors")
@@ -461,6 +463,8 @@ def test_without_files_the_last_cells_say_what_is_missing(trainer, capsys):
         await trainer.draw_grid()
         await trainer.try_it()
         await trainer.download()
+        assert words(trainer.grid.panel.state) == words(trainer.trying.panel.state) == "", "nobody pressed"
+        await press(trainer.grid)
 
     asyncio.run(run_all())
     assert "No base is filled in: this machine has no NVIDIA GPU" in words(trainer.settings.result)
