@@ -152,6 +152,11 @@ class Setting:
         return f"{self.said.help} ({self.name})" if self.said.label else self.said.help
 
     @property
+    def others_call_it(self) -> str:
+        """Its name in files and flags, with sd-scripts' where that is another."""
+        return f"{self.name} (sd-scripts: {self.said.kohya})" if self.said.kohya else self.name
+
+    @property
     def commas(self) -> bool:
         """Whether commas come between the parts of a list, and "..." around a part that holds one."""
         return "," in "".join(self.said.separators)

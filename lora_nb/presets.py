@@ -10,7 +10,7 @@ import tomli_w
 
 from lora_nb import files, settings
 from lora_nb.config.training import TrainConfig
-from lora_nb.project import check_output_name
+from lora_nb.project import LORAS, check_output_name
 from lora_nb.typed import refuse_secret
 
 PACKAGE = Path(__file__).parent
@@ -80,6 +80,12 @@ def put_together(names: Sequence[str], own: Path | None = None) -> dict[str, Any
         settings.load(TrainConfig, path)
         values |= settings.read_table(path)
     return values
+
+
+def own_folder(base: Path) -> Path:
+    """Where a person's presets lie: beside the projects, so that each of them has them; beside `base` elsewhere."""
+    parents = [parent for parent in base.absolute().parents if parent.name == LORAS]
+    return (parents[0] if parents else base.absolute()) / FOLDER
 
 
 def save(name: str, config: TrainConfig, own: Path, title: str = "") -> Path:

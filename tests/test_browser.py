@@ -19,6 +19,7 @@ from test_tagger import build
 
 from lora_nb.bases import stable_files
 from lora_nb.forms import review
+from lora_nb.forms.questions import OTHER
 
 HOME = Path(__file__).parents[1]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -181,6 +182,11 @@ class Cell:
         field.fill(value)
         field.blur()
 
+    def choose(self, label: str, option: str) -> None:
+        """Choose from a list of a form."""
+        box = self.found.locator(".widget-inline-hbox", has=self.notebook.page.get_by_text(label, exact=True))
+        box.locator("select").first.select_option(label=option)
+
     def see(self, words: str, seconds: float = 90) -> float:
         """Wait for words under the cell; when they were there."""
         outputs = self.found.locator(".jp-Cell-outputArea")
@@ -260,10 +266,12 @@ def test_training_is_stopped_resumed_and_compared(lab, browser, made, tiny_base)
     step.see("everything lies in")
     step = notebook.run("2. Settings")
     if not stable_files.DEMO_FOLDER.is_dir():
+        step.choose("On which base?", OTHER)
         step.fill("base model", str(tiny_base))
-    step.fill("num repeats", "4")
-    step.fill("max train epochs", "2")
-    step.fill("diff output preservation", "0")  # shorter steps: a stop waits for the end of one
+    step.fill("repeats of each picture", "4")
+    step.fill("epochs", "2")
+    step.found.get_by_placeholder("find a setting").fill("keep the rest")
+    step.fill("keep the rest as it is", "0")  # shorter steps: a stop waits for the end of one
     step.fill("sample prompts", "ohwx --s 4")
     step.press("Count the steps")
     step.see("Found 20 images with 4 repeats, equaling 80 steps.")
@@ -280,9 +288,10 @@ def test_training_is_stopped_resumed_and_compared(lab, browser, made, tiny_base)
     step.press("Save now")
     step.press("Sample now")
     step.see("Done: ", 240)
-    step.found.get_by_alt_text("grid.png").wait_for()
+    step.see("The next cell shows the grid")
     step.done()
     step = notebook.run("4. The grid")
+    step.found.get_by_alt_text("grid.png").wait_for()
     step.fill("steps", "4")
     step.press("Draw the grid")
     step.found.get_by_alt_text("grid-2.png").wait_for()

@@ -71,7 +71,7 @@ def test_what_is_said_of_a_slice_counts_for_its_settings_and_a_label_for_people(
     assert (by_name["colour"].said.help, by_name["note"].said.help) == ("of the card", "on a card")
     train = {each.name: each for each in settings_of(TrainConfig)}
     assert train["text_encoder_lr"].label == "text encoder learning rate"
-    assert train["keep_tokens"].label == "keep tokens"
+    assert train["keep_tokens"].label == "tags that stay in front"
     assert train["guidance"].said.same_run and train["guidance"].default == 7.0
 
 

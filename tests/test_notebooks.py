@@ -5,8 +5,11 @@ import itertools
 import os
 import queue
 import re
+import subprocess
+import sys
 import time
 import tomllib
+import types
 from pathlib import Path
 
 import nbformat
@@ -102,6 +105,56 @@ def test_every_method_a_cell_calls_exists(path):
         import inspect
 
         assert inspect.iscoroutinefunction(getattr(cls, method)) == bool(awaited), method
+
+
+def set_up(path: Path) -> tuple[list[str], str]:
+    """The first cell: its lines of Python, and the one for the shell."""
+    lines = code_cells(path)[0].source.splitlines()
+    return [line for line in lines if line[0] not in "!#"], next(line[1:] for line in lines if line[0] == "!")
+
+
+@each
+def test_the_first_cell_is_folded_and_offers_a_release_the_newest_and_a_copy_in_drive(path):
+    cell = code_cells(path)[0]
+    assert cell.metadata.jupyter.source_hidden
+    offered = ast.literal_eval(re.search(r"# @param (\[.*?\])", cell.source)[1])
+    assert offered == [
+        f"{REPOSITORY}/archive/release.zip", f"{REPOSITORY}/archive/main.zip", "/content/drive/MyDrive/lora_nb",
+    ]  # fmt: skip
+    assert f'source = "{offered[0]}"' in cell.source
+
+
+@each
+@pytest.mark.parametrize("in_drive", [True, False])
+def test_the_drive_is_asked_for_where_the_copy_there_is_chosen_and_nowhere_else(path, in_drive, monkeypatch):
+    asked = []
+    drive, colab, google = (
+        types.ModuleType(name) for name in ("google.colab.drive", "google.colab", "google")
+    )
+    drive.mount, colab.drive, google.colab = asked.append, drive, colab
+    for module in (drive, colab, google):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    lines, _ = set_up(path)
+    if in_drive:
+        lines[0] = 'source = "/content/drive/MyDrive/lora_nb"'
+    exec("\n".join(lines[:-1]), {})
+    assert asked == ["/content/drive"] * in_drive and sys.path[-1] == ".."
+
+
+@each
+def test_where_lora_nb_cannot_be_had_one_sentence_says_what_to_do(path, tmp_path):
+    line = (
+        set_up(path)[1]
+        .replace("{sys.executable}", f"{sys.executable} -S -E")
+        .replace("{source}", "/nowhere/lora_nb")
+    )
+    said = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert said.stdout.startswith("lora_nb was not found at /nowhere/lora_nb. Put its folder into your Drive")
+    beside = subprocess.run(
+        line, shell=True, cwd=HOME / "notebooks", capture_output=True, text=True, timeout=60
+    )
+    assert (beside.returncode, beside.stdout, beside.stderr) == (0, "", ""), "found in the folder it lies in"
 
 
 def execute(path: Path, folder: Path, after: dict[str, str]) -> list[str]:

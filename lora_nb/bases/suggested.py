@@ -13,6 +13,10 @@ OF_SDXL = (
     "animagine",
 )  # as the catalogue names them
 SUGGESTED = (USUAL, FOR_DRAWINGS, "Lykon/dreamshaper-8", *OF_SDXL, DEMO)
-WITH_GPU = (
-    "The base is Stable Diffusion 1.5, right for photos; for drawings take Lykon/AnyLoRA and clip skip 2."
-)
+
+
+def why(base: str) -> str:
+    """What a base that is filled in is right for, and what to take instead."""
+    if base == FOR_DRAWINGS:
+        return "the base is AnyLoRA, right for drawings; for photos take Stable Diffusion 1.5."
+    return "the base is Stable Diffusion 1.5, right for photos; for drawings take AnyLoRA or a base of SDXL."

@@ -35,6 +35,11 @@ class Judged:
         return "sentences" if share >= CLEAR else "tags" if share <= 1 - CLEAR else ""
 
     @property
+    def medium(self) -> str:
+        """What most of them are: "photos", "drawings", or "" where it is not clear."""
+        return {"sentences": "photos", "tags": "drawings", "": ""}[self.captions]
+
+    @property
     def sentence(self) -> str:
         """What suits the set, and why."""
         seen = f"{self.photographs} of {self.seen} pictures looked at seem to be photographs"

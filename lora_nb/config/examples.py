@@ -14,9 +14,9 @@ MOVES_TAGS = either(needs("shuffle_caption"), needs("caption_tag_dropout_rate"),
 class Pictures:
     """How pictures become training squares and rectangles."""
 
-    resolution: Pixels | None = setting(None, "side of the training square in pixels, or width,height; several with ; between (512;768) train each picture at each. Empty: the base's own (512 for SD 1.5, 1024 for SDXL)", min=32, max=2048, per="dataset")
-    num_repeats: int = setting(10, "times each picture is seen per epoch; pictures x repeats between 200 and 400 is a good start. A folder called N_name has its own", min=1, max=1000, per="subset")
-    flip_aug: bool = setting(False, "mirror half of the pictures; not for anything asymmetric", in_file="always", per="subset")
+    resolution: Pixels | None = setting(None, "side of the training square in pixels, or width,height; several with ; between (512;768) train each picture at each. Empty: the base's own (512 for SD 1.5, 1024 for SDXL)", min=32, max=2048, per="dataset", label="size of the pictures")
+    num_repeats: int = setting(10, "times each picture is seen in an epoch; LoRA Trainer and `advise` fill in what suits the number of pictures. A folder called N_name has its own", min=1, max=1000, per="subset", label="repeats of each picture")
+    flip_aug: bool = setting(False, "mirror half of the pictures; not for anything asymmetric", in_file="always", per="subset", label="mirror half of them")
     enable_bucket: bool = setting(True, "keep wide and tall pictures wide and tall instead of cropping all to a square", advanced=True, in_file="always", per="dataset")
     min_bucket_reso: int = setting(256, "shortest bucket side; below 512 px this default shrinks with the resolution", min=8, max=4096, advanced=True, in_file="always", per="dataset")
     max_bucket_reso: int = setting(1024, "longest bucket side; this default shrinks below 512 px with the resolution, and is twice it from 1024 px on", min=8, max=4096, advanced=True, in_file="always", per="dataset")
@@ -50,8 +50,8 @@ class Captions:
     """What is read of the captions, and how."""
 
     trigger_word: str = setting("", "the word that calls the LoRA; goes into the file for the programs that show it", group="Model")
-    shuffle_caption: bool = setting(True, "new order of the tags each time (for tags, not for sentences)", in_file="always", per="subset")
-    keep_tokens: int = setting(1, "first tags that stay in place: the number of trigger words", min=0, max=10, in_file="always", only_with=MOVES_TAGS, per="subset")
+    shuffle_caption: bool = setting(True, "new order of the tags each time (for tags, not for sentences)", in_file="always", per="subset", label="shuffle the tags")
+    keep_tokens: int = setting(1, "first tags that stay in place: the number of trigger words", min=0, max=10, in_file="always", only_with=MOVES_TAGS, per="subset", label="tags that stay in front")
     caption_dropout_rate: float = setting(0.0, "share of the steps that see no caption", min=0, max=1, advanced=True, in_file="always", per="subset")
     caption_dropout_every_n_epochs: int = setting(0, "each so manieth epoch sees no caption at all; 0: none does", min=0, max=1000, advanced=True, in_file="always", per="subset")
     caption_tag_dropout_rate: float = setting(0.0, "share of the tags behind the first keep_tokens that a step does not see", min=0, max=1, advanced=True, in_file="always", per="subset")

@@ -36,7 +36,7 @@ class Learning:
     lr_scheduler: str = setting("cosine_with_restarts", "how the learning rate falls; adafactor: the optimizer Adafactor finds its own", choices=SCHEDULES, in_file="always", label="learning rate scheduler")
     lr_scheduler_num_cycles: int = setting(3, "restarts of cosine_with_restarts", min=1, max=100, advanced=True, only_with=needs("lr_scheduler", *schedules_with(CYCLES)))
     lr_scheduler_power: float = setting(1.0, "power of polynomial", min=0.01, max=10, advanced=True, only_with=needs("lr_scheduler", *schedules_with("power")))
-    lr_warmup_steps: float = setting(0.05, "slow start: below 1 a share of all steps, else a number of steps", min=0, max=100_000, only_with=needs("lr_scheduler", *schedules_with(WARMUP)))
+    lr_warmup_steps: float = setting(0.05, "slow start: below 1 a share of all steps, else a number of steps", min=0, max=100_000, only_with=needs("lr_scheduler", *schedules_with(WARMUP)), label="slow start")
     lr_decay_steps: float = setting(0.2, "how long the fall at the end of warmup_stable_decay is: below 1 a share of all steps, else a number of steps", min=0, max=1_000_000, advanced=True, only_with=needs("lr_scheduler", *schedules_with(DECAY)))
     lr_scheduler_min_lr_ratio: float = setting(0.0, "where the rate ends, as a share of the highest (0.1: a tenth)", min=0, max=1, advanced=True, only_with=needs("lr_scheduler", *schedules_with(*LOWEST)))
     lr_scheduler_timescale: int | None = setting(None, "steps after which inverse_sqrt has fallen to 0.7; empty: those of the slow start, or 10000", min=1, max=1_000_000, advanced=True, only_with=needs("lr_scheduler", *schedules_with("timescale")))

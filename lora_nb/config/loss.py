@@ -49,6 +49,6 @@ class Loss:
     masking: Masking = part(Masking)
     prior_loss_weight: float = setting(1.0, "how much a regularisation picture counts, against one of your own", min=0, max=10, advanced=True, in_file="always")
     blank_prompt_preservation: float = setting(0.0, "above 0, the base stays as it is without any prompt, which is what guidance leads away from; 1 is usual. A step then takes more than twice as long", min=0, max=10, advanced=True)
-    diff_output_preservation: float = setting(0.0, "above 0, the base stays as it is without the trigger word; 1 is usual. A trained text encoder is held to it too: both together shall answer as the untrained base. A step then takes more than twice as long, less with a smaller share", min=0, max=10)
+    diff_output_preservation: float = setting(0.0, "above 0, the base stays as it is without the trigger word; 1 is usual. A trained text encoder is held to it too: both together shall answer as the untrained base. A step then takes more than twice as long, less with a smaller share", min=0, max=10, label="keep the rest as it is")
     diff_output_preservation_class: str = setting("", "what the trigger word is one of, e.g. 1girl or person: put in its place where the base shall stay as it is; empty: the word is left out there", advanced=True, only_with=needs("diff_output_preservation"))
     diff_output_preservation_share: float = setting(1.0, "share of the pictures that the base is held to; a smaller one is faster, and each then counts for more", min=0.05, max=1, advanced=True, only_with=needs("diff_output_preservation"))

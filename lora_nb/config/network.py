@@ -15,8 +15,8 @@ class Network:
     """The shape of the update."""
 
     network_type: Literal["lora", "dora", "loha", "lokr"] = setting("lora", "lora is read by every program and is right for most; dora learns finer, takes a third longer and is read by ComfyUI, A1111 and Forge; loha suits styles and lokr makes the smallest files, both read by ComfyUI, A1111 and Forge", kohya="algo", label="kind of network", only_with=unless("network_weights"))
-    rank: int = setting(16, "inner size of the update (kohya: network_dim)", min=1, max=256, kohya="network_dim", in_file="always", only_with=unless("network_weights"))
-    alpha: float = setting(8.0, "strength of the update is alpha / rank; half the rank is usual", min=0.01, max=256, kohya="network_alpha", in_file="always", only_with=unless("network_weights"))
+    rank: int = setting(16, "inner size of the update: 8 to 32 for most; more remembers more, the backgrounds too", min=1, max=256, kohya="network_dim", in_file="always", only_with=unless("network_weights"), label="size of the LoRA")
+    alpha: float = setting(8.0, "strength of the update is alpha / rank; half the rank is usual", min=0.01, max=256, kohya="network_alpha", in_file="always", only_with=unless("network_weights"), label="alpha (strength)")
     conv_rank: int | None = setting(None, "with it the convolutions learn too (LoCon), with this rank: better for styles and textures, a larger file. A quarter to a half of the rank is usual; empty: they do not learn", min=1, max=256, kohya="conv_dim", advanced=True, only_with=unless("network_weights"))
     conv_alpha: float | None = setting(None, "alpha of the convolutions; empty: in proportion to conv_rank as alpha is to rank", min=0.01, max=256, kohya="conv_alpha", advanced=True, only_with=needs("conv_rank"))
     use_tucker: bool = setting(False, "smaller convolutions of loha and lokr, split by a Tucker core", advanced=True, only_with=needs("network_type", "loha", "lokr"))

@@ -22,14 +22,14 @@ class Place:
 
     train_data_dir: str = setting("", "the dataset folder", internal=True)
     output_dir: str = setting("", "folder the LoRA files go to", internal=True)
-    output_name: str = setting("", "name of the files; empty: the project's name", in_file="always")
+    output_name: str = setting("", "name of the files; empty: the project's name", in_file="always", label="name of the files")
 
 
 @dataclass(frozen=True)
 class Saving:
     """What is saved on the way, and when. None of it changes what is learnt."""
 
-    save_every_n_epochs: int = setting(1, "a LoRA file every n epochs", min=1, max=1000, only_with=unless("save_n_epoch_ratio"))
+    save_every_n_epochs: int = setting(1, "a LoRA file every n epochs", min=1, max=1000, only_with=unless("save_n_epoch_ratio"), label="a file every n epochs")
     save_n_epoch_ratio: int = setting(0, "instead of every n epochs: so often that this many files at least come of the run; 0: off", min=0, max=1000, advanced=True)
     save_last_n_epochs: int = setting(10, "keep only the newest n files; 0 keeps all", min=0, max=1000, advanced=True)
     save_every_n_steps: int = setting(0, "besides, a file every n steps, with the step in its name; 0: none", min=0, max=1_000_000, advanced=True)
@@ -58,11 +58,11 @@ class Samples:
     sample_prompts: tuple[str, ...] = setting((), "drawn at each saved epoch, with ; between them; --n negative --w --h --s steps --l guidance --d seed --ss sampler; empty: the trigger word")
     guidance: float = again(DrawSettings, "guidance", help="how closely samples and grid follow their prompts (CFG scale)", advanced=True)
     sample_sampler: str = again(DrawSettings, "sampler", help="the way from noise to a picture, for samples and grid; a prompt's own by --ss", advanced=True)
-    sample_every_n_epochs: int = setting(1, "0 draws none", min=0, max=1000)
+    sample_every_n_epochs: int = setting(1, "0 draws none", min=0, max=1000, label="samples every n epochs")
     sample_every_n_steps: int = setting(0, "besides, every n steps; 0: never", min=0, max=1_000_000, advanced=True)
     sample_every_n_minutes: float = setting(0.0, "besides, every n minutes; 0: never", min=0, max=10_000, advanced=True)
     sample_at_first: bool = setting(False, "besides, before the first step: what the base makes of the prompts", advanced=True)
-    grid: bool = setting(True, "draw the X/Y grid of checkpoints and strengths when the training is done")
+    grid: bool = setting(True, "draw the X/Y grid of checkpoints and strengths when the training is done", label="compare all files in a grid")
 
     @property
     def any(self) -> bool:
@@ -88,7 +88,7 @@ class About:
 class Resuming:
     """How a run that was begun before is met."""
 
-    on_existing: Literal["resume", "restart"] = setting("resume", "when this run was begun before: go on with it, or set its files aside and begin anew", same_run=True)
+    on_existing: Literal["resume", "restart"] = setting("resume", "when this run was begun before: go on with it, or set its files aside and begin anew", same_run=True, label="a run begun before")
     save_state_every_n_steps: int = setting(200, "how often, besides each epoch's end, to save what a later start goes on from; 0 only at epochs", min=0, max=100_000, advanced=True, same_run=True)
     save_state_every_n_minutes: float = setting(0.0, "the same every n minutes; 0: never", min=0, max=10_000, advanced=True, same_run=True)
     on_out_of_memory: Literal["stop", "cheaper"] = setting("stop", "when the GPU's memory is full: stop and say what would take less, or go on from the last step with that (slower, as many pictures in a step)", advanced=True, same_run=True, label="when memory runs out")

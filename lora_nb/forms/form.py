@@ -1,6 +1,6 @@
 """A config's form: dataclass in, widgets out, dataclass back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any, Generic, TypeVar
 
@@ -14,7 +14,7 @@ Config = TypeVar("Config")
 
 LABEL_WIDTH = "205px"
 CONTROL_WIDTH = "470px"
-MANY = 30  # advanced settings that stand in groups
+STEP = 0.01  # of a slider
 ERROR = '<span class="lora-nb-error" style="color:#d32f2f">{}</span>'
 ADVANCED = "Advanced: fine as they are for a first LoRA"
 HELP = '<span style="opacity:.7">{}</span>'
@@ -25,10 +25,11 @@ class Field:
 
     def __init__(self, setting: Setting, value: Any, suggestions: Sequence[str] = ()) -> None:
         self.setting = setting
+        self.marked: W.Button | None = None
+        self.hint = ""  # what is said of this value here and now, before the help
         self.control = _control(setting, value, suggestions)
-        self.note = W.HTML(
-            _line(HELP, setting.explanation), layout=W.Layout(margin="2px 0 2px 8px", flex="1 1 240px")
-        )
+        name_it(self.control, setting.others_call_it)
+        self.note = W.HTML(self._help(), layout=W.Layout(margin="2px 0 2px 8px", flex="1 1 240px"))
         layout = W.Layout(flex_flow="row wrap", align_items="center", width="100%")
         self.widget = W.HBox([self.control, self.note], layout=layout)
         self.control.observe(lambda _: self._take(), "value")
@@ -59,8 +60,39 @@ class Field:
         except ValueError as error:
             self.note.value = _line(ERROR, str(error))
             return str(error)
-        self.note.value = _line(HELP, self.setting.explanation)
+        self.note.value = self._help()
         return ""
+
+    def say(self, hint: str) -> None:
+        """Put a sentence before the help; "" takes it away."""
+        self.hint = hint
+        self.error()
+
+    def mark(self, text: str, act: Callable[[], None]) -> None:
+        """Put a button with that text after the control; "" takes it away. It is made when it is first wanted."""
+        if not text:
+            if len(self.widget.children) > 2:
+                self.widget.children = [self.control, self.note]
+            return
+        if self.marked is None:
+            layout = W.Layout(width="auto", max_width="240px")
+            self.marked = W.Button(icon="undo", layout=layout)
+            self.marked.on_click(lambda _: act())
+        self.marked.description = text
+        if len(self.widget.children) == 2:
+            self.widget.children = [self.control, self.marked, self.note]
+
+    def _help(self) -> str:
+        first = f'<div class="lora-nb-hint" style="line-height:1.3">{escape(self.hint)}</div>'
+        return first * bool(self.hint) + _line(HELP, self.setting.explanation)
+
+
+def name_it(control: W.Widget, text: str) -> None:
+    """What the page shows of a control when the mouse rests on it, in either version of ipywidgets."""
+    for trait in ("tooltip", "description_tooltip"):
+        if control.has_trait(trait):
+            control.set_trait(trait, text)
+            return
 
 
 def _line(template: str, text: str) -> str:
@@ -86,7 +118,7 @@ def _control(setting: Setting, value: Any, suggestions: Sequence[str]) -> W.Valu
     if setting.kind == "int" and not setting.optional:
         return W.IntText(value=value, continuous_update=False, **common)
     if _is_share(setting):
-        return W.FloatSlider(value=value, min=setting.said.min, max=setting.said.max, step=0.01, **common)
+        return W.FloatSlider(value=value, min=setting.said.min, max=setting.said.max, step=STEP, **common)
     if suggestions:
         return W.Combobox(
             value=text, options=tuple(suggestions), ensure_option=False, continuous_update=False, **common
@@ -97,10 +129,12 @@ def _control(setting: Setting, value: Any, suggestions: Sequence[str]) -> W.Valu
 
 
 def _is_share(setting: Setting) -> bool:
-    """Whether a slider in steps of 0.01 can say every sensible value."""
+    """Whether a slider in steps of 0.01 can say every sensible value, its default among them."""
     if setting.kind != "float" or setting.optional or setting.said.min is None or setting.said.max is None:
         return False
-    return setting.said.max - setting.said.min <= 4 and setting.default > 0.01
+    steps = (setting.default - setting.said.min) / STEP  # the page moves a value that lies between two steps
+    whole = abs(steps - round(steps)) < 1e-6
+    return setting.said.max - setting.said.min <= 4 and setting.default > STEP and whole
 
 
 class Form(Generic[Config]):
@@ -115,10 +149,13 @@ class Form(Generic[Config]):
             for setting in shown
         }
         self.message = W.HTML()
+        self.widget = W.VBox([*self._rows(shown), self.message], layout=W.Layout(width="100%"))
+
+    def _rows(self, shown: Sequence[Setting]) -> list[W.Widget]:
+        """What stands above the message: the settings that are not advanced, and the others behind a button."""
         plain = [setting for setting in shown if not setting.said.advanced]
         advanced = [setting for setting in shown if setting.said.advanced]
-        rows = [*self._grouped(plain), *_folded(ADVANCED, self._advanced(advanced)), self.message]
-        self.widget = W.VBox(rows, layout=W.Layout(width="100%"))
+        return [*self._grouped(plain), *folded(ADVANCED, self._grouped(advanced))]
 
     def _grouped(self, shown: Sequence[Setting]) -> list[W.Widget]:
         rows, heading = [], ""
@@ -128,15 +165,6 @@ class Form(Generic[Config]):
                 rows.append(W.HTML(f"<b>{escape(heading)}</b>"))
             rows.append(self.fields[setting.name].widget)
         return rows
-
-    def _advanced(self, shown: Sequence[Setting]) -> list[W.Widget]:
-        """All of them below each other, or, of many, each group behind a button of its own."""
-        if len(shown) <= MANY:
-            return self._grouped(shown)
-        groups: dict[str, list[W.Widget]] = {}
-        for setting in shown:
-            groups.setdefault(setting.said.group, []).append(self.fields[setting.name].widget)
-        return [part for name, rows in groups.items() for part in _folded(f"{name} ({len(rows)})", rows)]
 
     def read(self, **internal: Any) -> Config:
         """The checked config, with the given internal settings. Raises ValueError, after marking every bad field."""
@@ -169,7 +197,7 @@ class Form(Generic[Config]):
             self.fields[name].write(values[name])
 
 
-def _folded(title: str, rows: list[W.Widget]) -> list[W.Widget]:
+def folded(title: str, rows: list[W.Widget]) -> list[W.Widget]:
     """The rows behind a button; an Accordion would break on Colab beside an anywidget (colabtools#3571)."""
     if not rows:
         return []

@@ -9,7 +9,7 @@ import ipywidgets as W
 from IPython.display import display
 
 from lora_nb.events import Finished
-from lora_nb.forms import gallery, review
+from lora_nb.forms import review
 from lora_nb.forms.after import After
 from lora_nb.forms.before_start import Acts, BeforeStart
 from lora_nb.forms.board_step import BoardStep
@@ -20,6 +20,7 @@ from lora_nb.forms.shown import Shown
 from lora_nb.forms.step import Step, hub_token
 from lora_nb.forms.train_panel import TrainPanel
 from lora_nb.forms.train_steps import GridStep, SettingsStep, TryStep
+from lora_nb.forms.watch import watch
 from lora_nb.shell import colab, jobs
 from lora_nb.training import kept_settings, ready
 
@@ -45,6 +46,9 @@ class LoraTrainer:
         self.project.followers = (
             self.settings, self.before, self.grid, self.trying, self.panel, self.runs, self.files, self.after,
         )  # fmt: skip
+        listening = watch()
+        for part in (self.project, self.settings, self.grid, self.trying, self.panel):
+            part.widget.children += (listening,)
 
     def choose_project(self) -> None:
         """Show the project form."""
@@ -138,12 +142,12 @@ class LoraTrainer:
 
     async def try_it(self) -> None:
         """Show the form that draws pictures with the LoRA."""
-        await self._settle(self.project, self.grid)
+        await self._settle(self.project)
         self.trying.show()
 
     async def download(self) -> None:
         """Show the LoRA files, each with its download, and what else can be done with them."""
-        await self._settle(self.project, self.grid, self.trying)
+        await self._settle(self.project)
         try:
             self.files.show(self.after.widget())
         except ValueError as error:
@@ -162,11 +166,9 @@ _STOPPED = "Stopped. Run this cell again to go on."
 
 
 def _results(files: Sequence[Path]) -> str:
-    """HTML of the grid, if one was drawn, and the LoRA files."""
+    """HTML of the LoRA files, and where the grid is shown, if one was drawn."""
     grids = [path for path in files if path.suffix == ".png"]
     loras = [path for path in files if path.suffix == ".safetensors"]
     rows = "".join(f"<li>{path}</li>" for path in loras)
     listed = f'<b>LoRA files</b><ul style="margin:0;line-height:1.4">{rows}</ul>' if loras else ""
-    return (
-        "".join(f"<b>Which epoch, how strong?</b><div>{gallery.large(path)}</div>" for path in grids) + listed
-    )
+    return listed + (sentence("Which epoch, how strong? The next cell shows the grid.") if grids else "")

@@ -1,56 +1,110 @@
-"""The row that fills a run's form from presets or from the settings in a file."""
+"""The row that fills a run's form from presets or files, compares with them, keeps a new one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as W
 
-from lora_nb import presets, settings, takeover
+from lora_nb import differences, presets, settings, takeover
 from lora_nb.config.training import TrainConfig
-from lora_nb.forms.form import Form
+from lora_nb.forms.form import folded
+from lora_nb.forms.run_form import RunForm
 from lora_nb.redact import redact
 from lora_nb.wording import some
 
-AS_IT_IS = ("leave as it is", "")
-NOTHING = "Choose what the LoRA is for, the machine, or a file with settings, and press again."
+AS_IT_IS = ("a preset", "")
+NOTHING = "Choose a preset or a file with settings, and press again."
 FILE = "or a file: sd-scripts' .toml or .json, a LoRA file, a run's folder"
+SAME = "The form says the same."
 
 
 class PresetRow:
-    """What to fill in, and the button; what is not said there stays as it is. `said` gets a sentence and how good."""
+    """What to fill in or compare with, and what to keep. `said` gets a sentence and how good, `own` tells the folder.
 
-    def __init__(self, form: Form[TrainConfig], said: Callable[[str, str], None]) -> None:
-        self.form, self.said = form, said
-        known = presets.presets()
-        self.purpose = _choice("for", [(one.title, one.name) for one in known if one.kind != "machine"])
-        self.machine = _choice("on", [(one.title, one.name) for one in known if one.kind == "machine"])
-        self.file = W.Text(placeholder=FILE, layout=W.Layout(width="min(420px, 100%)"))
-        self.button = W.Button(description="Fill in", icon="magic", layout=W.Layout(width="auto"))
-        layout = W.Layout(flex_flow="row wrap", align_items="center", width="100%")
-        self.widget = W.HBox([self.purpose, self.machine, self.file, self.button], layout=layout)
+    `read` gives the form's settings; what a preset does not say stays as it is.
+    """
 
-    def fill(self) -> None:
-        """Write what was chosen into the form, presets over the file; or say why not."""
+    def __init__(
+        self,
+        form: RunForm,
+        said: Callable[[str, str], None],
+        own: Callable[[], Path],
+        filled: Callable[[], None],
+    ) -> None:
+        self.form, self.said, self.own, self.filled = form, said, own, filled
+        narrow = W.Layout(width="min(420px, 100%)")
+        self.preset = W.Dropdown(options=[AS_IT_IS], layout=narrow)
+        self.file = W.Text(placeholder=FILE, layout=narrow)
+        self.name = W.Text(placeholder="a name for the settings as they are now", layout=narrow)
+        self.button, self.compare = _button("Fill in", "magic"), _button("Compare with the form", "columns")
+        self.keep = _button("Keep as a preset", "bookmark")
+        self.table = W.HTML()
+        row = W.Layout(flex_flow="row wrap", align_items="center", width="100%")
+        parts = [
+            W.HBox([self.preset, self.file, self.button, self.compare], layout=row),
+            W.HBox([self.name, self.keep], layout=row),
+            self.table,
+        ]
+        self.widget = W.VBox(folded("Presets, and settings from elsewhere", parts))
+
+    def offer(self) -> None:
+        """List the presets there are now."""
+        known = presets.presets(self.own())
+        chosen = self.preset.value
+        self.preset.options = [
+            AS_IT_IS, *((f"{one.title} ({one.name})", one.name) for one in known if one.kind != "machine"),
+        ]  # fmt: skip
+        self.preset.value = chosen if chosen in {one.name for one in known} else ""
+        self.table.value = ""
+
+    def press(self, act: Callable[[], None]) -> None:
+        """Do it, or say why not."""
         try:
-            self._fill()
+            act()
         except (ValueError, OSError) as error:
             self.said(redact(str(error)), "bad")
 
-    def _fill(self) -> None:
-        names = [each.value for each in (self.purpose, self.machine) if each.value]
-        taken = takeover.take_over(Path(self.file.value.strip())) if self.file.value.strip() else None
-        given = dict(taken.values if taken else {}) | presets.put_together(names)
+    def fill(self) -> None:
+        """Write what was chosen into the form, a preset over a file."""
+        given, origin, left = self._given()
         if not given:
             self.said(NOTHING, "warning")
             return
         made = settings.values_of(settings.from_dict(TrainConfig, given))
-        self.form.write(**{name: made[name] for name in given})
-        origin = ", ".join([*([taken.source] if taken else []), *names])
-        left = f" {_left(taken)}" if taken and taken.passed else ""
+        self.form.load({name: made[name] for name in given})
+        self.filled()
         self.said(
             f"{len(given)} settings are filled in ({origin}); the others are as they were.{left}", "good"
         )
+
+    def show_differences(self) -> None:
+        """Show what differs between the form and what was chosen."""
+        given, origin, left = self._given()
+        if not given:
+            self.said(NOTHING, "warning")
+            return
+        mine = settings.values_of(self.form.read())
+        made = settings.values_of(settings.from_dict(TrainConfig, given))
+        said = {name: value for name, value in made.items() if name in given}
+        found = differences.differences({**mine, **said}, mine)
+        self.table.value = _table(found, origin) if found else escape(SAME)
+        self.said(f"{len(found)} settings differ from {origin}.{left}" if found else SAME, "good")
+
+    def save(self) -> None:
+        """Keep the form's settings under the name that was written."""
+        path = presets.save(self.name.value.strip(), self.form.read(), self.own())
+        self.offer()
+        self.said(f"Kept as {path}: it stands in the list, in every project here.", "good")
+
+    def _given(self) -> tuple[Mapping[str, Any], str, str]:
+        """The chosen settings, where they come from, and a sentence on what could not be taken."""
+        names = [self.preset.value] if self.preset.value else []
+        taken = takeover.take_over(Path(self.file.value.strip())) if self.file.value.strip() else None
+        given = dict(taken.values if taken else {}) | presets.put_together(names, self.own())
+        origin = ", ".join([*([taken.source] if taken else []), *names])
+        return given, origin, f" {_left(taken)}" if taken and taken.passed else ""
 
 
 def _left(taken: takeover.Taken) -> str:
@@ -59,7 +113,16 @@ def _left(taken: takeover.Taken) -> str:
     return f"{len(reasons)} are not taken over: {some(reasons, 4)}."
 
 
-def _choice(word: str, options: list[tuple[str, Any]]) -> W.Dropdown:
-    style = {"description_width": "30px"}
-    width = W.Layout(width="min(420px, 100%)")
-    return W.Dropdown(options=[AS_IT_IS, *options], description=word, style=style, layout=width)
+def _table(found: tuple[differences.Difference, ...], origin: str) -> str:
+    """HTML of what differs."""
+    cell = '<td style="padding:1px 12px 1px 0;vertical-align:top">{}</td>'
+    head = "".join(cell.format(f"<b>{escape(word)}</b>") for word in ("setting", origin, "the form"))
+    rows = (
+        "".join(cell.format(escape(redact(text)) or "-") for text in (each.label, each.first, each.second))
+        for each in found
+    )
+    return f'<table class="lora-nb-differences"><tr>{head}</tr>{"".join(f"<tr>{row}</tr>" for row in rows)}</table>'
+
+
+def _button(label: str, icon: str) -> W.Button:
+    return W.Button(description=label, icon=icon, layout=W.Layout(width="auto"))

@@ -1,9 +1,11 @@
 """The first step of both notebooks: which project, and where its folders lie."""
 
+from html import escape
 from pathlib import Path
 
 import ipywidgets as W
 
+import lora_nb
 from lora_nb import project
 from lora_nb.config.project import ProjectConfig
 from lora_nb.forms.form import Form
@@ -33,7 +35,8 @@ class ProjectStep(Step):
             icon="picture-o",
             layout=W.Layout(width="300px", margin="2px 0 2px 213px", display="" if create else "none"),
         )
-        super().__init__(label, self._choose, [self.form.widget, self.example], Presses(), icon="folder-open")
+        parts = [self.form.widget, self.example, W.HTML(which_version())]
+        super().__init__(label, self._choose, parts, Presses(), icon="folder-open")
         self.example.on_click(lambda _: self.presses.carry_out(self.choose_example))
 
     def preset(self) -> None:
@@ -85,3 +88,9 @@ class ProjectStep(Step):
     def is_for_the_example(self) -> bool:
         """Whether this is the project that the example pictures are for."""
         return self.name() == EXAMPLE_PROJECT
+
+
+def which_version() -> str:
+    """HTML of the version that this notebook runs, and where it lies."""
+    place = escape(str(Path(lora_nb.__file__).parent))
+    return f'<small style="opacity:.7">lora_nb {escape(lora_nb.__version__)}, from {place}</small>'

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from lora_nb.captioning import medium
 from lora_nb.config.project import Handover
 from lora_nb.dataset import captions as caption_files
 from lora_nb.dataset import example, handover, images
@@ -70,7 +71,8 @@ def hand_over(folders: Folders) -> str:
     """HTML that sums the dataset up, after writing project.toml. Raises ValueError for an empty dataset."""
     need_pictures(folders)
     told: list[Notice] = []
-    known = handover.remember(folders, told.append)
+    kind = medium.judge([item.path for item in pictures(folders)]).medium
+    known = handover.remember(folders, told.append, medium=kind)
     lines = [sentence(f"{known.images} pictures are ready in {folders.dataset}", "good")]
     lines += [sentence(notice.text, notice.level) for notice in told]
     if known.captioned < known.images:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import ipywidgets as W
 
-from lora_nb import project, runs, settings, upgrade
+from lora_nb import presets, project, runs, settings, upgrade
 from lora_nb.bases import lookup, suggested
 from lora_nb.config.drawing import GridConfig, SampleConfig
 from lora_nb.config.project import Handover
-from lora_nb.config.training import TrainConfig
+from lora_nb.config.training import PURPOSES, TrainConfig
 from lora_nb.dataset import handover
 from lora_nb.events import Finished, Notice, Tell
 from lora_nb.forms import gallery, review
@@ -17,57 +17,124 @@ from lora_nb.forms.follow import sentence
 from lora_nb.forms.form import Form
 from lora_nb.forms.preset_row import PresetRow
 from lora_nb.forms.project_step import ProjectStep
+from lora_nb.forms.questions import ANY, Questions
+from lora_nb.forms.run_form import YES, RunForm
 from lora_nb.forms.step import Step
 from lora_nb.project import Folders
 from lora_nb.runs import RunFolder
-from lora_nb.shell import jobs
-from lora_nb.training import plan
+from lora_nb.shell import jobs, machine
+from lora_nb.training import advice, plan
+from lora_nb.training.advice import BASE
 
-BASE = "pretrained_model_name_or_path"
 DEMO_RUN = review.DEMO / "train.toml"
 BASES = suggested.SUGGESTED
-YES = "allow_demo_base"
 WITHOUT_GPU = (
     "No base is filled in: this machine has no NVIDIA GPU, and without one a real base takes days. Choose one all the "
-    'same, or choose "demo" and tick "allow demo base", which only shows how things work.'
+    'same, or "demo" and tick "allow demo base", which only shows how things work.'
 )
 
 
 class SettingsStep(Step):
-    """The settings of the run; the button counts its steps."""
+    """The settings of the run: three questions, ten settings, the others folded. The button counts the steps."""
 
     def __init__(self, chosen: ProjectStep) -> None:
         self.project = chosen
-        self.form = Form(TrainConfig(), {BASE: BASES})
-        self.presets = PresetRow(self.form, lambda text, level: self.panel.say(text, level))
-        parts = [self.presets.widget, self.form.widget]
-        super().__init__("Count the steps", self._count, parts, chosen.presses, icon="calculator")
-        self.presets.button.on_click(lambda _: chosen.presses.carry_out(self.presets.fill))
-        self.own_pictures = True
-        self.form.fields[BASE].control.observe(
-            lambda _: chosen.presses.carry_out(self._ask_for_a_yes), "value"
+        self.form = RunForm({BASE: BASES})
+        self.seen, self.known, self.kind = advice.Seen(), Handover(), ""
+        self.own_pictures = self.first = True
+        other = self.form.fields[BASE]
+        self.questions = Questions(other.widget, lambda: chosen.presses.carry_out(self._answer))
+        self.presets = PresetRow(
+            self.form, lambda text, level: self.panel.say(text, level), self._own_presets, self._filled
         )
+        allow = self.form.fields[YES].widget
+        parts = [self.questions.widget, allow, self.presets.widget, self.form.widget]
+        super().__init__("Count the steps", self._count, parts, chosen.presses, icon="calculator")
+        row = self.presets
+        for button, act in (
+            (row.button, row.fill),
+            (row.compare, row.show_differences),
+            (row.keep, row.save),
+        ):
+            button.on_click(lambda _, act=act: chosen.presses.carry_out(lambda: row.press(act)))
+        other.control.observe(lambda _: chosen.presses.carry_out(self._other_base), "value")
 
     def preset(self) -> None:
         """Take over the last run of this project, or else what Dataset Maker learnt."""
         folders = self.project.folders()
         upgrade.take_over(folders, self.panel.take)
-        known = handover.read(folders, self.panel.take)
+        self.known = handover.read(folders, self.panel.take)
         self.own_pictures = not review.is_example(folders)
-        self.form.config = _start(folders, known, self.panel.take)
+        self.seen = advice.look(folders.dataset)
+        last = runs.newest(folders)
+        self.first, self.kind = last is None, advice.kind_of(self.known, self.seen.paths)
+        self.form.config = _start(folders, self.known, self.kind, self.panel.take)
         self.panel.redraw()
+        run, here = self.form.config, machine.find()
+        base = run.base.pretrained_model_name_or_path
+        self.questions.ask(run.about.purpose or PURPOSES[0], base, here, self.kind, not self.own_pictures)
         self.form.write_all()
-        self._ask_for_a_yes()
-        lines = [sentence(review.summary(known))] if known.project else []
-        if self.own_pictures and runs.newest(folders) is None:
-            base = self.form.config.base.pretrained_model_name_or_path
-            lines.append(sentence(suggested.WITH_GPU) if base else sentence(WITHOUT_GPU, "warning"))
+        self.presets.offer()
+        self._advise(fill=self.first and self.own_pictures)
+        if not self.own_pictures:
+            self.form.compare_with(settings.values_of(run))
+        self._say_what_is_known()
+
+    def again(self) -> None:
+        """See how many pictures there are now: repeats and epochs follow, where nobody changed them."""
+        self.seen = advice.look(self.project.folders().dataset)
+        self.presets.offer()
+        self._advise(fill=self.own_pictures)
+
+    def _say_what_is_known(self) -> None:
+        """Under the form: what Dataset Maker left, and why this base, or that there is none yet."""
+        lines = [sentence(review.summary(self.known))] if self.known.project else []
+        base = self.form.fields[BASE].control.value.strip()
+        if self.own_pictures and not base:
+            lines.append(sentence(WITHOUT_GPU, "warning"))
+        elif self.own_pictures and self.first and base in (suggested.USUAL, suggested.FOR_DRAWINGS):
+            words = (f"the pictures look like {self.kind}: " if self.kind else "") + suggested.why(base)
+            lines.append(sentence(words[:1].upper() + words[1:]))
         self.result.children = [W.HTML("".join(lines))] if lines else []
 
     def load(self, config: TrainConfig) -> None:
         """Fill the form with the settings of another run."""
         self.form.config = config
         self.form.write_all()
+    def _own_presets(self) -> Path:
+        return presets.own_folder(self.project.folders().base)
+
+    def _answer(self) -> None:
+        """A question was answered: fill in what follows."""
+        if self.questions.base.value is not ANY:
+            self.form.fields[BASE].control.value = self.questions.base.value
+        self._advise(fill=True)
+        self._say_what_is_known()
+
+    def _other_base(self) -> None:
+        """A base was written, or filled in by something else than its question."""
+        base = self.form.fields[BASE].control.value
+        if base != self.questions.base.value:
+            self.questions.take_base(base)
+            self._advise(fill=True)
+        self._ask_for_a_yes()
+
+    def _filled(self) -> None:
+        """A preset was filled in: its base and purpose are the answers."""
+        run = self.form.config
+        self.questions.take_base(run.base.pretrained_model_name_or_path)
+        self._ask_for_a_yes()
+
+    def _advise(self, fill: bool) -> None:
+        """Let the form know what suits the answers; `fill` it in where nobody changed anything."""
+        base = self.form.fields[BASE].control.value.strip()
+        answers = advice.Answers(
+            self.questions.purpose.value, base, self.questions.machine_name(), self.seen.unsaid, self.known
+        )
+        try:
+            self.form.suit(advice.advise(answers), fill)
+        except ValueError as error:
+            self.panel.say(str(error), "bad")
         self._ask_for_a_yes()
 
     def _ask_for_a_yes(self) -> None:
@@ -101,11 +168,11 @@ class SettingsStep(Step):
         return project.lora_files(Path(wanted.place.output_dir), wanted.place.output_name)
 
 
-def _start(folders: Folders, known: Handover, tell: Tell) -> TrainConfig:
+def _start(folders: Folders, known: Handover, kind: str, tell: Tell) -> TrainConfig:
     """The last run, or the defaults, with what Dataset Maker learnt since."""
     last = runs.newest(folders)
     if last is None:
-        return _suited(_first_run(folders), known)
+        return _suited(_first_run(folders, kind), known)
     run, said = settings.load_known(TrainConfig, last.settings)
     for text in said:
         tell(Notice(text, "warning"))
@@ -113,12 +180,12 @@ def _start(folders: Folders, known: Handover, tell: Tell) -> TrainConfig:
     return _suited(run, known) if learnt else run
 
 
-def _first_run(folders: Folders) -> TrainConfig:
-    """The defaults and the base that suits the machine; for the example that ships here the demo's short run."""
+def _first_run(folders: Folders, kind: str) -> TrainConfig:
+    """The base that suits pictures and machine; for the example that ships here the demo's short run."""
     if DEMO_RUN.is_file() and review.is_example(folders):
         return settings.load(TrainConfig, DEMO_RUN)
     return settings.make(
-        TrainConfig, pretrained_model_name_or_path=suggested.USUAL if jobs.gpu_count() else ""
+        TrainConfig, pretrained_model_name_or_path=advice.base_for(kind) if jobs.gpu_count() else ""
     )
 
 
@@ -139,6 +206,8 @@ def _as_in_the_run(run: TrainConfig) -> dict[str, str | int | float]:
 
 class GridStep(Step):
     """The X/Y grid of checkpoints and strengths."""
+
+    by_hand = True
 
     def __init__(self, chosen: ProjectStep, run: SettingsStep) -> None:
         self.project, self.run_settings = chosen, run
@@ -173,6 +242,8 @@ class GridStep(Step):
 
 class TryStep(Step):
     """Pictures with a prompt of one's own."""
+
+    by_hand = True
 
     def __init__(self, chosen: ProjectStep, run: SettingsStep) -> None:
         self.project, self.run_settings = chosen, run

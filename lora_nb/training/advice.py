@@ -19,7 +19,6 @@ CPU = "cpu"
 UNSAID = 10**9  # repeats that no folder is called by
 DEMO_LENGTH = lengths.Rule(repeats=12, epochs=4)
 DEMO_RATES = (1e-3, 1e-2)
-KINDS = {"sentences": "photos", "tags": "drawings"}
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ def kind_of(known: Handover, paths: Sequence[Path]) -> str:
     """What the pictures are, "photos" or "drawings": as Dataset Maker noted, or as they look; "" if unclear."""
     if known.medium or not paths:
         return known.medium
-    return KINDS.get(medium.judge(paths).captions, "")
+    return medium.judge(paths).medium
 
 
 def base_for(kind: str) -> str:
@@ -178,4 +177,9 @@ def unusual(rates: tuple[float, float], value: float, title: str) -> str:
     if not value or low <= value <= high:
         return ""
     far = "above" if value > high else "below"
-    return f"{value:g} is {far} what is usual for {title}: {low:g} to {high:g}"
+    return f"{_plain(value)} is {far} what is usual for {title}: {_plain(low)} to {_plain(high)}"
+
+
+def _plain(number: float) -> str:
+    """Without an exponent."""
+    return f"{number:.10f}".rstrip("0").rstrip(".")

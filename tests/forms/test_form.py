@@ -176,3 +176,12 @@ def test_suggestions_do_not_forbid_other_words():
     assert control(form, "word").options == ("cat", "bird")
     control(form, "word").value = "horse"
     assert form.read().word == "horse"
+
+
+@pytest.mark.parametrize("cls", CONFIGS, ids=lambda cls: cls.__name__)
+def test_a_slider_stands_where_its_value_is(cls):
+    """The page moves a value that lies between two steps, and the form then says what nobody chose."""
+    sliders = [field for field in Form(cls()).fields.values() if isinstance(field.control, W.FloatSlider)]
+    for field in sliders:
+        steps = (field.control.value - field.control.min) / field.control.step
+        assert abs(steps - round(steps)) < 1e-6, field.setting.name

@@ -55,15 +55,18 @@ def test_presets_fill_the_form_and_leave_the_rest(trainer):
     step = trainer.settings
     step.show()
     step.form.write(seed=7)
-    step.presets.fill()
-    assert "Choose what the LoRA is for" in step.panel.state.value
-    step.presets.purpose.value, step.presets.machine.value = "style_sd15", "t4"
-    step.presets.fill()
-    given = presets.put_together(["style_sd15", "t4"])
+    step.presets.press(step.presets.fill)
+    assert "Choose a preset or a file" in step.panel.state.value
+    step.presets.preset.value = "style_sd15"
+    step.presets.press(step.presets.fill)
+    given = presets.put_together(["style_sd15"])
     made = settings.values_of(settings.from_dict(TrainConfig, given))
     shown = settings.values_of(step.form.read())
     assert {name: shown[name] for name in given} == {name: made[name] for name in given}
     assert shown["seed"] == 7 and f"{len(given)} settings are filled in" in step.panel.state.value
+    assert step.form.changed() == ["seed"], "what a preset fills in is no change of the person's"
+    step.questions.machine.value = "8gb"
+    assert step.form.read().pictures.num_repeats == given["num_repeats"], "and answers leave it"
 
 
 def test_the_settings_of_a_kohya_file_fill_the_form_and_what_is_left_is_named(trainer, tmp_path):
@@ -71,12 +74,12 @@ def test_the_settings_of_a_kohya_file_fill_the_form_and_what_is_left_is_named(tr
     path.write_text("network_dim = 12\nunet_lr = 3e-4\nlr_scheduler = 'linear'\nxformers = true\n")
     step.show()
     step.presets.file.value = str(path)
-    step.presets.fill()
+    step.presets.press(step.presets.fill)
     shown = settings.values_of(step.form.read())
     assert (shown["rank"], shown["learning_rate"], shown["lr_scheduler"]) == (12, 3e-4, "linear")
     assert "1 are not taken over: xformers" in step.panel.state.value
     step.presets.file.value = str(tmp_path / "none.toml")
-    step.presets.fill()
+    step.presets.press(step.presets.fill)
     assert "none.toml" in step.panel.state.value and step.form.read().network.rank == 12
 
 
@@ -261,15 +264,28 @@ def test_the_demo_base_is_offered_to_own_pictures_with_a_box_that_allows_it(trai
     asyncio.run(person())
 
 
-def test_where_there_is_a_gpu_stable_diffusion_is_filled_in(trainer, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("medium", "base", "words_of_it"),
+    [("photos", suggested.USUAL, "he base is Stable Diffusion 1.5"), ("", suggested.FOR_DRAWINGS, "look like drawings")],
+)  # fmt: skip
+def test_where_there_is_a_gpu_the_base_that_suits_the_pictures_is_filled_in(
+    trainer, tmp_path, monkeypatch, medium, base, words_of_it
+):
     tool = tmp_path / "bin" / "nvidia-smi"
     tool.parent.mkdir()
     tool.write_text("#!/bin/sh\necho 'GPU 0: Tesla T4'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tool.parent), prepend=os.pathsep)
+    settings.save(Handover("cat", "ohwx", "tags", 4, 4, medium), trainer.project.folders().handover)
     asyncio.run(trainer.choose_settings())
-    assert trainer.settings.form.read().base.pretrained_model_name_or_path == suggested.USUAL
-    assert "The base is Stable Diffusion 1.5" in words(trainer.settings.result)
+    run = trainer.settings.form.read()
+    assert run.base.pretrained_model_name_or_path == base
+    assert (run.pictures.num_repeats, run.precision.mixed_precision, run.pictures.resolution) == (
+        50,
+        "fp16",
+        512,
+    )
+    assert words_of_it in words(trainer.settings.result)
 
 
 def test_the_demos_run_is_the_one_of_the_command_line():
@@ -340,6 +356,8 @@ def test_run_all_trains_draws_and_offers_the_files(trainer, tiny_base):
         await trainer.try_it()
         trainer.trying.form.write(steps=2)
         await trainer.download()
+        assert not trainer.trying.done, "nobody asked for a picture"
+        await press(trainer.trying)
 
     asyncio.run(run_all())
     folders, shown = trainer.project.folders(), words(trainer.panel.widget)
@@ -348,7 +366,7 @@ def test_run_all_trains_draws_and_offers_the_files(trainer, tiny_base):
     assert "✅ Done: 4 steps, 2 LoRA files." in shown and "cat-02.safetensors" in shown
     assert "📈 Found 4 images" in shown and "step 4 of 4" in shown
     assert "<svg" in trainer.panel.curve.value and trainer.panel.samples.value.count("<img") >= 2
-    assert "<img" in trainer.panel.files.value, "the grid stands in the training cell"
+    assert "<img" not in trainer.panel.files.value and "The next cell shows the grid" in shown
     assert all(button.disabled for button in trainer.panel.buttons.children)
     assert len(list((folders.runs / "cat").glob("grid*.png"))) == 2
     assert trainer.trying.form.fields["lora"].control.value.endswith("cat-02.safetensors")
@@ -466,6 +484,8 @@ def test_without_files_the_last_cells_say_what_is_missing(trainer, capsys):
         await trainer.draw_grid()
         await trainer.try_it()
         await trainer.download()
+        assert words(trainer.grid.panel.state) == words(trainer.trying.panel.state) == "", "nobody pressed"
+        await press(trainer.grid)
 
     asyncio.run(run_all())
     assert "No base is filled in: this machine has no NVIDIA GPU" in words(trainer.settings.result)
