@@ -21,7 +21,7 @@ from lora_nb.forms.step import Step, hub_token
 from lora_nb.forms.train_panel import TrainPanel
 from lora_nb.forms.train_steps import GridStep, SettingsStep, TryStep
 from lora_nb.forms.watch import watch
-from lora_nb.shell import colab, jobs
+from lora_nb.shell import jobs
 from lora_nb.training import kept_settings, ready
 
 SECONDS_TO_STOP = 60

@@ -101,6 +101,7 @@ class SettingsStep(Step):
         """Fill the form with the settings of another run."""
         self.form.config = config
         self.form.write_all()
+
     def _own_presets(self) -> Path:
         return presets.own_folder(self.project.folders().base)
 

@@ -246,7 +246,7 @@ def finish(run: Run) -> events.Finished:
         for part in fresh.parts:
             part.model.to(run.accelerator.device)
         run.tell(events.Notice(prove(newest, fresh, prompt, clip_skip)))
-    run.close()
+    run.writer.finish()
     run.accelerator.wait_for_everyone()
     left_out = f" ({run.state.skipped} of them left out as too large for fp16)" if run.state.skipped else ""
     text = f"Done: {plan.total_steps} steps{left_out}, {len(run.files())} LoRA files."

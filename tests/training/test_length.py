@@ -125,14 +125,14 @@ def test_what_a_kill_left_out_of_a_step_is_made_up_for(config):
         pass
 
     begun = run_in(run, "no")
-    write = begun._write_step
+    write = begun.writer.write_step
 
     def killed(what, epoch):
         if what:
             raise Killed
         write(what, epoch)
 
-    begun._write_step = killed
+    begun.writer.write_step = killed
     with pytest.raises(Killed):
         begun.go_on(frozenset)
     assert state.load_state(
