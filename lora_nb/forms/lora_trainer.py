@@ -36,7 +36,7 @@ class LoraTrainer:
         self.panel = TrainPanel(self.project.presses)
         self.board = BoardStep(self.project)
         self.files = Shown()
-        self.project.followers = (self.settings, self.grid, self.trying, self.panel, self.files)
+        self.project.followers = (self.settings, self.grid, self.trying, self.panel, self.board, self.files)
 
     def choose_project(self) -> None:
         """Show the project form."""
