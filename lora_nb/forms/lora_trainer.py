@@ -44,7 +44,8 @@ class LoraTrainer:
         self.settings.widget.children += (self.before.widget,)
         self.runs = RunsPanel(self.project, self.settings.config, self.settings.load)
         self.project.followers = (
-            self.settings, self.before, self.grid, self.trying, self.panel, self.runs, self.files, self.after,
+            self.settings, self.before, self.grid, self.trying, self.panel, self.board, self.runs, self.files,
+            self.after,
         )  # fmt: skip
         listening = watch()
         for part in (self.project, self.settings, self.grid, self.trying, self.panel):
