@@ -25,8 +25,8 @@ if torch.cuda.is_available():
     print(json.dumps({"gpu": name, "gpu_memory": total, "gpu_free": free, "half": "bf16" if more[0] >= 8 else "fp16"}))
 """
 # What such cards do a second in a training of this kind, in half precision: a quarter to a third of what NVIDIA says of
-# their tensor cores (T4 65, L4 121, A10 125, RTX 3090 71, RTX 4090 165, V100 125, A100 312, H100 990 TFLOPS).
-# Of two that begin alike the longer name comes first.
+# their tensor cores (T4 65, L4 121, A10 125, RTX 3090 71, RTX 4090 165, V100 125, A100 312, H100 990 TFLOPS). Of two
+# that begin alike the longer name comes first.
 TERA = 1e12
 CARDS = (
     ("T4", 16), ("A100", 95), ("A10", 32), ("L40", 90), ("L4", 30), ("V100", 32), ("H100", 260), ("H200", 260),
