@@ -60,7 +60,10 @@ class RunRow:
         self.steps = W.HTML(layout=W.Layout(width="90px"))
         self.said = W.HTML(layout=W.Layout(width="100%"))
         self.buttons = {each.act: self._button(each) for each in BUTTONS}
-        line = [self.tick, self.words, self.bar, self.steps, *self.buttons.values()]
+        pressed = W.HBox(
+            list(self.buttons.values()), layout=W.Layout(flex_flow="row wrap", margin="0 0 0 auto")
+        )
+        line = [self.tick, self.words, self.bar, self.steps, pressed]
         layout = W.Layout(flex_flow="row wrap", align_items="center", width="100%")
         self.widget = W.VBox(
             [W.HBox(line, layout=layout), self.said],
@@ -81,12 +84,13 @@ class RunRow:
         self.words.value = in_words(row)
         self.bar.max = max(row.total, 1)
         self.bar.value = min(row.step, self.bar.max)
-        self.bar.layout.visibility = "visible" if row.total else "hidden"
+        self.bar.layout.display = self.steps.layout.display = "" if row.total else "none"
         self.steps.value = f"{row.step} / {row.total}" if row.total else ""
         level = "bad" if row.state == "failed" else "warning" if row.lost else "info"
         self.said.value = sentence(row.text, level) if row.text else ""
         for each in BUTTONS:
             there = row.state in (each.queued if row.number else each.others)
+            there = there and (each.act != "download" or bool(row.files))
             self.buttons[each.act].layout.display = "" if there else "none"
         for name in ("pause", "cancel"):
             self.buttons[name].disabled = row.state == "running" and row.asked

@@ -49,7 +49,7 @@ class RunsPanel:
         self.widget = W.VBox(
             [
                 W.HTML(HEAD), W.HBox([self.now, self.add, self.several], layout=wrap), self.sweep.widget, self.said,
-                W.HBox([self.start, self.state], layout=wrap), self.rows, self.compare, self.compared,
+                W.HBox([self.start, self.state], layout=wrap), self.rows, W.HBox([self.compare]), self.compared,
             ],
             layout=W.Layout(width="100%"),
         )  # fmt: skip

@@ -26,7 +26,8 @@ class Row:
 
     `number` is 0 for such a one. `step` of `total` optimizer steps are done (0: not known); `when` is the time that
     counts for its state; `text` is what it does or said last, an error with its remedy among it; `lost` says that it
-    should run and nobody works at it, `asked` that it was told to pause or to end.
+    should run and nobody works at it, `asked` that it was told to pause or to end;
+    `files` are its LoRA files.
     """
 
     number: int
@@ -42,11 +43,7 @@ class Row:
     output: Path
     lost: bool = False
     asked: bool = False
-
-    @property
-    def files(self) -> list[Path]:
-        """Its LoRA files."""
-        return project.run_files(self.output, self.name)
+    files: tuple[Path, ...] = ()
 
     @property
     def mark(self) -> str:
@@ -82,7 +79,7 @@ def _of_entry(folder: Path, queue_now: Queue, entry: Entry) -> Row:
     output = folder.absolute().parent / entry.output
     return Row(
         entry.number, entry.name, project.name_of(folders), entry.base, entry.state, step, total, when, text, run,
-        output, lost, bool(entry.wanted),
+        output, lost, bool(entry.wanted), _files(output, entry.name, step),
     )  # fmt: skip
 
 
@@ -129,7 +126,26 @@ def _of_run(run: RunFolder, folders: Folders, newest: tuple[str, jobs.Job] | Non
     text = fault or (jobs.last_error(job) if job else "")
     base = config.base.pretrained_model_name_or_path
     state = "failed" if text else state
-    return Row(0, run.base.name, project.name_of(folders), base, state, step, total, when, text, run, output)
+    own = _files(output, run.base.name, step)
+    return Row(
+        0,
+        run.base.name,
+        project.name_of(folders),
+        base,
+        state,
+        step,
+        total,
+        when,
+        text,
+        run,
+        output,
+        files=own,
+    )
+
+
+def _files(output: Path, name: str, step: int) -> tuple[Path, ...]:
+    """The LoRA files of a run that has done a step."""
+    return tuple(project.run_files(output, name)) if step else ()
 
 
 def _is_whole(run: RunFolder, step: int, total: int) -> bool:

@@ -138,8 +138,15 @@ def test_runs_that_never_were_queued_are_listed_compared_and_hidden(trainer):
         each.tick.value = True
     panel.compare.click()
     assert "learning_rate" in panel.compared.value and panel.compared.value.count("<polyline") == 2
-    rows(trainer)[0].buttons["download"].click()
-    assert "no LoRA file yet" in panel.said.value
+    assert not any("download" in there(each) for each in rows(trainer))
+    made = folders.output / "old-01.safetensors"
+    made.parent.mkdir(exist_ok=True)
+    made.write_bytes(b"")
+    panel.refresh()
+    (old,) = (each for each in rows(trainer) if each.row.name == "old")
+    assert "download" in there(old)
+    old.buttons["download"].click()
+    assert str(made) in panel.said.value
     rows(trainer)[0].buttons["remove"].click()
     assert len(rows(trainer)) == 1 and len(list(folders.runs.glob("*/run.toml"))) == 2
 
