@@ -12,6 +12,7 @@ from PIL import Image
 from test_after import links
 from test_dataset_maker import buttons, press, words
 
+import lora_nb
 from lora_nb import events, presets, settings
 from lora_nb.bases import suggested
 from lora_nb.config.project import Handover
@@ -81,6 +82,18 @@ def test_the_settings_of_a_kohya_file_fill_the_form_and_what_is_left_is_named(tr
     step.presets.file.value = str(tmp_path / "none.toml")
     step.presets.press(step.presets.fill)
     assert "none.toml" in step.panel.state.value and step.form.read().network.rank == 12
+
+
+def test_each_form_says_when_its_kernel_is_gone_and_the_first_which_version_runs(trainer):
+    parts = (trainer.project, trainer.settings, trainer.grid, trainer.trying, trainer.panel)
+    assert len({part.widget.children[-1] for part in parts}) == 1
+    (one,) = {part.widget.children[-1] for part in parts}
+    one.send = (sent := []).append
+    one._handle_custom_msg({"ask": 3}, [])
+    assert sent == [{"re": 3}]
+    assert f"lora_nb {lora_nb.__version__}, from {Path(lora_nb.__file__).parent}" in words(
+        trainer.project.widget
+    )
 
 
 async def begin(trainer: LoraTrainer, base: Path, **changes) -> None:
