@@ -115,9 +115,9 @@ print(json.dumps([seen, "torch" in sys.modules]))
         seen, loaded = json.loads(said.stdout)
         assert loaded and seen.pop("train") == [["Loading the libraries ...", False]]
         assert set(seen) == {
-            "add_tags", "bases", "check", "crop", "curate", "diff", "edit_caption", "edit_tags", "export", "import", "import_settings", "keep_other",
+            "add_tags", "bases", "check", "crop", "curate", "curve", "diff", "edit_caption", "edit_tags", "export", "import", "import_settings", "keep_other",
             "list", "look", "prepare", "presets", "recode", "remove_tags", "repeats", "report", "restore", "restore_version", "rotate",
-            "scan", "set_aside", "set_orphans_aside", "snapshot", "suggest", "top_tags", "trigger", "undo", "versions",
+            "scan", "set_aside", "set_orphans_aside", "snapshot", "suggest", "tensorboard", "top_tags", "trigger", "undo", "versions",
         }  # fmt: skip
         assert not any(heavy for first in seen.values() for _, heavy in first)
         assert not any("Loading" in text for first in seen.values() for text, _ in first)
