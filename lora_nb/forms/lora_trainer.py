@@ -80,7 +80,8 @@ class LoraTrainer:
             if not self.settings.shown:
                 self.settings.preset()
             job = await self._job()
-            self.panel.begin(job, self.settings.run_folder().metrics)
+            purpose = self.settings.config().about.purpose
+            self.panel.begin(job, self.settings.run_folder().metrics, purpose)
         except (ValueError, OSError) as error:
             self.panel.panel.say(str(error), "bad")
             return
@@ -110,6 +111,10 @@ class LoraTrainer:
             raise ValueError(f"{folders.dataset} holds no pictures: bring some in with Dataset Maker first")
         if not ready.is_free(rows := await self.before.look()):
             raise ValueError(ready.in_words(rows))
+        if name := self.runs.at_work():
+            raise ValueError(
+                f'the queue trains "{name}" now: press "Add to the queue", and this run comes after it'
+            )
         self.settings.form.write(on_existing="resume")
         kept_settings.keep_early(config)
         return jobs.start("train", config, folders, max(1, jobs.gpu_count()), hub_token())

@@ -10,6 +10,7 @@ from IPython.display import display
 
 from lora_nb import project, settings
 from lora_nb.config.training import TrainConfig
+from lora_nb.forms import download
 from lora_nb.forms.follow import sentence
 from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.run_row import RunRow
@@ -23,6 +24,7 @@ from lora_nb.training import comparison
 
 BUSY, QUIET = 1.0, 3.0  # seconds between two looks, while something is trained and else
 HEAD = "<b>Runs</b>: they train one after the other, and go on when this page or the kernel is closed."
+RELEASE = "Give the Colab runtime back when all runs have ended (what is not on the Drive is lost)"
 EMPTY = "No run yet: add the settings above to the queue, or run the next cell to train them at once."
 
 
@@ -34,7 +36,6 @@ class RunsPanel:
     ) -> None:
         self.project, self.config, self.load, self.presses = chosen, config, load, chosen.presses
         self.add = self._button("Add to the queue", "plus", self.queue_it)
-        self.now = self._button("Start now", "play", self.start_now)
         self.start = self._button("Start the queue", "play-circle", self.start_queue)
         self.compare = self._button("Compare the ticked runs", "line-chart", self.compare_ticked)
         self.several = W.ToggleButton(
@@ -44,12 +45,18 @@ class RunsPanel:
         self.sweep.press = lambda: self._try(self.sweep.queue_all)
         self.several.observe(lambda change: self._fold(change["new"]), "value")
         self.said, self.state, self.compared, self.rows = W.HTML(), W.HTML(), W.HTML(), W.VBox()
-        self.now.button_style = "primary"
+        self.given, self.release = (
+            W.VBox(),
+            W.Checkbox(description=RELEASE, indent=False, layout=W.Layout(width="auto")),
+        )
+        self.release.layout.display = "" if colab.is_colab() else "none"
+        self.worked = False
         wrap = W.Layout(flex_flow="row wrap", align_items="center", width="100%")
         self.widget = W.VBox(
             [
-                W.HTML(HEAD), W.HBox([self.now, self.add, self.several], layout=wrap), self.sweep.widget, self.said,
-                W.HBox([self.start, self.state], layout=wrap), self.rows, W.HBox([self.compare]), self.compared,
+                W.HTML(HEAD), W.HBox([self.add, self.several], layout=wrap), self.sweep.widget, self.said,
+                W.HBox([self.start, self.state], layout=wrap), self.rows, self.given, self.release,
+                W.HBox([self.compare]), self.compared,
             ],
             layout=W.Layout(width="100%"),
         )  # fmt: skip
@@ -88,8 +95,16 @@ class RunsPanel:
                 folder, folders = self._place()
                 found = await asyncio.to_thread(run_rows.rows, folder, folders)
                 self._draw(found)
+                self._rest(found)
             except (ValueError, OSError) as error:
                 self.state.value = sentence(str(error), "bad")
+
+    def _rest(self, found: list[Row]) -> None:
+        """Give the runtime back, where that was asked for, when the last of what was trained here has ended."""
+        busy = any(row.state in ("running", "waiting") for row in found)
+        if self.worked and not busy and self.release.value:
+            self.said.value = sentence(colab.release_runtime())
+        self.worked = busy
 
     def _place(self) -> tuple[Path, project.Folders]:
         folders = self.project.folders()
@@ -135,13 +150,10 @@ class RunsPanel:
         """Put the form's run at the end of the queue."""
         self._added([queue.add(self.config())[1]])
 
-    def start_now(self) -> None:
-        """Put the form's run at the front of the queue, and see to it that the queue works."""
-        folder, entry = queue.add(self.config(), first=True)
-        busy = any(each.state == "running" for each in queue_file.read(folder).listed)
-        queue_worker.start(folder, hub_token())
-        words = "is the next, after the run that is trained now" if busy else "begins"
-        self._say(f"Run {entry.number}, {entry.name}, {words}.")
+    def at_work(self) -> str:
+        """The run of the queue that is trained now; "" for none."""
+        entries = queue_file.read(self._place()[0]).listed
+        return next((each.name for each in entries if each.state == "running"), "")
 
     def start_queue(self) -> None:
         """Begin to train what waits."""
@@ -214,7 +226,8 @@ class RunsPanel:
     def _download(self, row: Row) -> None:
         if not row.files:
             raise ValueError(f"{row.name} has no LoRA file yet")
-        self._say(colab.offer_download(row.files[-1]))
+        self.said.value = ""
+        self.given.children = (download.offer(row.files[-1], self.said, self.presses),)
 
     def _again(self, row: Row) -> None:
         self.load(self._config_of(row))

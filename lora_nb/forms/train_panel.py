@@ -43,10 +43,10 @@ class TrainPanel:
         button.on_click(lambda _: self.presses.carry_out(act))
         return button
 
-    def begin(self, job: jobs.Job, metrics: Path) -> None:
+    def begin(self, job: jobs.Job, metrics: Path, purpose: str = "") -> None:
         """Forget the last training and show this one; `metrics` holds the losses from before an interruption."""
         self.job, self.metrics, self.stopping = job, metrics, False
-        self.losses, self.drawn, self.step = Losses(), {}, None
+        self.losses, self.drawn, self.step = Losses(purpose), {}, None
         self.newest_drawn: tuple[str, ...] = ()
         self._curve_at = 0.0
         self._clear()

@@ -13,14 +13,12 @@ from lora_nb.bases import lookup, suggested, token_count
 from lora_nb.config.optimizers import OPTIMIZERS
 from lora_nb.config.training import TrainConfig
 from lora_nb.dataset.variation import with_ends
-from lora_nb.declare import settings_of
 from lora_nb.overview import report_record
 from lora_nb.overview.report_points import HURTS, SPOILS
-from lora_nb.training import forecast_disk
+from lora_nb.training import forecast_disk, same_run
 from lora_nb.training.ready_row import Asked, Harm, Row, sentence_of, size
 from lora_nb.wording import some
 
-FEWEST, MOST = 200, 400  # pictures x repeats in an epoch: the rule of num_repeats' own help
 NAMED = 5
 INSTEAD = dict.fromkeys(("AdamW8bit", "PagedAdamW8bit", "PagedAdamW", "PagedAdamW32bit"), "AdamW")
 
@@ -109,9 +107,7 @@ def _changed(config: TrainConfig, kept: Path) -> list[str]:
         before = settings.values_of(settings.load_known(TrainConfig, kept)[0])
     except (ValueError, OSError):
         return []
-    after = settings.values_of(config)
-    own = [each.name for each in settings_of(TrainConfig) if not each.said.same_run]
-    return [f"{name} {before[name]} -> {after[name]}" for name in own if before[name] != after[name]]
+    return same_run.changed(before, settings.values_of(config))
 
 
 def free_name(output_dir: str, name: str) -> str:
@@ -173,16 +169,17 @@ def length(asked: Asked) -> Iterator[Row]:
         return
     learnt = asked.plan.learnt
     seen, each = sum(one.item.num_repeats for one in learnt), asked.config.pictures.num_repeats
-    if FEWEST <= seen <= MOST or not learnt:
+    rule = lookup.family_of(asked.config.base.pretrained_model_name_or_path).length
+    if rule.fewest <= seen <= rule.most or not learnt:
         return
     free = sum(one.item.num_repeats == each for one in learnt) == len(learnt)
-    wanted = -(-FEWEST // len(learnt)) if seen < FEWEST else max(1, MOST // len(learnt))
+    wanted = rule.repeats_of(len(learnt))
     mend = (("num_repeats", wanted),) if free and wanted != each else ()
-    harm: Harm = "grey" if FEWEST / 2 <= seen <= 2 * MOST else "yellow"
+    harm: Harm = "grey" if rule.fewest / 2 <= seen <= 2 * rule.most else "yellow"
     yield Row(
         "length",
         harm,
-        f"{len(learnt)} pictures are seen {seen} times an epoch; between {FEWEST} and {MOST} is usual.",
+        f"{len(learnt)} pictures are seen {seen} times an epoch; between {rule.fewest} and {rule.most} is usual.",
         f"{wanted} repeats" if mend else "",
         mend,
     )

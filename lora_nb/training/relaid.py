@@ -9,7 +9,8 @@ from lora_nb.config.training import TrainConfig
 from lora_nb.events import Finished, Notice, Tell
 from lora_nb.training.optimizers import make_scheduler
 from lora_nb.training.plan import RunPlan, plan_run
-from lora_nb.training.state import BATCH, LENGTH, MEMORY, Identity, RunState, value_of
+from lora_nb.training.same_run import BATCH, LENGTH, MEMORY, value_of
+from lora_nb.training.state import Identity, RunState
 
 RESTART = 'choose another output_name, or on_existing = "restart" to set the files aside and begin anew'
 
@@ -77,13 +78,15 @@ def go_on(plan: RunPlan, kept: RunState, new: Identity, tell: Tell) -> None:
 
 def _count_anew(plan: RunPlan, kept: RunState, new: Identity, tell: Tell) -> None:
     """Let the steps of a kept run be those of the plan, where its batches are other parts of a step."""
-    old = {name: value_of(name, kept.identity) for name in (*MEMORY, *BATCH)}
-    changed = [name for name in old if old[name] != value_of(name, new)]
+    old = {name: value_of(name, kept.identity.settings) for name in (*MEMORY, *BATCH)}
+    changed = [name for name in old if old[name] != value_of(name, new.settings)]
     if not changed or kept.finished:
         return
     tell(
         Notice(
-            "The run goes on with " + ", ".join(f"{name} = {value_of(name, new)}" for name in changed) + "."
+            "The run goes on with "
+            + ", ".join(f"{name} = {value_of(name, new.settings)}" for name in changed)
+            + "."
         )
     )
     kept.identity = new

@@ -7,7 +7,6 @@ import errno
 import hashlib
 import io
 import json
-import math
 import os
 import re
 import zipfile
@@ -19,8 +18,9 @@ from typing import Any, BinaryIO
 import torch
 
 from lora_nb import events, files, runs, settings
-from lora_nb.config.training import Place, TrainConfig
+from lora_nb.config.training import Place
 from lora_nb.declare import settings_of
+from lora_nb.training import same_run
 from lora_nb.training.examples import Example
 from lora_nb.training.plan import RunPlan
 
@@ -28,14 +28,6 @@ VERSION = 2
 HEAD = re.compile(rb"lora_nb state (\d+) sha256 ([0-9a-f]{64})\n")
 HEAD_LENGTH = len(f"lora_nb state {VERSION} sha256 {'0' * 64}\n")
 BLOCK = 1 << 20
-
-# Settings that change nothing of what is learnt: a run goes on with other values for them.
-WITHOUT_INFLUENCE = {each.name for each in settings_of(TrainConfig) if each.said.same_run}
-LENGTH = ("max_train_epochs", "max_train_steps")  # a run may be gone on with to another (`relaid`)
-# What a run may go on with otherwise so that it fits into memory; what is learnt changes by rounding alone.
-MEMORY = ("gradient_checkpointing", "mixed_precision", "vae_batch_size", "cache_latents_to_disk")
-BATCH = ("train_batch_size", "gradient_accumulation_steps")  # the same where their product is
-DEFAULTS = settings.to_dict(TrainConfig())
 
 
 @dataclass(frozen=True)
@@ -113,23 +105,9 @@ def _apart(example: Example, plan: RunPlan) -> list[Any]:
     return found
 
 
-def value_of(name: str, identity: Identity) -> Any:
-    """A setting of a run; one that an older version did not know has its default."""
-    return identity.settings.get(name, DEFAULTS.get(name, "empty"))
-
-
 def differences(old: Identity, new: Identity) -> list[str]:
-    """What changed between two runs, in words; empty for the same run.
-
-    Another length is none, nor what only takes less memory: the same pictures in a step, in more parts.
-
-    A setting that an older version did not know counts as its default.
-    """
-    names = sorted((set(old.settings) | set(new.settings)) - WITHOUT_INFLUENCE - {*LENGTH, *MEMORY})
-    before, after = ({name: value_of(name, each) for name in names} for each in (old, new))
-    if math.prod(before[name] for name in BATCH) == math.prod(after[name] for name in BATCH):
-        before |= {name: after[name] for name in BATCH}
-    changed = [f"{name} {before[name]} -> {after[name]}" for name in names if before[name] != after[name]]
+    """What changed between two runs, in words; empty for the same run."""
+    changed = same_run.changed(old.settings, new.settings)
     if old.dataset != new.dataset:
         changed.append("other pictures or captions")
     if old.base != new.base:

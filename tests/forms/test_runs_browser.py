@@ -109,8 +109,10 @@ def test_two_notebooks_share_a_queue_that_outlives_kernel_and_tab(lab, browser, 
     dark = lab[1] / "settings" / "@jupyterlab" / "apputils-extension" / "themes.jupyterlab-settings"
     dark.write_text('{"theme": "JupyterLab Dark"}')
     two, second = open_on(browser, lab, "style", base, 6)
-    first.press("Start now")
-    first.see("Run 1, character, begins")
+    first.press("Add to the queue")
+    first.see("Added to the queue: 1 character")
+    first.press("Start the queue")
+    first.see("The queue begins")
     second.press("Add to the queue")
     second.see("Added to the queue: 2 style")
     two.run("Other").see("other settings")
