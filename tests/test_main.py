@@ -115,9 +115,11 @@ print(json.dumps([seen, "torch" in sys.modules]))
         seen, loaded = json.loads(said.stdout)
         assert loaded and seen.pop("train") == [["Loading the libraries ...", False]]
         assert set(seen) == {
-            "add_tags", "advise", "bases", "card", "check", "compare_runs", "compare_settings", "copy", "crop", "curate", "curve", "diff", "edit_caption", "edit_tags", "export",
-            "import", "import_settings", "inspect", "keep_other", "list", "look", "pack", "prepare", "presets", "push", "queue", "ready", "recode", "remove_tags", "repeats", "report",
-            "restore", "restore_version", "rotate", "save_preset", "scan", "set_aside", "set_orphans_aside", "snapshot", "suggest", "tensorboard", "top_tags", "trigger", "undo", "versions",
+            "add_tags", "advise", "bases", "card", "check", "compare_runs", "compare_settings", "copy", "crop", "curate", "curve", "diff", "edit_caption",
+            "edit_tags", "export", "import", "import_settings", "inspect", "keep_other", "list", "look", "pack", "prepare", "presets", "push", "queue add",
+            "queue again", "queue cancel", "queue list", "queue move", "queue pause", "queue remove", "queue resume", "queue start", "queue sweep", "queue work",
+            "ready", "recode", "remove_tags", "repeats", "report", "restore", "restore_version", "rotate", "save_preset", "scan", "set_aside", "set_orphans_aside",
+            "snapshot", "suggest", "tensorboard", "top_tags", "trigger", "undo", "versions",
         }  # fmt: skip
         assert not any(heavy for first in seen.values() for _, heavy in first)
         assert not any("Loading" in text for first in seen.values() for text, _ in first)
