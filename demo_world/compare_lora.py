@@ -119,6 +119,7 @@ def run_of(
         output_name=f"{label.replace(' ', '-')}-{seed}",
         trigger_word=TRIGGER,
         seed=seed,
+        allow_demo_base=True,  # its pictures are those of regularisation too
         max_train_steps=steps,
         sample_every_n_epochs=0,
         grid=False,
