@@ -5,7 +5,6 @@ import types
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal, NewType
 
 from lora_nb import sizes
@@ -180,7 +179,6 @@ def _bound(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:g}"
 
 
-@cache
 def settings_of(cls: type) -> tuple[Setting, ...]:
     """The settings a config class declares, itself and in its slices; those of one group stand together."""
     found = tuple(_read(cls))
@@ -188,7 +186,6 @@ def settings_of(cls: type) -> tuple[Setting, ...]:
     return tuple(sorted(found, key=lambda setting: groups.index(setting.said.group)))
 
 
-@cache
 def slices_of(cls: type) -> Mapping[str, type]:
     """The slices a config class is made of, by the name of their field."""
     hints = typing.get_type_hints(cls)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import ipywidgets as W
 
@@ -11,10 +12,10 @@ from lora_nb.config.training import TrainConfig
 from lora_nb.forms.follow import pause, sentence
 from lora_nb.forms.form import Form
 from lora_nb.forms.presses import Presses
-from lora_nb.shell import this_machine
-from lora_nb.training import ready
-from lora_nb.training.machine import Machine
-from lora_nb.training.ready_row import Row
+
+if TYPE_CHECKING:  # the list is made of what a notebook's first cell is not to wait for
+    from lora_nb.training.machine import Machine
+    from lora_nb.training.ready_row import Row
 
 QUIET = 0.7  # seconds without a change before the list is made anew
 LEVELS = {"red": "bad", "yellow": "warning", "grey": "info"}
@@ -85,15 +86,20 @@ class BeforeStart:
                 rows = await self.look()
         self._take(rows)
 
-    async def look(self) -> tuple[Row, ...]:
+    async def look(self) -> "tuple[Row, ...]":
         """The list as it is now, made in a thread: disks, headers and a Hub that is slow to answer hold nobody up."""
         try:
             config = self.acts.config()
         except (ValueError, OSError) as error:
+            from lora_nb.training.ready_row import Row
+
             return (Row("settings", "red", str(error)),)
         return await asyncio.to_thread(self._listed, config)
 
-    def _listed(self, config: TrainConfig) -> tuple[Row, ...]:
+    def _listed(self, config: TrainConfig) -> "tuple[Row, ...]":
+        from lora_nb.shell import this_machine
+        from lora_nb.training import ready
+
         self.machine = this_machine.look(self.machine)
         return ready.look(config, self.machine, this_machine.places())
 
@@ -110,7 +116,7 @@ class BeforeStart:
             self.said.value = sentence(str(error), "bad")
             self.button.disabled = False
 
-    def mend(self, row: Row) -> None:
+    def mend(self, row: "Row") -> None:
         """Fill in what puts a row right."""
         self.form.write(**dict(row.mend))
         self.touch()
@@ -119,13 +125,15 @@ class BeforeStart:
         self.button.disabled, self.button.tooltip = True, words
         self.said.value = sentence(words)
 
-    def _take(self, rows: tuple[Row, ...]) -> None:
+    def _take(self, rows: "tuple[Row, ...]") -> None:
+        from lora_nb.training import ready
+
         self.rows, words, free = rows, ready.in_words(rows), ready.is_free(rows)
         self.listed.children = [self._row(row) for row in rows]
         self.button.disabled, self.button.tooltip = not free, words
         self.said.value = sentence(words, "info" if free else "bad")
 
-    def _row(self, row: Row) -> W.HBox:
+    def _row(self, row: "Row") -> W.HBox:
         words = W.HTML(sentence(row.sentence, LEVELS[row.harm]), layout=W.Layout(flex="1 1 420px"))
         parts: list[W.Widget] = [words]
         if row.mend:

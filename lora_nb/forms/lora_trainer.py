@@ -3,26 +3,30 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 from IPython.display import display
 
 from lora_nb.events import Finished
 from lora_nb.forms import review
-from lora_nb.forms.after import After
-from lora_nb.forms.before_start import Acts, BeforeStart
-from lora_nb.forms.board_step import BoardStep
 from lora_nb.forms.follow import TICK, Stopped, follow, pause, sentence
 from lora_nb.forms.project_step import ProjectStep
-from lora_nb.forms.runs_panel import RunsPanel
 from lora_nb.forms.shown import Shown
 from lora_nb.forms.step import Step, hub_token
 from lora_nb.forms.train_panel import TrainPanel
 from lora_nb.forms.train_steps import GridStep, SettingsStep, TryStep
 from lora_nb.forms.watch import watch
 from lora_nb.shell import jobs
-from lora_nb.training import kept_settings, ready
+from lora_nb.training import kept_settings
+
+if TYPE_CHECKING:  # a notebook's first cell does not wait for what the next ones show
+    from lora_nb.forms.after import After
+    from lora_nb.forms.before_start import BeforeStart
+    from lora_nb.forms.board_step import BoardStep
+    from lora_nb.forms.runs_panel import RunsPanel
 
 SECONDS_TO_STOP = 60
 
@@ -36,20 +40,47 @@ class LoraTrainer:
         self.grid = GridStep(self.project, self.settings)
         self.trying = TryStep(self.project, self.settings)
         self.panel = TrainPanel(self.project.presses)
-        self.board = BoardStep(self.project)
-        self.files, self.after = Shown(), After(self.project, self.settings.config)
-        self.before = BeforeStart(
-            self.settings.form, Acts(self.settings.config, self._start), self.project.presses
-        )
-        self.settings.widget.children += (self.before.widget,)
-        self.runs = RunsPanel(self.project, self.settings.config, self.settings.load)
-        self.project.followers = (
-            self.settings, self.before, self.grid, self.trying, self.panel, self.board, self.runs, self.files,
-            self.after,
-        )  # fmt: skip
+        self.files = Shown()
+        self.project.followers = (self.settings, self.grid, self.trying, self.panel, self.files)
         listening = watch()
         for part in (self.project, self.settings, self.grid, self.trying, self.panel):
             part.widget.children += (listening,)
+
+    @cached_property
+    def board(self) -> "BoardStep":
+        """The button that opens TensorBoard; this and the next ones are made where they are first shown."""
+        from lora_nb.forms.board_step import BoardStep
+
+        return self._followed(BoardStep(self.project))
+
+    @cached_property
+    def after(self) -> "After":
+        """What can be done with a run's files."""
+        from lora_nb.forms.after import After
+
+        return self._followed(After(self.project, self.settings.config))
+
+    @cached_property
+    def before(self) -> "BeforeStart":
+        """The list before the start, under the form."""
+        from lora_nb.forms.before_start import Acts, BeforeStart
+
+        acts = Acts(self.settings.config, self._start)
+        made = self._followed(BeforeStart(self.settings.form, acts, self.project.presses))
+        self.settings.widget.children += (made.widget,)
+        return made
+
+    @cached_property
+    def runs(self) -> "RunsPanel":
+        """The list of runs, and the queue."""
+        from lora_nb.forms.runs_panel import RunsPanel
+
+        return self._followed(RunsPanel(self.project, self.settings.config, self.settings.load))
+
+    def _followed(self, panel: Any) -> Any:
+        """A panel that another project empties."""
+        self.project.followers = (*self.project.followers, panel)
+        return panel
 
     def choose_project(self) -> None:
         """Show the project form."""
@@ -109,6 +140,8 @@ class LoraTrainer:
         config = self.settings.config()
         if not review.pictures(folders):
             raise ValueError(f"{folders.dataset} holds no pictures: bring some in with Dataset Maker first")
+        from lora_nb.training import ready  # a notebook's first cell is not to wait for it
+
         if not ready.is_free(rows := await self.before.look()):
             raise ValueError(ready.in_words(rows))
         if name := self.runs.at_work():

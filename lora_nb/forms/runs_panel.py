@@ -20,7 +20,6 @@ from lora_nb.forms.watch import watch
 from lora_nb.shell import colab, jobs, queue, queue_file, queue_worker, run_rows
 from lora_nb.shell.queue_file import Entry
 from lora_nb.shell.run_rows import Row
-from lora_nb.training import comparison
 
 BUSY, QUIET = 1.0, 3.0  # seconds between two looks, while something is trained and else
 HEAD = "<b>Runs</b>: they train one after the other, and go on when this page or the kernel is closed."
@@ -177,6 +176,8 @@ class RunsPanel:
         waiting = [place.name for place in ticked if place not in begun]
         if waiting:
             raise ValueError(f"{', '.join(waiting)} has not begun yet: there is nothing to compare")
+        from lora_nb.training import comparison  # a notebook's first cell is not to wait for it
+
         self.compared.value = comparison.block(comparison.read_all(begun))
         self.said.value = ""
 

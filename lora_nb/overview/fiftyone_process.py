@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 
 def free_port() -> int:
     """A port that nothing listens at."""
@@ -37,6 +35,8 @@ def begin(
 
 def end(pid: int) -> None:
     """End a process with its children; each may write first what it holds."""
+    import psutil  # a notebook's first cell is not to wait for it
+
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         every = [process, *process.children(recursive=True)]

@@ -81,7 +81,6 @@ def test_a_file_of_sd_scripts_is_read_with_what_its_parts_inherit(folder, kind):
         ("num_repeats = 7", 'num_repeats = "7"', "dataset 1, subset 1: num_repeats = '7' is not usable"),
         ("num_repeats = 7", "rank = 7", 'subset 1: unknown setting "rank"; known are num_repeats'),
         ("num_repeats = 7", "resolution = 512", 'subset 1: unknown setting "resolution"'),
-        ("num_repeats = 7", "face_crop_aug_range = [1, 2]", "sd-scripts has it and lora_nb has not"),
         ("num_repeats = 7", 'metadata_file = "a.json"', "sd-scripts has it and lora_nb has not"),
         ('image_dir = "reg"', 'image_dir = "gone"', "subset 2: .*gone is not a folder"),
         ('image_dir = "reg"', 'image_dir = "mine"', "dataset 1: .*mine is named twice"),

@@ -120,7 +120,7 @@ def test_from_a_zip_to_the_hand_over_by_buttons(maker, photos, tmp_path):
     assert names(folders.dataset) == ["0.png", "0.txt", "1.png", "1.txt", "2.png", "2.txt"]
     text = (folders.dataset / "0.txt").read_text()
     assert text.startswith("ohwx cat, ") and "always" not in text
-    expected = Handover("cat", "ohwx cat", "tags", 3, 3)
+    expected = Handover("cat", "ohwx cat", "tags", 3, 3, medium="photos")
     assert settings.load(Handover, folders.handover) == expected == handover(folders)
 
 

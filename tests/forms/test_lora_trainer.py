@@ -490,7 +490,7 @@ def test_a_restart_is_asked_for_once(trainer, tiny_base):
 
 
 @pytest.mark.slow
-def test_without_files_the_last_cells_say_what_is_missing(trainer, capsys):
+def test_without_files_the_last_cells_say_what_is_missing(trainer):
     async def run_all():
         await trainer.choose_settings()
         await trainer.train()
@@ -506,7 +506,7 @@ def test_without_files_the_last_cells_say_what_is_missing(trainer, capsys):
     assert "pretrained_model_name_or_path is empty" in words(trainer.panel.panel.state)
     assert "✅" not in words(trainer.panel.widget) + words(trainer.trying.widget)
     assert "train first" in words(trainer.grid.panel.state)
-    assert "There are no LoRA files yet" in capsys.readouterr().out
+    assert "There are no LoRA files yet" in words(trainer.files.place)
 
 
 def test_a_project_without_a_dataset_is_named(tmp_path, monkeypatch):

@@ -319,6 +319,7 @@ CHANGES: dict[str, Change] = {
 ELSEWHERE = {
     "allow_demo_base": "tests/training/test_plan.py",
     "on_existing": "tests/training/test_train.py",
+    "purpose": "tests/training/test_advice.py",
     "on_out_of_memory": "tests/training/test_memory_end.py",
     "vae_batch_size": "tests/training/test_latents.py",
 }

@@ -102,8 +102,8 @@ def test_minutes_save_files_samples_and_the_state(config):
     times = iter(range(30, 1000, 30))
     begun.moments.now = lambda: next(times)
     begun.moments.since = dict.fromkeys(begun.moments.since, 0)
-    saved, save = [], begun.save_state
-    begun.save_state = lambda: (saved.append(begun.state.step), save())
+    saved, save = [], begun.writer.save_state
+    begun.writer.save_state = lambda: (saved.append(begun.state.step), save())
     begun.go_on(frozenset)
     assert [name for name in names(run) if "step" in name] == [
         "cat-step000002.safetensors",
