@@ -139,7 +139,7 @@ def test_two_notebooks_share_a_queue_that_outlives_kernel_and_tab(lab, browser, 
     press(first, 1, "character", "Cancel")
     see(first, 1, "character", "cancelled")
     press(first, 2, "style", "Download")
-    first.see("It is here")
+    first.see("Download style")
     picture(one, first, "runs_light")
     assert len(list((Folders(folder / "style").output).glob("*.safetensors"))) >= 1
     begun = [json.loads(path.read_text())["verb"] for path in folder.glob("*/jobs/*/job.json")]
