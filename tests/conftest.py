@@ -67,6 +67,21 @@ def make_pictures() -> Callable[..., list[Path]]:
 
 
 @pytest.fixture
+def demo_run(dataset: Path) -> Callable[..., Any]:
+    """`demo_run(pictures, **settings)`: a run on the demo base, of so many drawn pictures, not begun."""
+    from lora_nb.config.training import TrainConfig
+    from lora_nb.settings import make
+
+    def planned(pictures: int, size: tuple[int, int] = (80, 72), **values: Any) -> TrainConfig:
+        draw_pictures(dataset, pictures, size=size)
+        usual = {"trigger_word": "ohwx", "resolution": 64, "output_name": "cat", "allow_demo_base": True}
+        usual |= {"pretrained_model_name_or_path": "demo", "train_data_dir": str(dataset)}
+        return make(TrainConfig, output_dir=str(dataset.parent / "output"), **usual | values)
+
+    return planned
+
+
+@pytest.fixture
 def old_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that 27f487a left, now the current one, which its relative paths lead from.
 

@@ -9,10 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from answering import Answering
 
 HOME = Path(__file__).parents[1]
 COMMIT = "a" * 40
@@ -45,7 +47,7 @@ REFUSALS = {
 }
 
 
-class Answers(BaseHTTPRequestHandler):
+class Answers(Answering):
     """A Hub under /good, one that behaves otherwise under /500, /html, /silent ..., and a proxy that refuses."""
 
     def do_GET(self) -> None:
@@ -55,19 +57,17 @@ class Answers(BaseHTTPRequestHandler):
         elif mood == "silent":
             time.sleep(3)
         elif mood == "html":
-            self.answer(
-                200, b"<html><body>Log in to this network</body></html>", {"Content-Type": "text/html"}
-            )
+            self.send(200, b"<html><body>Log in to this network</body></html>", {"Content-Type": "text/html"})
         elif mood in REFUSALS:
             code, headers = REFUSALS[mood]
-            self.answer(code, b'{"error": "no"}', headers)
+            self.send(code, b'{"error": "no"}', headers)
         else:
             self.serve(path, closed=mood == "closed")
 
     do_HEAD = do_GET
 
     def do_CONNECT(self) -> None:
-        self.answer(407, b"", {})
+        self.send(407, b"", {})
 
     def serve(self, path: str, closed: bool) -> None:
         parts = path.split("/")
@@ -75,26 +75,15 @@ class Answers(BaseHTTPRequestHandler):
             files = REPOSITORIES["/".join(parts[2:4])]
             siblings = [{"rfilename": name, "size": len(content)} for name, content in files.items()]
             content = json.dumps({"id": "/".join(parts[2:4]), "sha": COMMIT, "siblings": siblings}).encode()
-            return self.answer(200, content, {"Content-Type": "application/json"})
+            return self.send(200, content, {"Content-Type": "application/json"})
         content = REPOSITORIES["/".join(parts[:2])].get("/".join(parts[4:]))
         if closed:  # it may be seen and not taken
-            return self.answer(403, b"", {"X-Error-Code": "GatedRepo"})
+            return self.send(403, b"", {"X-Error-Code": "GatedRepo"})
         if content is None:
-            return self.answer(404, b"", {"X-Error-Code": "EntryNotFound"})
-        return self.answer(
+            return self.send(404, b"", {"X-Error-Code": "EntryNotFound"})
+        return self.send(
             200, content, {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": COMMIT}
         )
-
-    def answer(self, code: int, content: bytes, headers: dict[str, str]) -> None:
-        self.send_response(code)
-        for name, value in {"Content-Length": str(len(content)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-
-    def log_message(self, *_) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import ipywidgets as W
 from lora_nb import presets
 from lora_nb.bases import catalogue, suggested
 from lora_nb.forms.form import name_it
-from lora_nb.shell.machine import Machine
+from lora_nb.shell.graphics_card import GraphicsCard
 
 PURPOSES = (
     ("a character or a person", "character"),
@@ -32,13 +32,13 @@ class Questions:
         self.base = _list("On which base?", [(NONE_YET, "")])
         self.machine = _list("On which machine?", [("this one", "")])
         name_it(self.base, "pretrained_model_name_or_path")
-        self.found = Machine("", "")
+        self.found = GraphicsCard("", "")
         for control in (self.purpose, self.base, self.machine):
             control.observe(lambda _: self._answer(), "value")
         self.widget = W.VBox([self.purpose, self.base, other, self.machine], layout=W.Layout(width="100%"))
         other.layout.display = "none"
 
-    def ask(self, purpose: str, base: str, found: Machine, kind: str, example: bool = False) -> None:
+    def ask(self, purpose: str, base: str, found: GraphicsCard, kind: str, example: bool = False) -> None:
         """Offer what suits "photos", "drawings" or "", with these answers given; tells nobody."""
         self.quiet, self.found = True, found
         self.machine.options = _machines(found)
@@ -85,7 +85,7 @@ def _value(entry: catalogue.Entry) -> str:
     return entry.source if entry.source in suggested.SUGGESTED else entry.id
 
 
-def _machines(found: Machine) -> list[tuple[str, str]]:
+def _machines(found: GraphicsCard) -> list[tuple[str, str]]:
     known = [
         (one.title, one.name) for one in presets.presets() if one.kind == "machine" and one.name != "cpu"
     ]

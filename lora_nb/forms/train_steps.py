@@ -22,7 +22,7 @@ from lora_nb.forms.run_form import YES, RunForm
 from lora_nb.forms.step import Step
 from lora_nb.project import Folders
 from lora_nb.runs import RunFolder
-from lora_nb.shell import jobs, machine
+from lora_nb.shell import graphics_card, jobs
 from lora_nb.training import advice, plan
 from lora_nb.training.advice import BASE
 
@@ -70,7 +70,7 @@ class SettingsStep(Step):
         self.first, self.kind = last is None, advice.kind_of(self.known, self.seen.paths)
         self.form.config = _start(folders, self.known, self.kind, self.panel.take)
         self.panel.redraw()
-        run, here = self.form.config, machine.find()
+        run, here = self.form.config, graphics_card.find()
         base = run.base.pretrained_model_name_or_path
         self.questions.ask(run.about.purpose or PURPOSES[0], base, here, self.kind, not self.own_pictures)
         self.form.write_all()

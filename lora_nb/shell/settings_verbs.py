@@ -20,7 +20,7 @@ from lora_nb.dataset.images import no_pictures
 from lora_nb.events import Finished, Notice, Poll, Tell
 from lora_nb.kohya_import import to_table
 from lora_nb.redact import redact
-from lora_nb.shell import machine
+from lora_nb.shell import graphics_card
 from lora_nb.shell.given import folder_of, folders_of
 from lora_nb.shell.verb import Verb
 from lora_nb.training import advice
@@ -131,7 +131,7 @@ def advise(config: AdviceConfig, tell: Tell, poll: Poll) -> Finished:
     known = handover.read(folders, tell)
     kind = advice.kind_of(known, seen.paths)
     base = config.pretrained_model_name_or_path or advice.base_for(kind)
-    here = machine.find()
+    here = graphics_card.find()
     name = here.preset if config.machine == "auto" else presets.find(config.machine).name
     found = advice.advise(advice.Answers(config.purpose, base, name, seen.unsaid, known))
     tell(Notice(f"{len(seen.paths)} {kind or 'pictures'}; base: {base} ({found.title}); machine: {name}"))

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from test_dataset_maker import press
 
-from lora_nb.forms.board_step import BoardStep, frame
+from lora_nb.forms.board_step import BoardStep
 from lora_nb.forms.project_step import ProjectStep
 
 
@@ -29,6 +29,6 @@ def test_no_later_cell_presses_it(board):
     assert not board.due
 
 
-def test_the_frame_has_a_link_for_where_it_is_blocked():
-    html = frame("http://127.0.0.1:1234/")
+def test_the_frame_has_a_link_for_where_it_is_blocked(board):
+    html = board.frame("http://127.0.0.1:1234/")
     assert html.count('="http://127.0.0.1:1234/"') == 2 and "<iframe" in html and "Open it in a tab" in html

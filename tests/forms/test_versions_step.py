@@ -8,7 +8,7 @@ import pytest
 
 from lora_nb.dataset import versions
 from lora_nb.forms.export_step import ExportStep
-from lora_nb.forms.fiftyone_step import FiftyOneStep, frame
+from lora_nb.forms.fiftyone_step import FiftyOneStep
 from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.report_step import CONFIGS, ReportStep
 from lora_nb.forms.step import Step
@@ -138,8 +138,8 @@ def test_without_fiftyone_there_is_a_sentence_and_the_pictures(project, monkeypa
     asyncio.run(person())
 
 
-def test_the_frame_of_the_app_has_a_way_out():
-    shown = frame("http://127.0.0.1:5151/datasets/cat")
+def test_the_frame_of_the_app_has_a_way_out(project):
+    shown = FiftyOneStep(project).frame("http://127.0.0.1:5151/datasets/cat")
     assert (
         'src="http://127.0.0.1:5151/datasets/cat"' in shown
         and 'target="_blank"' in shown

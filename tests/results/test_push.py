@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from finished_run import make_run
 
+from answering import Answering
 from lora_nb.config.results import PushConfig
 from lora_nb.events import silent
 from lora_nb.results import card
@@ -21,7 +22,7 @@ HOME = Path(__file__).parents[2]
 TOKEN = "hf_AbCdEfGhIjKlMnOpQrSt12"
 
 
-class Hub(BaseHTTPRequestHandler):
+class Hub(Answering):
     """A Hub with the repositories of `server.repos`, each a dict of files; "anna" alone may write."""
 
     def do_GET(self) -> None:
@@ -76,17 +77,6 @@ class Hub(BaseHTTPRequestHandler):
 
     def answer(self, code, said, headers=()):
         self.send(code, json.dumps(said).encode(), {"Content-Type": "application/json", **dict(headers)})
-
-    def send(self, code, content, headers):
-        self.send_response(code)
-        for name, value in {"Content-Length": str(len(content)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-
-    def log_message(self, *_):
-        """Say nothing."""
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 import pytest
 
-from lora_nb.config.training import TrainConfig
-from lora_nb.settings import make, replace
+from lora_nb.settings import replace
 from lora_nb.training.fitting import fit
 from lora_nb.training.forecast_memory import forecast
 from lora_nb.training.machine import Machine
@@ -15,15 +14,9 @@ LARGE = Machine(
 
 
 @pytest.fixture
-def plan(make_pictures, tmp_path):
-    folder = tmp_path / "Loras" / "cat" / "dataset"
-    make_pictures(folder, 4)
-    config = make(
-        TrainConfig, pretrained_model_name_or_path="demo", allow_demo_base=True, train_data_dir=str(folder),
-        trigger_word="ohwx", resolution=256, train_batch_size=4, max_bucket_reso=512, sample_every_n_epochs=0,
-        grid=False,
-    )  # fmt: skip
-    return plan_run(config)
+def plan(demo_run):
+    quiet = {"sample_every_n_epochs": 0, "grid": False}
+    return plan_run(demo_run(4, resolution=256, train_batch_size=4, max_bucket_reso=512, **quiet))
 
 
 def test_what_fits_is_left_alone(plan):

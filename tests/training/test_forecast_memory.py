@@ -8,8 +8,7 @@ import torch
 
 from lora_nb.bases.model_sizes import sizes_of
 from lora_nb.bases.models import load_base
-from lora_nb.config.training import TrainConfig
-from lora_nb.settings import make, replace
+from lora_nb.settings import replace
 from lora_nb.training import forecast_memory, prepare
 from lora_nb.training.forecast_memory import forecast
 from lora_nb.training.plan import plan_run
@@ -18,13 +17,8 @@ SIDE = 128
 
 
 @pytest.fixture
-def config(make_pictures, tmp_path):
-    folder = tmp_path / "Loras" / "cat" / "dataset"
-    make_pictures(folder, 4, size=(SIDE, SIDE))
-    return make(
-        TrainConfig, pretrained_model_name_or_path="demo", allow_demo_base=True, train_data_dir=str(folder),
-        trigger_word="ohwx", resolution=SIDE, enable_bucket=False, text_encoder_lr=0.0,
-    )  # fmt: skip
+def config(demo_run):
+    return demo_run(4, size=(SIDE, SIDE), resolution=SIDE, enable_bucket=False, text_encoder_lr=0.0)
 
 
 def kept(config, precision):

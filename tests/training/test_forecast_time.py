@@ -6,8 +6,7 @@ import pytest
 
 from lora_nb import events, runs
 from lora_nb.bases.model_sizes import sizes_of
-from lora_nb.config.training import TrainConfig
-from lora_nb.settings import make, replace
+from lora_nb.settings import replace
 from lora_nb.training import kept_settings
 from lora_nb.training.forecast_time import flops, forecast, forward
 from lora_nb.training.machine import Machine
@@ -17,14 +16,8 @@ MACHINE = Machine(10**10, 10**10, flops=1e11)
 
 
 @pytest.fixture
-def config(make_pictures, tmp_path):
-    folder = tmp_path / "Loras" / "cat" / "dataset"
-    make_pictures(folder, 4)
-    return make(
-        TrainConfig, pretrained_model_name_or_path="demo", allow_demo_base=True, train_data_dir=str(folder),
-        output_dir=str(folder.parent / "output"), output_name="cat", trigger_word="ohwx", resolution=64,
-        train_batch_size=2,
-    )  # fmt: skip
+def config(demo_run):
+    return demo_run(4, train_batch_size=2)
 
 
 def test_a_forward_pass_is_what_is_known_of_these_bases():

@@ -20,14 +20,8 @@ T4 = Machine(12 * GIGA, 11 * GIGA, 2, "Tesla T4", 16 * GIGA, 15 * GIGA, "fp16", 
 
 
 @pytest.fixture
-def config(make_pictures, tmp_path):
-    folder = tmp_path / "Loras" / "cat" / "dataset"
-    make_pictures(folder, 6)
-    return make(
-        TrainConfig, pretrained_model_name_or_path="demo", allow_demo_base=True, train_data_dir=str(folder),
-        output_dir=str(folder.parent / "output"), output_name="cat", trigger_word="ohwx", resolution=64,
-        num_repeats=40,
-    )  # fmt: skip
+def config(demo_run):
+    return demo_run(6, num_repeats=40)
 
 
 @pytest.fixture

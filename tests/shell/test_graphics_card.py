@@ -1,11 +1,11 @@
-"""Which machine this is."""
+"""Which graphics card this machine has."""
 
 import os
 
 import pytest
 
 from lora_nb import presets
-from lora_nb.shell import machine
+from lora_nb.shell import graphics_card
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from lora_nb.shell import machine
     ],
 )
 def test_a_card_has_the_preset_for_its_memory(line, preset, title):
-    found = machine.read(line)
+    found = graphics_card.read(line)
     assert (found.preset, found.title) == (preset, title)
     assert presets.find(found.preset).kind == "machine"
 
@@ -35,9 +35,9 @@ def test_the_first_card_counts_and_a_driver_that_fails_is_none(tmp_path, monkeyp
     tool.write_text(f"#!/bin/sh\n{script}\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert machine.find().preset == preset
+    assert graphics_card.find().preset == preset
 
 
 def test_a_machine_without_the_tool_has_no_gpu(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert machine.find() == machine.NO_GPU
+    assert graphics_card.find() == graphics_card.NO_GPU

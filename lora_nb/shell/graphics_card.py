@@ -1,4 +1,4 @@
-"""Which machine this is, as the presets for machines know it: asked of nvidia-smi."""
+"""The graphics card of this machine, and the preset that suits it: asked of nvidia-smi, which answers at once."""
 
 import shutil
 import subprocess
@@ -10,19 +10,19 @@ SMALL, MIDDLE = 11_000, 20_000  # MiB: below the first a card of 8 GB, from the 
 
 
 @dataclass(frozen=True)
-class Machine:
-    """What it is called, and the preset that suits it; `memory` is its first GPU's in MiB, 0 without one."""
+class GraphicsCard:
+    """What it is called, and the preset that suits it; `memory` in MiB, 0 without one."""
 
     title: str
     preset: str
     memory: int = 0
 
 
-NO_GPU = Machine("no NVIDIA graphics card", "cpu")
+NO_GPU = GraphicsCard("no NVIDIA graphics card", "cpu")
 
 
-def find() -> Machine:
-    """The machine this process runs on; of several GPUs the first."""
+def find() -> GraphicsCard:
+    """The card this process can use; of several the first."""
     if not shutil.which("nvidia-smi"):
         return NO_GPU
     try:
@@ -35,12 +35,12 @@ def find() -> Machine:
     return read(lines[0]) if lines else NO_GPU
 
 
-def read(line: str) -> Machine:
-    """The machine that a line of nvidia-smi tells of: `Tesla T4, 15360`."""
+def read(line: str) -> GraphicsCard:
+    """The card that a line of nvidia-smi tells of: `Tesla T4, 15360`."""
     name, _, number = line.partition(",")
     memory = int(number) if number.strip().isdigit() else 0
     shown = f"{name.strip()}, {memory / 1024:.0f} GB" if memory else name.strip()
-    return Machine(shown, _preset(name, memory), memory)
+    return GraphicsCard(shown, _preset(name, memory), memory)
 
 
 def _preset(name: str, memory: int) -> str:
