@@ -70,6 +70,32 @@ ON_CPU = {
     ),
     "sd15-256-b1-no-text": Case("sd15", {"resolution": 256, "train_batch_size": 1, "text_encoder_lr": 0.0}),
     "xl-512-b1-ema": Case("xl", {"resolution": 512, "train_batch_size": 1, "ema_decay": 0.99}),
+    # At hand when the constants were measured were the plans above; the next were written before their first run.
+    "half-320-b3-locon-prodigy": Case(
+        "half",
+        {
+            "resolution": 320,
+            "train_batch_size": 3,
+            "conv_rank": 16,
+            "optimizer": "Prodigy",
+            "learning_rate": 1.0,
+            "text_encoder_lr": 1.0,
+        },
+    ),
+    "sd15-320-b2-bf16-text": Case(
+        "sd15", {"resolution": 320, "train_batch_size": 2, "mixed_precision": "bf16"}
+    ),
+    "half-512-b2-loha-checkpointing": Case(
+        "half",
+        {"resolution": 512, "train_batch_size": 2, "network_type": "loha", "gradient_checkpointing": True},
+    ),
+    "xl-384-b2-bf16-no-text": Case(
+        "xl", {"resolution": 384, "train_batch_size": 2, "mixed_precision": "bf16", "text_encoder_lr": 0.0}
+    ),
+    "half-448-b1-preserved-8bit": Case(
+        "half",
+        {"resolution": 448, "train_batch_size": 1, "diff_output_preservation": 1.0, "optimizer": "AdamW8bit"},
+    ),
 }
 ON_GPU = {
     "sd15-512-b2": Case("sd15", {"resolution": 512, "train_batch_size": 2}),
@@ -178,7 +204,7 @@ def main(work: Path, names: list[str]) -> None:
         peaks, values = measure(name, cases[name], work)
         precision = values.get("mixed_precision", "bf16" if gpu else "no")
         need = forecast_memory.forecast(plan_run(settings.from_dict(TrainConfig, values)), precision, gpu)
-        got, said = (peaks["cuda"], need.gpu) if gpu else (peaks["all"], need.ram)
+        got, said = (peaks["cuda"], need.gpu) if gpu else (peaks["all"], need.resident)
         print(
             f"{name:28} {said / 1e9:6.2f} {got / 1e9:6.2f} GB {said / got - 1:+.1%}  {need.largest(device)}"
         )

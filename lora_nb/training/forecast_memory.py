@@ -35,9 +35,7 @@ WITH_CUDA = 1_500_000_000  # more of it where torch talks to a GPU
 CONTEXT = 600_000_000
 # Live at once of the widest feature map of the VAE, without gradients: input, norm, activation, output.
 VAE_MAPS = 4
-# Measured on a CPU: how much of mapped files is resident while they are converted; how much of converted weights glibc
-# does not give back once they are freed; bytes that a weight of the update takes in a file that is read back.
-MAPPED, UNRETURNED, PROVING = 0.27, 0.12, 2
+PROVING = 2  # measured: bytes that a weight of the update takes in a file that is read back
 SLACK = 1.03  # what an allocator holds beyond what is asked for
 
 
@@ -73,11 +71,13 @@ OPTIMIZER = {
 class Need:
     """What a run takes of the RAM and of the GPU's memory (0 without a GPU): the peak, and what each stage takes.
 
-    `stages` are in the order they come; a peak is that of the largest.
+    `stages` are in the order they come; a peak is that of the largest. `mapped` is what is resident besides of a file
+    that is read through a mapping while its numbers become others: the system takes it back where memory is short.
     """
 
     ram_stages: Mapping[str, int]
     gpu_stages: Mapping[str, int]
+    mapped: int = 0
 
     @property
     def ram(self) -> int:
@@ -86,6 +86,11 @@ class Need:
     @property
     def gpu(self) -> int:
         return max(self.gpu_stages.values(), default=0)
+
+    @property
+    def resident(self) -> int:
+        """The peak of the process's resident memory (RSS), which counts what is mapped too."""
+        return max(self.ram, self.mapped + max(self.ram_stages["loading"], self.ram_stages["proving"]))
 
     def largest(self, place: Place) -> str:
         """The stage that takes most."""
@@ -99,7 +104,8 @@ def forecast(plan: RunPlan, precision: str, gpu: bool) -> Need:
     Raises ValueError for a base whose models cannot be measured from outside.
     """
     sizes = model_sizes.sizes_of(plan.config.base.pretrained_model_name_or_path)
-    return Need(*_Run(plan, sizes, precision, gpu).stages())
+    run = _Run(plan, sizes, precision, gpu)
+    return Need(*run.stages(), run.mapped())
 
 
 def batches_of(plan: RunPlan) -> set[tuple[int, int, int]]:
@@ -135,7 +141,7 @@ class _Run:
             own = {"loading": self.loading()} | {name: int(SLACK * each) for name, each in work.items()}
             kept = {"loading": 0, "encoding": weights + vae}
             rest = weights + vae + latents
-            own["proving"], kept["proving"] = self.loading() + self.left(), 0
+            own["proving"], kept["proving"] = self.loading() + PROVING * self.lora, 0
             return {name: LIBRARIES + kept.get(name, rest) + own[name] for name in own}, {}
         on_gpu = {
             "encoding": vae + work["encoding"],
@@ -156,17 +162,13 @@ class _Run:
         )
 
     def loading(self) -> int:
-        """All models as they are loaded, and what is resident of the mapped files whose numbers become others."""
-        return self.weights() + 4 * self.sizes.vae.parameters + int(MAPPED * self.changed())
+        """All models as they are loaded; those of a run are forgotten before the proof loads them anew."""
+        return self.weights() + 4 * self.sizes.vae.parameters
 
-    def changed(self) -> int:
-        """Bytes of files that are loaded in other numbers than they are in."""
-        return sum(model.stored for model in self.sizes.models[:-1] if model.bytes_each != self.each)
-
-    def left(self) -> int:
-        """What a C library keeps of a training that is over, when the file is proven in a base loaded anew."""
-        again = self.weights() if self.changed() else 0
-        return self.moments() + self.activations() + int(UNRETURNED * again) + PROVING * self.lora
+    def mapped(self) -> int:
+        """Bytes of the largest model that is loaded in other numbers than its file holds."""
+        changed = [model.stored for model in self.sizes.models[:-1] if model.bytes_each != self.each]
+        return max(changed, default=0)
 
     def moments(self) -> int:
         """Of the update: its weights and what the optimizer and an average keep of them."""

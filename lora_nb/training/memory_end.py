@@ -1,7 +1,5 @@
 """A training that memory has run out on: what would take less, and whether the run goes on with that by itself."""
 
-import gc
-
 import torch
 
 from lora_nb.config.training import TrainConfig
@@ -56,10 +54,3 @@ def _cheaper(config: TrainConfig, memory: cheaper.Memory, begun: bool) -> TrainC
         if not begun or plan.learning == config.learning:
             return plan
     return None
-
-
-def free() -> None:
-    """Give back what a training that failed still held."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

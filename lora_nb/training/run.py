@@ -1,11 +1,9 @@
 """A run in progress: epoch after epoch, step after step."""
 
-import gc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from accelerate import Accelerator
 
 from lora_nb import events, project, runs
@@ -15,6 +13,7 @@ from lora_nb.training.batches import Batch, EpochDataset, steps_left, texts_vary
 from lora_nb.training.clock import Clock, most_memory
 from lora_nb.training.latents import Views
 from lora_nb.training.learner import Learner
+from lora_nb.training.letting_go import give_back
 from lora_nb.training.log import TrainingLog
 from lora_nb.training.moments import SAMPLE, SAVE, STATE, Moments
 from lora_nb.training.objective import Objective
@@ -191,9 +190,7 @@ class Run:
         """Free the memory of the models; only files and plan remain."""
         self.base.forget()
         self.learner, self.writer.learner, self.validation, self.encoded = None, None, None, []
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        give_back()
 
     def files(self) -> tuple[str, ...]:
         """The LoRA files that stand in the output folder."""

@@ -19,6 +19,7 @@ from lora_nb.config.training import Place, TrainConfig
 from lora_nb.lora.lora_file import DTYPES
 from lora_nb.lora.merge import merge_files
 from lora_nb.training import checkpoints, claim, kept_settings, memory_end, relaid, state, verdict
+from lora_nb.training.letting_go import give_back
 from lora_nb.training.optimizers import try_out
 from lora_nb.training.plan import RunPlan, plan_run, resolve
 from lora_nb.training.prepare import check_network
@@ -50,7 +51,7 @@ def train(
                 raise
             several = PartialState().num_processes > 1
             config = memory_end.next_plan(resolve(config), memory, alone=not several, tell=tell)
-        memory_end.free()  # no sooner: the error holds on to the models
+        give_back()  # no sooner: the error holds on to the models
 
 
 def _attempt(config: TrainConfig, tell: events.Tell, poll: events.Poll) -> events.Finished:

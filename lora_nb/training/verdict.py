@@ -1,8 +1,9 @@
 """What the checks of a run say of it, no more than is sure: it still learns, turns, is over-trained.
 
 Two checks have the same pictures, noise and noise levels, so that what changed between them is known far better than
-either. It is taken as a ratio (by logarithms), for at low noise levels losses are ten times those at high ones. Its
+either. It is taken as a ratio, by the logarithm of each picture's mean loss: pictures differ in how hard they are. Its
 error is that of the mean over pictures (the levels of one picture are no independent witnesses), by Student's t.
+Which check is lowest is said by the mean loss, as it is drawn.
 """
 
 from collections.abc import Iterable
@@ -24,17 +25,12 @@ Status = Literal["learning", "level", "turning", "over-trained", "worse", "unsur
 
 @dataclass(frozen=True)
 class Point:
-    """One check: its mean loss, and the mean of the logarithms of each picture's."""
+    """One check: its mean loss, and the logarithm of each picture's."""
 
     epoch: int
     step: int
     loss: float
     pictures: tuple[float, ...]
-
-    @property
-    def height(self) -> float:
-        """What tells which of two checks is lower: each picture and each level counts the same."""
-        return fmean(self.pictures)
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ class Curve:
 
     @property
     def lowest(self) -> Point:
-        return min(self.points, key=lambda point: point.height)
+        return min(self.points, key=lambda point: point.loss)
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,7 @@ def curves_of(events: Iterable[Event]) -> dict[str, Curve]:
 
 def _point(event: Validated) -> Point:
     rows = [event.losses[at : at + event.levels] for at in range(0, len(event.losses), event.levels)]
-    pictures = tuple(fmean(log(max(loss, TINY)) for loss in row) for row in rows)
+    pictures = tuple(log(max(fmean(row), TINY)) for row in rows)
     return Point(event.epoch, event.step, event.loss, pictures)
 
 
@@ -138,7 +134,7 @@ def _of_held_out(curve: Curve) -> Verdict:
     if best is first and first.step == 0:
         text = f"Over-trained from the start: the loss on {pictures} {risen}. A lower learning rate may help."
         return Verdict("over-trained", text, best.epoch, best.step)
-    if rise.mean > (first.height - best.height) / 2:
+    if rise.mean > difference(best, first).mean / 2:
         text = f"Over-trained: the loss on {pictures} {risen}, more than half of what had been gained. Take {where}."
         return Verdict("over-trained", text, best.epoch, best.step)
     text = f"Turning: the loss on {pictures} {risen}. Take {where}, or one near it."
@@ -167,10 +163,11 @@ def _on_its_way(curve: Curve) -> Verdict:
         text = f"Still learning: the loss on {pictures} fell by {amount(fall)} since {_place(before)}.{more}"
         return Verdict("learning", text, best.epoch, best.step)
     start = difference(points[0], last)
-    if not start.falls or not difference(best, points[0]).rises:
-        text = f"Nothing is sure: the loss on {pictures} changed by no more than chance ({amount(start)})."
-        return Verdict("unsure", text + more)
-    near = next(point for point in points if not difference(best, point).rises)
+    if not start.falls and not difference(best, points[0], len(points) - 1).rises:
+        changed = f"changed by no more than chance ({amount(start)})"
+        text = f"Nothing is sure: the loss on {pictures} {changed}; it was lowest at {_place(best)}."
+        return Verdict("unsure", text + more, best.epoch, best.step)
+    near = next(point for point in points[1:] if not difference(best, point).rises)
     since = f"changed by no more than chance since {_place(near)}"
     text = f"Level: the loss on {pictures} {since}; it was lowest at {_place(best)}."
     return Verdict("level", text + more, best.epoch, best.step)
