@@ -14,7 +14,7 @@ from lora_nb.forms import download
 from lora_nb.forms.follow import sentence
 from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.run_row import RunRow
-from lora_nb.forms.step import hub_token
+from lora_nb.forms.step import keys_of_runs
 from lora_nb.forms.sweep_row import SweepRow
 from lora_nb.forms.watch import watch
 from lora_nb.shell import colab, jobs, queue, queue_file, queue_worker, run_rows
@@ -156,7 +156,7 @@ class RunsPanel:
 
     def start_queue(self) -> None:
         """Begin to train what waits."""
-        begun = queue_worker.start(self._place()[0], hub_token())
+        begun = queue_worker.start(self._place()[0], keys_of_runs())
         self._say("The queue begins." if begun else "The queue is at work already.")
 
     def _added(self, entries: Iterable[Entry]) -> None:
@@ -212,7 +212,7 @@ class RunsPanel:
             queue.resume(folder, row.number)
         else:
             queue.add(self._config_of(row))
-        queue_worker.start(folder, hub_token())
+        queue_worker.start(folder, keys_of_runs())
         self._say(f"{row.name} goes on as soon as it is its turn.")
 
     def _config_of(self, row: Row) -> TrainConfig:
