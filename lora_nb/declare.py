@@ -72,7 +72,8 @@ class Declaration:
     for it to have an effect; `same_run` marks one that changes nothing of what is learnt, so that a run may go on with
     another value. `separators` are the characters between the parts of a list: of several sets the first that is in the
     text, so that the parts may hold those of the others. Where a comma is among them, "..." keeps a part together.
-    `per` says that each subset of the pictures may have its own value, or each dataset of a dataset_config.
+    `per` says that each subset of the pictures may have its own value, or each dataset of a dataset_config. `bare`
+    marks what a verb is about, which stands on the command line without its name, as one types it; one of a config.
     """
 
     help: str
@@ -90,6 +91,7 @@ class Declaration:
     same_run: bool = False
     separators: tuple[str, ...] = SEPARATORS
     per: Literal["", "subset", "dataset"] = ""
+    bare: bool = False
 
 
 def setting(default: Any, help: str, **said: Any) -> Any:

@@ -51,8 +51,9 @@ _WHY = {
     "what libraries say is in the log of a job; --verbose shows it": """
         console_log_level console_log_file console_log_simple""",
     "workers stay as long as an epoch": "persistent_data_loader_workers",
-    "logs go to the project's logs folder, for TensorBoard": """
-        logging_dir log_with log_prefix log_tracker_name log_tracker_config log_config wandb_run_name wandb_api_key""",
+    "figures lie in the run's folder, for TensorBoard; log_with sends them to wandb too": """
+        logging_dir log_prefix log_tracker_config""",
+    "a key belongs into the environment variable WANDB_API_KEY (on Colab: into Secrets, the key)": "wandb_api_key",
     "give the .toml file itself, without a flag": "config_file output_config",
     "the dataset is train_data_dir and its folders called N_name, subsets, or a dataset_config": """
         in_json dataset_class metadata_file dataset_repeats debug_dataset

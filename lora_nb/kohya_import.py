@@ -19,6 +19,7 @@ MEANT = {name: name for name in OURS} | {s.said.kohya: s.name for s in OURS.valu
 MEANT["caption_extention"] = "caption_extension"  # sd-scripts knows its own misspelling
 CONSUMED = ("networks.lora", "lycoris.kohya", "networks.dylora")
 PLAIN = ("lora", "locon")  # one kind here: with convolutions or without
+AT_WANDB, OF_WANDB = ("wandb", "all"), ("log_tracker_name", "wandb_run_name", "log_config")
 UNSET = (None, "", [], "None")
 
 
@@ -78,7 +79,7 @@ def translate(given: Mapping[str, Any], defaults: bool = True) -> Reading:
     `defaults` fills in what sd-scripts takes for all that is not said, where that is another value than ours.
     """
     reading = Reading({name.lstrip("-"): value for name, value in given.items()})
-    for step in (_network, _rates, _length, _optimizer, _base, _shape, _rest):
+    for step in (_network, _rates, _length, _optimizer, _base, _shape, _figures, _rest):
         step(reading)
     if defaults:
         _fill(reading)
@@ -238,6 +239,15 @@ def _shape(reading: Reading) -> None:
         reading.put(
             "lr_warmup_steps", "lr_warmup_steps", float(warmup.strip(" %")) / 100 if share else warmup
         )
+
+
+def _figures(reading: Reading) -> None:
+    """sd-scripts sends nothing to wandb unless log_with says so, whatever else is said of it."""
+    if str(reading.left.get("log_with")).lower() in AT_WANDB:
+        return
+    for key in OF_WANDB:
+        if reading.take(key) not in (None, False):
+            reading.pass_over(key, 'it has an effect with log_with = "wandb" alone')
 
 
 def _resolution(value: Any) -> Any:

@@ -38,6 +38,11 @@ class RunFolder:
         return self.base / "tensorboard"
 
     @property
+    def wandb(self) -> Path:
+        """What wandb keeps of the run, and in run.json which of its runs it is."""
+        return self.base / "wandb"
+
+    @property
     def samples(self) -> Path:
         return self.base / "samples"
 

@@ -356,6 +356,19 @@ def test_a_token_is_neither_taken_nor_repeated():
     assert "AbCdEfGh" not in str((found.values, found.passed, found.notes))
 
 
+def test_figures_go_to_wandb_where_they_do_in_sd_scripts():
+    names = {"log_tracker_name": "cats", "wandb_run_name": "first"}
+    found = translate({"log_with": "all", "log_config": True, "logging_dir": "logs", **names})
+    taken = {name: found.values[name] for name in ("log_with", "log_config", *names)}
+    assert taken == {"log_with": "wandb", "log_config": True, **names}
+    assert set(found.passed) == {"logging_dir"}
+    settings.from_dict(TrainConfig, found.values)
+    for other in ({}, {"log_with": "tensorboard"}):
+        found = translate({**names, **other})
+        assert set(found.passed) == set(names)
+        settings.from_dict(TrainConfig, found.values)
+
+
 @pytest.mark.parametrize(
     ("given", "kind"),
     [

@@ -76,7 +76,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
     imported = {colab_leg.plain(name) for name in imported}
     optional = PROJECT["optional-dependencies"]
     extras = names_and_ranges(
-        [line for name in ("bitsandbytes", "fiftyone", "parquet", "text") for line in optional[name]]
+        [line for name in ("bitsandbytes", "fiftyone", "parquet", "text", "wandb") for line in optional[name]]
     )
     runtime, optional = {colab_leg.plain(name) for name in RANGES}, {colab_leg.plain(name) for name in extras}
     assert imported - runtime - optional == set(), "imported in lora_nb/ and not in pyproject.toml"

@@ -9,6 +9,6 @@ from lora_nb.declare import setting
 class TensorboardConfig:
     """TensorBoard with all runs of a project."""
 
-    runs_dir: str = setting("", "the folder with the runs: Loras/<project>/runs", internal=True)
+    runs_dir: str = setting("", "the folder with the runs: Loras/<project>/runs", internal=True, bare=True)
     port: int = setting(0, "port of TensorBoard on this machine; 0 takes a free one", min=0, max=65535, advanced=True)
     minutes: int = setting(240, "how long it stays open", min=1, max=10_000, advanced=True)

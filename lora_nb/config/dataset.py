@@ -11,7 +11,7 @@ TAGS = (";,\n",)  # no tag holds a comma
 class DatasetConfig:
     """A dataset folder."""
 
-    train_data_dir: str = setting("", "the dataset folder", internal=True)
+    train_data_dir: str = setting("", "the dataset folder", internal=True, bare=True)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class RecodeConfig:
 class RestoreConfig:
     """Pictures that were set aside, and come back."""
 
-    train_data_dir: str = setting("", "the dataset folder they go back to", internal=True)
+    train_data_dir: str = setting("", "the dataset folder they go back to", internal=True, bare=True)
     names: tuple[str, ...] = setting((), "which, with ; between them; empty: all of them")
 
 

@@ -11,7 +11,7 @@ from lora_nb.declare import again, setting
 class LookConfig:
     """A place that pictures can come from, looked into."""
 
-    source: str = setting("", "a .zip or a folder here, a web address of a zip or picture, a Google Drive link, hf://datasets/owner/name, or tags of an image board: danbooru: tag tag")
+    source: str = setting("", "a .zip or a folder here, a web address of a zip or picture, a Google Drive link, hf://datasets/owner/name, or tags of an image board: danbooru: tag tag", bare=True)
     train_data_dir: str = setting("", "the dataset folder to fill", internal=True)
     board_rating: Literal["general", "sensitive", "questionable", "explicit", "any"] = setting("general", "of pictures from an image board: how fit for all eyes they are", advanced=True)
     board_limit: int = setting(100, "pictures of an image board at most", min=1, max=5000, advanced=True)

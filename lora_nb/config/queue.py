@@ -56,6 +56,7 @@ class QueueStartConfig:
     """The queue that is set to work."""
 
     root: str = setting("", ROOT)
+    gpus: Literal["each", "all"] = setting("each", "where there are several GPUs: a run on each of them, or all of them for one run after the other", label="several GPUs")
 
 
 @dataclass(frozen=True)
@@ -70,5 +71,5 @@ class QueueWorkConfig:
 class CompareConfig:
     """Runs beside each other."""
 
-    runs: tuple[str, ...] = setting((), "the folders of the runs (Loras/<project>/runs/<name>), two or more", separators=(";\n", ","))
+    runs: tuple[str, ...] = setting((), "the folders of the runs (Loras/<project>/runs/<name>), two or more", separators=(";\n", ","), bare=True)
     output: str = setting("", "the .html file to write; empty: compared.html in the project's runs folder")

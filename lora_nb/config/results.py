@@ -19,7 +19,7 @@ class RunFiles:
 class InspectConfig:
     """A LoRA file, looked at."""
 
-    lora: str = setting("", "a LoRA file (.safetensors), of this trainer or any other", label="LoRA file")
+    lora: str = setting("", "a LoRA file (.safetensors), of this trainer or any other", label="LoRA file", bare=True)
 
 
 @dataclass(frozen=True)

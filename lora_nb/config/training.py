@@ -11,7 +11,7 @@ from lora_nb.config.length import Length
 from lora_nb.config.loss import Loss
 from lora_nb.config.network import Network
 from lora_nb.config.validation import Validation
-from lora_nb.declare import again, part, setting, unless
+from lora_nb.declare import again, needs, part, setting, unless
 
 PURPOSES = ("character", "style", "object", "concept")
 
@@ -71,6 +71,16 @@ class Samples:
 
 
 @dataclass(frozen=True)
+class Figures:
+    """Where losses, rates and samples are shown, beside the run's own log."""
+
+    log_with: Literal["tensorboard", "wandb"] = setting("tensorboard", "TensorBoard always has the losses and rates; wandb: besides, they and the samples are sent to your account at wandb.ai (its key: WANDB_API_KEY in the environment, on Colab in Secrets)", label="figures go to", advanced=True, also={"all": "wandb"})
+    log_tracker_name: str = setting("", "the project at wandb; empty: this project's name", label="project at wandb", advanced=True, only_with=needs("log_with", "wandb"))
+    wandb_run_name: str = setting("", "what the run is called at wandb; empty: name of the files", label="name at wandb", advanced=True, only_with=needs("log_with", "wandb"))
+    log_config: bool = setting(False, "send the settings of the run to wandb too, without folders", label="settings to wandb", advanced=True, only_with=needs("log_with", "wandb"))
+
+
+@dataclass(frozen=True)
 class About:
     """What the files say of themselves. It may be mended in the middle of a run: those written from then on say it."""
 
@@ -115,5 +125,6 @@ class TrainConfig:
     precision: Precision = part(Precision, "Precision")
     validation: Validation = part(Validation, "Checking")
     samples: Samples = part(Samples, "Samples", same_run=True)
+    figures: Figures = part(Figures, "Figures", same_run=True)
     about: About = part(About, "Said in the file", same_run=True)
     resuming: Resuming = part(Resuming, "Continue")

@@ -33,4 +33,4 @@ class Validation:
 class CurveConfig:
     """What the checks of a run say of it."""
 
-    run: str = setting("", "the folder of a run: Loras/<project>/runs/<name>")
+    run: str = setting("", "the folder of a run: Loras/<project>/runs/<name>", bare=True)

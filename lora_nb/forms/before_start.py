@@ -94,14 +94,17 @@ class BeforeStart:
             from lora_nb.training.ready_row import Row
 
             return (Row("settings", "red", str(error)),)
-        return await asyncio.to_thread(self._listed, config)
+        from lora_nb.shell import this_machine
 
-    def _listed(self, config: TrainConfig) -> "tuple[Row, ...]":
+        logins = this_machine.logins(config)  # Colab is asked for its Secrets here, where it can answer
+        return await asyncio.to_thread(self._listed, config, logins)
+
+    def _listed(self, config: TrainConfig, logins: tuple[str, ...]) -> "tuple[Row, ...]":
         from lora_nb.shell import this_machine
         from lora_nb.training import ready
 
         self.machine = this_machine.look(self.machine)
-        return ready.look(config, self.machine, this_machine.places())
+        return ready.look(config, self.machine, this_machine.places(logins))
 
     def press(self) -> None:
         """Start, where nothing is against it."""

@@ -15,7 +15,7 @@ from lora_nb.forms import review
 from lora_nb.forms.follow import TICK, Stopped, follow, pause, sentence
 from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.shown import Shown
-from lora_nb.forms.step import Step, hub_token
+from lora_nb.forms.step import Step, keys_of_runs
 from lora_nb.forms.train_panel import TrainPanel
 from lora_nb.forms.train_steps import GridStep, SettingsStep, TryStep
 from lora_nb.forms.watch import watch
@@ -150,7 +150,7 @@ class LoraTrainer:
             )
         self.settings.form.write(on_existing="resume")
         kept_settings.keep_early(config)
-        return jobs.start("train", config, folders, max(1, jobs.gpu_count()), hub_token())
+        return jobs.start("train", config, folders, max(1, jobs.gpu_count()), keys_of_runs())
 
     def _show_end(self, job: jobs.Job, end: Finished | None) -> None:
         self.panel.draw_whole_curve()

@@ -14,13 +14,14 @@ from lora_nb.forms import download
 from lora_nb.forms.follow import sentence
 from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.run_row import RunRow
-from lora_nb.forms.step import hub_token
+from lora_nb.forms.step import keys_of_runs
 from lora_nb.forms.sweep_row import SweepRow
 from lora_nb.forms.watch import watch
 from lora_nb.shell import colab, jobs, queue, queue_file, queue_worker, run_rows
 from lora_nb.shell.queue_file import Entry
 from lora_nb.shell.run_rows import Row
 
+GPUS = (("a run on each GPU", "each"), ("all GPUs for one run at a time", "all"))
 BUSY, QUIET = 1.0, 3.0  # seconds between two looks, while something is trained and else
 HEAD = "<b>Runs</b>: they train one after the other, and go on when this page or the kernel is closed."
 RELEASE = "Give the Colab runtime back when all runs have ended (what is not on the Drive is lost)"
@@ -43,6 +44,7 @@ class RunsPanel:
         self.sweep = SweepRow(config, self._added, self.presses)
         self.sweep.press = lambda: self._try(self.sweep.queue_all)
         self.several.observe(lambda change: self._fold(change["new"]), "value")
+        self.gpus = W.Dropdown(options=GPUS, layout=W.Layout(width="auto", display="none"))
         self.said, self.state, self.compared, self.rows = W.HTML(), W.HTML(), W.HTML(), W.VBox()
         self.given, self.release = (
             W.VBox(),
@@ -54,7 +56,7 @@ class RunsPanel:
         self.widget = W.VBox(
             [
                 W.HTML(HEAD), W.HBox([self.add, self.several], layout=wrap), self.sweep.widget, self.said,
-                W.HBox([self.start, self.state], layout=wrap), self.rows, self.given, self.release,
+                W.HBox([self.start, self.gpus, self.state], layout=wrap), self.rows, self.given, self.release,
                 W.HBox([self.compare]), self.compared,
             ],
             layout=W.Layout(width="100%"),
@@ -76,6 +78,7 @@ class RunsPanel:
         if not self.listens:
             self.widget.children += (watch(),)
             self.listens = True
+        self.gpus.layout.display = "" if len(queue_worker.devices()) > 1 else "none"
         self._try(self.refresh)
         display(self.widget)
         if self.task is None or self.task.done():
@@ -156,8 +159,11 @@ class RunsPanel:
 
     def start_queue(self) -> None:
         """Begin to train what waits."""
-        begun = queue_worker.start(self._place()[0], hub_token())
+        begun = queue_worker.start(self._place()[0], keys_of_runs(), self._together())
         self._say("The queue begins." if begun else "The queue is at work already.")
+
+    def _together(self) -> bool:
+        return self.gpus.value == "all"
 
     def _added(self, entries: Iterable[Entry]) -> None:
         names = ", ".join(f"{each.number} {each.name}" for each in entries)
@@ -212,7 +218,7 @@ class RunsPanel:
             queue.resume(folder, row.number)
         else:
             queue.add(self._config_of(row))
-        queue_worker.start(folder, hub_token())
+        queue_worker.start(folder, keys_of_runs(), self._together())
         self._say(f"{row.name} goes on as soon as it is its turn.")
 
     def _config_of(self, row: Row) -> TrainConfig:

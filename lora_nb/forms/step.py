@@ -14,7 +14,7 @@ from lora_nb.forms.presses import Presses
 from lora_nb.project import Folders
 from lora_nb.shell import colab, jobs
 
-TOKENS = ("HF_TOKEN", "CIVITAI_TOKEN")
+TOKENS, WANDB_KEY = ("HF_TOKEN", "CIVITAI_TOKEN"), "WANDB_API_KEY"
 
 
 class Step:
@@ -198,4 +198,13 @@ class Step:
 
 def hub_token() -> Mapping[str, str]:
     """The tokens of places with models from Colab's Secrets for a child process, where the person keeps some."""
-    return {name: token for name in TOKENS if (token := colab.read_secret(name))}
+    return _kept(TOKENS)
+
+
+def keys_of_runs() -> Mapping[str, str]:
+    """What a training is given of Colab's Secrets: the tokens for models, and the key of what shows its figures."""
+    return _kept((*TOKENS, WANDB_KEY))
+
+
+def _kept(names: Sequence[str]) -> Mapping[str, str]:
+    return {name: token for name in names if (token := colab.read_secret(name))}

@@ -21,8 +21,12 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser(prog: str, cls: type, takes_presets: bool = False) -> Parser:
     """A parser with the TOML file, --job_dir, perhaps --preset, and one flag for each setting of `cls`."""
-    parser = Parser(prog, f"{prog} [file.toml] [--setting value ...]", cls.__doc__, allow_abbrev=False)
-    parser.add_argument("file", nargs="?", type=Path, help="a .toml file with settings; flags win over it")
+    bare = _bare(cls)
+    about = f"{bare.name} " if bare else ""
+    parser = Parser(prog, f"{prog} {about}[file.toml] [--setting value ...]", cls.__doc__, allow_abbrev=False)
+    words = f"{bare.said.help} (--{bare.name}); and " if bare else ""
+    words = f"{words}a .toml file with settings; flags win over it".replace("%", "%%")
+    parser.add_argument("given", nargs="*", metavar=f"{about}file.toml", help=words)
     parser.add_argument(
         "--job_dir", type=Path, help="folder for events.jsonl, error.txt and requests of a followed job"
     )
@@ -63,16 +67,40 @@ def _metavar(setting: Setting) -> str:
 def read_arguments(parser: Parser, cls: type[Config], arguments: list[str]) -> tuple[Config, Path | None]:
     """The config of the file and the flags, and the job's folder. Raises ValueError for what is not usable."""
     read, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        raise ValueError(_unknown(unknown[0], cls, parser.prog))
+    for argument in unknown:
+        if argument.startswith("-"):
+            raise ValueError(_unknown(argument, cls, parser.prog))
+    bare = _bare(cls)
+    named = {each.name: getattr(read, each.name) for each in settings_of(cls) if each.name in read}
+    file, words = _told_apart([*read.given, *unknown], bare, parser.prog)
+    if words and bare.name in named:
+        raise ValueError(f'{bare.name} is given twice: "{words[0]}" and "{named[bare.name]}"')
     values = presets.put_together(_names(getattr(read, "under", "")))
-    if read.file:
-        load(cls, read.file)  # its complaint names the file
-        values |= read_table(read.file)
-    for setting in settings_of(cls):
-        if setting.name in read:
-            values[setting.name] = parse(setting, getattr(read, setting.name))
+    if file:
+        load(cls, file)  # its complaint names the file
+        values |= read_table(file)
+    values |= {each.name: parse(each, named[each.name]) for each in settings_of(cls) if each.name in named}
+    if words:
+        values[bare.name] = words if bare.many else parse(bare, words[0])
     return from_dict(cls, values), read.job_dir
+
+
+def _bare(cls: type) -> Setting | None:
+    """What is given without its name."""
+    return next((each for each in settings_of(cls) if each.said.bare), None)
+
+
+def _told_apart(words: list[str], bare: Setting | None, prog: str) -> tuple[Path | None, list[str]]:
+    """The file with settings, and what is meant for the setting that needs no name, if there is one."""
+    files = [word for word in words if bare is None or word.lower().endswith(".toml")]
+    others = [word for word in words if word not in files]
+    more = [*files[1:], *(others if bare and bare.many else others[1:])]
+    if files[1:] or (others[1:] and not bare.many):
+        first = f"one {bare.name}, one .toml file" if bare else "one .toml file"
+        raise ValueError(
+            f'"{more[0]}" is one argument too many: {first}, then --setting value (see {prog} --help)'
+        )
+    return Path(files[0]) if files else None, others
 
 
 def _names(text: str) -> list[str]:
@@ -80,10 +108,6 @@ def _names(text: str) -> list[str]:
 
 
 def _unknown(argument: str, cls: type, prog: str) -> str:
-    if not argument.startswith("-"):
-        return (
-            f'"{argument}" is one argument too many: one .toml file, then --setting value (see {prog} --help)'
-        )
     name = argument.lstrip("-").partition("=")[0].replace("-", "_")
     near = nearest(cls, name)
     hint = f"did you mean --{near}?" if near else absent(name) or f"see {prog} --help"

@@ -130,9 +130,9 @@ def _first_free(folder: Path) -> str:
 
 
 def queue_start(config: QueueStartConfig, tell: Tell, poll: Poll) -> Finished:
-    """Begin to train what waits, in the background: one worker for each GPU."""
+    """Begin to train what waits, in the background: a run on each GPU, or one after the other over all of them."""
     folder = _folder(config)
-    begun = queue_worker.start(folder)
+    begun = queue_worker.start(folder, together=config.gpus == "all")
     if begun:
         return Finished("done", f"{len(begun)} at work; what they tell is in {folder}/worker-*.log.")
     waits = any(each.state == "waiting" for each in queue_file.read(folder).listed)

@@ -189,15 +189,20 @@ def processes_on(device: str) -> int:
     return max(1, len([name for name in devices() if name != CPU])) if device == ALL else 1
 
 
-def start(folder: Path, environment: Mapping[str, str] | None = None) -> list[subprocess.Popen]:
+def start(
+    folder: Path, environment: Mapping[str, str] | None = None, together: bool = False
+) -> list[subprocess.Popen]:
     """Begin a worker for each device that has none and for which a run waits; they outlive the kernel.
 
-    They write what they tell to `worker-<device>.log` in the queue's folder. Tokens go by their `environment` only.
+    With `together` it is one worker for all GPUs, where there are several and none is at work. They write what they
+    tell to `worker-<device>.log` in the queue's folder. Tokens go by their `environment` only.
     """
     found = queue_file.read(folder)
-    free = [name for name in devices() if not (name in found.workers and found.workers[name].works())]
-    if ALL in found.workers and found.workers[ALL].works():
+    busy = {name for name, each in found.workers.items() if each.works()}
+    if ALL in busy or (together and busy):
         return []
+    names = [ALL] if together and processes_on(ALL) > 1 else devices()
+    free = [name for name in names if name not in busy]
     lost = [each for each in found.listed if each.state == "running" and not found.has_worker(each)]
     due = [*lost, *(each for each in found.listed if each.state == "waiting")]
     return [_spawn(folder, device, environment or {}) for device, _ in zip(free, due, strict=False)]

@@ -67,7 +67,7 @@ def list_before_start(config: TrainConfig, tell: Tell, poll: Poll) -> Finished:
     from lora_nb.shell import this_machine
     from lora_nb.training import ready
 
-    rows = ready.look(config, this_machine.look(), this_machine.places())
+    rows = ready.look(config, this_machine.look(), this_machine.places(this_machine.logins(config)))
     for row in rows:
         mend = f" ({', '.join(f'{name} = {value}' for name, value in row.mend)})" if row.mend else ""
         tell(Notice(f"{MARKS[row.harm]} {row.sentence}{mend}", "info" if row.harm == "grey" else "warning"))

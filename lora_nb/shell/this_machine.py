@@ -1,20 +1,24 @@
 """What this machine has for a training: memory, cores, the GPU, how long a session on it lasts."""
 
 import json
+import netrc
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lora_nb.config.training import TrainConfig
 from lora_nb.shell import colab, jobs, memory
 from lora_nb.training.machine import Machine
 from lora_nb.training.ready_row import Places
 
+WANDB, WANDB_HOST, WANDB_KEY = "wandb", "api.wandb.ai", "WANDB_API_KEY"
 SECONDS = 60  # for torch to answer
 ASK = """
 import json, torch
@@ -56,11 +60,28 @@ def look(known: Machine | None = None) -> Machine:
     )
 
 
-def places() -> Places:
-    """Where files for a while and downloads lie."""
+def places(logins: Collection[str] = ()) -> Places:
+    """Where files for a while and downloads lie; `logins` as found."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    return Places(Path(tempfile.gettempdir()), Path(HF_HUB_CACHE))
+    return Places(Path(tempfile.gettempdir()), Path(HF_HUB_CACHE), frozenset(logins))
+
+
+def logins(config: TrainConfig) -> tuple[str, ...]:
+    """Of what a run sends its figures to, what this machine has a key for, or is told to send nothing to."""
+    if config.figures.log_with != WANDB:
+        return ()
+    offline = os.environ.get("WANDB_MODE") in ("offline", "disabled")
+    has_key = os.environ.get(WANDB_KEY) or colab.read_secret(WANDB_KEY) or _knows(WANDB_HOST)
+    return (WANDB,) if offline or has_key else ()
+
+
+def _knows(host: str) -> bool:
+    """Whether the person's .netrc, where `wandb login` writes, names a host."""
+    try:
+        return netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError, RuntimeError):
+        return False
 
 
 def _gpu() -> dict[str, Any]:

@@ -63,6 +63,9 @@ def advise(answers: Answers) -> Advised:
     given = presets.put_together(sources) | _of_base(answers.base, family)
     values = {key: value for key, value in given.items() if key not in family.lacks}
     values |= _length(values, answers, rule) | {"purpose": answers.purpose, BASE: answers.base}
+    values |= {
+        "sample_at_first": values.get("sample_every_n_epochs") != 0
+    }  # to set the others beside the base's own
     made = settings.from_dict(TrainConfig, values)
     all_of_it = settings.values_of(made)
     values = {key: all_of_it[key] for key in values} | _of_captions(answers.known, made)

@@ -1,46 +1,38 @@
-"""TensorBoard's figures, which no training ends over."""
+"""What a board is: a place that shows the figures of a running training."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from torch.utils.tensorboard import SummaryWriter
-
-from lora_nb.events import Notice, Tell
+from lora_nb.events import Drawn
 
 
-class Board:
-    """Scalars of a run. While they cannot be written the training goes on without them, which is told once."""
+@dataclass(frozen=True)
+class Figures:
+    """Scalars by their names, as they were after `step` in `epoch`; those `by_epoch` are drawn over the epochs."""
 
-    def __init__(self, folder: Path, first_step: int, tell: Tell):
-        self.folder, self.tell, self.told = folder, tell, False
-        self.writer: SummaryWriter | None = None
-        self._try(lambda: self._open(first_step))
+    values: Mapping[str, float]
+    step: int
+    epoch: int
+    by_epoch: bool = False
 
-    def _open(self, first_step: int | None) -> None:
-        self.writer = SummaryWriter(str(self.folder), purge_step=first_step)
+    @property
+    def x(self) -> int:
+        """What they are drawn over."""
+        return self.epoch if self.by_epoch else self.step
 
-    def add_scalar(self, name: str, value: float, x: int) -> None:
-        """Note one figure."""
-        if self.writer is not None:
-            self._try(lambda: self.writer.add_scalar(name, value, x))
+
+class Board(Protocol):
+    """Takes what is to be shown. None of it raises or waits for a net: no training ends over it, or is held up."""
+
+    def add(self, figures: Figures) -> None:
+        """Note figures."""
+
+    def show(self, drawn: Drawn, prompts: Sequence[str]) -> None:
+        """Note samples, each with its prompt."""
 
     def flush(self) -> None:
-        """Have on disk what was noted; where that failed before, begin a file for what comes."""
-        self._try(self.writer.flush if self.writer is not None else lambda: self._open(None))
+        """Have on disk, or on its way, what was noted."""
 
     def close(self) -> None:
-        """Flush and close the file."""
-        if self.writer is not None:
-            self._try(self.writer.close)
-        self.writer = None
-
-    def _try(self, write: Callable[[], object]) -> None:
-        try:
-            write()
-        except OSError as error:
-            self.writer = None
-            if not self.told:
-                why = f"TensorBoard's figures cannot be written to {self.folder} ({error.strerror or error})"
-                text = f"{why}: the training goes on without them, and metrics.jsonl has the losses."
-                self.tell(Notice(text, "warning"))
-            self.told = True
+        """Flush, and be done."""

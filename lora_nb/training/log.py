@@ -1,4 +1,4 @@
-"""The figures of a running training: events, its metrics.jsonl and TensorBoard."""
+"""The figures of a running training: events, its metrics.jsonl, the boards that show them."""
 
 import time
 from collections import deque
@@ -10,7 +10,8 @@ from typing import Self
 from lora_nb import events, files, runs
 from lora_nb.lines import Lines
 from lora_nb.lora.max_norm import Norms
-from lora_nb.training.board import Board
+from lora_nb.training.board import Figures
+from lora_nb.training.boards import open_boards
 from lora_nb.training.plan import RunPlan
 
 ESTIMATE_AFTER = 10
@@ -32,7 +33,7 @@ class TrainingLog:
 
     def __init__(self, plan: RunPlan, step: int, writes: bool, tell: events.Tell):
         """Open the log of a run of which `step` steps are done; `writes` is true in one process alone."""
-        self.plan, self.tell, self.writer, self.file = plan, tell, None, None
+        self.plan, self.tell, self.boards, self.file = plan, tell, (), None
         self.first_step = step
         self.times: deque[float] = deque([time.monotonic()], maxlen=WINDOW + 1)
         if not writes:
@@ -41,7 +42,7 @@ class TrainingLog:
         _forget_after(own.metrics, step)
         own.base.mkdir(parents=True, exist_ok=True)
         self.file = Lines(own.metrics, tell)
-        self.writer = Board(own.tensorboard, step + 1, tell)
+        self.boards = open_boards(plan, own, step, tell)
 
     def step(
         self,
@@ -64,8 +65,7 @@ class TrainingLog:
                 d=rates.factor,
             )
         )  # fmt: skip
-        self._scalars(
-            step,
+        self._show(
             {
                 "loss/current": losses[-1],
                 "loss/average": average,
@@ -76,11 +76,13 @@ class TrainingLog:
                 "speed/steps_per_second": speed,
                 **_of_groups(rates),
             },
+            step,
+            epoch,
         )
         if step == self.first_step + ESTIMATE_AFTER:
             self.tell(events.Notice(f"⏳ {speed:.1f} steps a second: about {_duration(left)} to go."))
 
-    def norms(self, step: int, norms: Norms | None) -> None:
+    def norms(self, epoch: int, step: int, norms: Norms | None) -> None:
         """Log the lengths of the update's layers, where they are limited, by sd-scripts' names."""
         if norms:
             values = {
@@ -88,28 +90,35 @@ class TrainingLog:
                 "average_key_norm": norms.mean,
                 "max_key_norm": norms.largest,
             }
-            self._scalars(step, {f"max_norm/{name}": value for name, value in values.items()})
+            self._show({f"max_norm/{name}": value for name, value in values.items()}, step, epoch)
 
     def epoch(self, epoch: int, step: int, losses: Sequence[float], plain: Sequence[float]) -> None:
         """Log a finished epoch; all of it is on disk on return, before the state that counts it as done."""
         average, plain_average = _mean(losses), _mean(plain)
         self._write(events.EpochLog(epoch, step, average, plain_average))
-        self._scalars(epoch, {"loss/epoch_average": average, "loss/plain_epoch_average": plain_average})
-        if self.writer:
+        averages = {"loss/epoch_average": average, "loss/plain_epoch_average": plain_average}
+        self._show(averages, step, epoch, by_epoch=True)
+        if self.file:
             self.file.settle()
-            self.writer.flush()
+        for board in self.boards:
+            board.flush()
 
     def validated(self, found: Sequence[events.Validated]) -> None:
         """Log what a check found."""
         for event in found:
             self._write(event)
-            self._scalars(event.step, {f"loss/validation_{event.name}": event.loss})
+            self._show({f"loss/validation_{event.name}": event.loss}, event.step, event.epoch)
 
     def spent(self, event: events.Spent) -> None:
         """Log where the time went."""
         self._write(event)
         shares = {f"time/{name}": seconds for name, seconds in event.seconds.items()}
-        self._scalars(event.step, {**shares, "memory/GB": event.memory / 1e9})
+        self._show({**shares, "memory/GB": event.memory / 1e9}, event.step, event.epoch)
+
+    def drawn(self, event: events.Drawn, prompts: Sequence[str]) -> None:
+        """Show samples, each with its prompt."""
+        for board in self.boards:
+            board.show(event, prompts)
 
     def __enter__(self) -> Self:
         """The log itself."""
@@ -119,17 +128,17 @@ class TrainingLog:
         """Flush and close the files, whatever happened."""
         if self.file:
             self.file.close()
-            self.writer.close()
+        for board in self.boards:
+            board.close()
 
     def _write(self, event: events.StepLog | events.EpochLog | events.Validated | events.Spent) -> None:
         self.tell(event)
         if self.file:
             self.file.write(events.to_line(event))
 
-    def _scalars(self, x: int, values: dict[str, float]) -> None:
-        if self.writer:
-            for name, value in values.items():
-                self.writer.add_scalar(name, value, x)
+    def _show(self, values: dict[str, float], step: int, epoch: int, by_epoch: bool = False) -> None:
+        for board in self.boards:
+            board.add(Figures(values, step, epoch, by_epoch))
 
 
 def _of_groups(rates: Rates) -> dict[str, float]:

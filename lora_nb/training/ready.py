@@ -19,7 +19,8 @@ Check = Callable[[Asked], Iterator[Row]]
 RECORD = "ready.json"
 CHECKS = (
     ready_run.base, ready_run.optimizer, ready_run.folders, ready_run.overwritten, ready_machine.memory,
-    ready_machine.disk, ready_run.dataset, ready_run.tokens, ready_run.length, ready_machine.time,
+    ready_machine.disk, ready_run.dataset, ready_run.tokens, ready_run.length, ready_run.figures,
+    ready_machine.time,
 )  # fmt: skip
 
 

@@ -34,10 +34,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Places:
-    """Where this machine keeps what is no project's: downloads, and files for a while."""
+    """Where this machine keeps what is no project's: downloads, files for a while, and a key for each of `logins`."""
 
     scratch: Path
     cache: Path
+    logins: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

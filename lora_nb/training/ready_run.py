@@ -20,6 +20,10 @@ from lora_nb.training.ready_row import Asked, Harm, Row, sentence_of, size
 from lora_nb.wording import some
 
 NAMED = 5
+KEY = (
+    "put that of https://wandb.ai/authorize into Colab's Secrets as WANDB_API_KEY, or into the environment, or run "
+    "`wandb login` once"
+)
 INSTEAD = dict.fromkeys(("AdamW8bit", "PagedAdamW8bit", "PagedAdamW", "PagedAdamW32bit"), "AdamW")
 
 
@@ -183,3 +187,16 @@ def length(asked: Asked) -> Iterator[Row]:
         f"{wanted} repeats" if mend else "",
         mend,
     )
+
+
+def figures(asked: Asked) -> Iterator[Row]:
+    """What log_with names is installed, and lets this machine in."""
+    if (name := asked.config.figures.log_with) == "tensorboard":
+        return
+    mend, instead = (("log_with", "tensorboard"),), "TensorBoard alone"
+    if not find_spec(name):
+        text = f"{name} is not installed (pip install {name}): it would get no figures."
+        yield Row("figures", "yellow", f"{text} TensorBoard has them all.", instead, mend)
+    elif name not in asked.places.logins:
+        text = f"No key for {name} is here: {KEY}. Without it the figures are only kept, for `wandb sync`."
+        yield Row("figures", "yellow", text, instead, mend)

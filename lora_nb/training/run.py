@@ -91,7 +91,7 @@ class Run:
         """Train to the end, or until `poll` says stop: "done" or "stopped"."""
         main = self.accelerator.is_main_process
         with TrainingLog(self.plan, self.state.step, main, self.tell) as log:
-            self.log = log
+            self.log = self.writer.log = log
             self._catch_up()
             for epoch in range(self.state.step // self.plan.steps_per_epoch + 1, self.plan.epochs + 1):
                 for batches, pictures in self.clock.each("data", self._steps_of(epoch)):
@@ -102,7 +102,7 @@ class Run:
                     self.state.step += 1
                     losses = self.state.losses, self.state.plain_losses
                     log.step(epoch, self.state.step, *losses, self.learner.rates())
-                    log.norms(self.state.step, self.learner.norms)
+                    log.norms(epoch, self.state.step, self.learner.norms)
                     if self._is_at_the_end_of(epoch):
                         log.epoch(epoch, self.state.step, *losses)
                         self._end_epoch(epoch)

@@ -17,9 +17,10 @@ from lora_nb.patience import lasting
 from lora_nb.training import checkpoints, metadata, state
 from lora_nb.training.clock import Clock
 from lora_nb.training.learner import Learner
+from lora_nb.training.log import TrainingLog
 from lora_nb.training.moments import SAMPLE, SAVE, Moments
 from lora_nb.training.plan import RunPlan
-from lora_nb.training.preview import draw_previews
+from lora_nb.training.preview import draw_previews, preview_prompts
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Writer:
     moments: Moments
     about: dict[str, str]  # metadata every file of the run shares
     clock: Clock
+    log: TrainingLog | None = None  # while the run goes on
 
     def write_step(self, what: frozenset[str], epoch: int) -> None:
         """LoRA file and samples of the step that is done."""
@@ -84,10 +86,15 @@ class Writer:
         """Draw the sample prompts; the first picture becomes the preview of the LoRA file."""
         if self.accelerator.is_main_process:
             with self.clock.spent("sampling"), self.learner.average.in_place():
-                pictures = draw_previews(self.plan, self.base, epoch, self.state.step, self.tell)
+                pictures = draw_previews(self.plan, self.base, epoch, self.state.step, self._tell_drawn)
             if lora_path and pictures:
                 self._write(lambda: checkpoints.write_preview(lora_path, pictures[0]))
         self.accelerator.wait_for_everyone()
+
+    def _tell_drawn(self, event: events.Event) -> None:
+        self.tell(event)
+        if self.log and isinstance(event, events.Drawn):
+            self.log.drawn(event, [prompt.text for prompt in preview_prompts(self.plan)])
 
     def save_lora(self, name: str, epoch: int) -> Path:
         """Write the update as it stands under `name` in the output folder."""

@@ -70,3 +70,49 @@ class TestFlags:
             ValueError, match='run.toml: unknown setting "learning_rat"; did you mean "learning_rate"'
         ):
             read(str(tmp_path / "run.toml"))
+
+
+def given(name: str, *arguments: str):
+    verb = VERBS[name]
+    return read_arguments(build_parser(name, verb.config), verb.config, list(arguments))[0]
+
+
+class TestBare:
+    def test_one_setting_of_a_verb_at_most_needs_no_name_and_the_help_shows_it(self):
+        for name, verb in VERBS.items():
+            bare = [each.name for each in settings_of(verb.config) if each.said.bare]
+            assert len(bare) <= 1
+            usage = build_parser(name, verb.config).format_usage()
+            assert usage.split(name, 1)[1].split() == [*bare, "[file.toml]", "[--setting", "value", "...]"]
+
+    def test_what_a_verb_is_about_is_given_as_one_types_it(self, tmp_path: Path):
+        assert given("inspect", "a.safetensors").lora == given("inspect", "--lora", "a.safetensors").lora
+        assert (
+            given("tag", "Loras/cat/dataset", "--general_threshold", "0.5").train_data_dir
+            == "Loras/cat/dataset"
+        )
+        assert (
+            given("tag", "--general_threshold", "0.5", "Loras/cat/dataset").train_data_dir
+            == "Loras/cat/dataset"
+        )
+        imported = given("import", "cats.zip", "--train_data_dir", "here")
+        assert (imported.source, imported.train_data_dir) == ("cats.zip", "here")
+        assert given("compare_runs", "runs/a", "runs/b, c").runs == ("runs/a", "runs/b, c")
+        (tmp_path / "tag.toml").write_text('train_data_dir = "there"\ngeneral_threshold = 0.5\n')
+        tagged = given("tag", str(tmp_path / "tag.toml"))
+        assert (tagged.train_data_dir, tagged.general_threshold) == ("there", 0.5)
+        assert given("tag", "here", str(tmp_path / "tag.toml")).train_data_dir == "here"
+
+    @pytest.mark.parametrize(
+        ("name", "arguments", "says"),
+        [
+            ("inspect", ["a", "b"], '"b" is one argument too many: one lora, one .toml file'),
+            ("inspect", ["a.toml", "b.toml"], '"b.toml" is one argument too many'),
+            ("inspect", ["a", "--lora", "b"], 'lora is given twice: "a" and "b"'),
+            ("train", ["dataset"], "dataset does not exist"),
+        ],
+    )
+    def test_what_is_not_meant_is_one_sentence(self, name, arguments, says):
+        with pytest.raises(ValueError) as wrong:
+            given(name, *arguments)
+        assert says in str(wrong.value)

@@ -2,8 +2,10 @@
 
 import os
 
+from lora_nb.config.training import TrainConfig
+from lora_nb.settings import make
 from lora_nb.shell import this_machine
-from lora_nb.shell.this_machine import look
+from lora_nb.shell.this_machine import logins, look
 
 
 def test_this_very_machine():
@@ -27,3 +29,21 @@ def test_cards_are_known_by_their_names():
     assert this_machine._of_card("NVIDIA GeForce RTX 4090") == 60e12
     assert this_machine._of_card("NVIDIA A100-SXM4-40GB") == 95e12
     assert this_machine._of_card("Something else") == 0
+
+
+def test_a_key_of_wandb_is_looked_for_where_it_is_wanted(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    wanted = make(TrainConfig, log_with="wandb")
+    assert logins(wanted) == ()
+    (tmp_path / ".netrc").touch(0o600)
+    (tmp_path / ".netrc").write_text("machine api.wandb.ai login user password secret")
+    assert logins(wanted) == ("wandb",) and logins(TrainConfig()) == ()
+    (tmp_path / ".netrc").write_text("machine")
+    assert logins(wanted) == ()
+    monkeypatch.setenv("WANDB_API_KEY", "secret")
+    assert logins(wanted) == ("wandb",) and "wandb" in this_machine.places(logins(wanted)).logins
+    monkeypatch.delenv("WANDB_API_KEY")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert logins(wanted) == ("wandb",)

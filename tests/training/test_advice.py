@@ -145,3 +145,9 @@ def test_the_verb_says_what_is_missing(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert main(["advise", "--train_data_dir", str(tmp_path / "empty")]) == 2
     assert "picture" in capsys.readouterr().err
+
+
+def test_a_run_that_is_filled_in_draws_what_the_base_makes_of_its_prompts_first():
+    for base in (suggested.DEMO, "sd15", "illustrious", ""):
+        assert advise(Answers("character", base, pictures=8)).values["sample_at_first"] is True
+    assert not TrainConfig().samples.sample_at_first, "a run that nobody filled in stays as it was"

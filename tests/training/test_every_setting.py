@@ -322,6 +322,10 @@ ELSEWHERE = {
     "purpose": "tests/training/test_advice.py",
     "on_out_of_memory": "tests/training/test_memory_end.py",
     "vae_batch_size": "tests/training/test_latents.py",
+    "log_with": "tests/training/test_wandb_board.py",
+    "log_tracker_name": "tests/training/test_wandb_board.py",
+    "wandb_run_name": "tests/training/test_wandb_board.py",
+    "log_config": "tests/training/test_wandb_board.py",
 }
 NAMES = [each.name for each in settings_of(TrainConfig)]
 

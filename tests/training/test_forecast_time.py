@@ -33,6 +33,8 @@ def test_more_work_takes_longer(config):
     assert flops(plan_run(replace(config, gradient_checkpointing=True)), sizes) > 1.1 * usual
     assert flops(plan_run(replace(config, resolution=128)), sizes) > 2 * usual
     stages = forecast(plan_run(config), sizes, MACHINE).stages
+    first = forecast(plan_run(replace(config, sample_at_first=True)), sizes, MACHINE).stages
+    assert first["samples"] > stages["samples"] and first["training"] == stages["training"]
     quiet = replace(config, sample_every_n_epochs=0, grid=False)
     assert stages["samples"] > 0 and stages["grid"] > 0
     assert forecast(plan_run(quiet), sizes, MACHINE).total < sum(stages.values())

@@ -9,7 +9,7 @@ import pytest
 from lora_nb import project
 from lora_nb.config.training import TrainConfig
 from lora_nb.settings import make, replace, values_of
-from lora_nb.training import kept_settings, ready
+from lora_nb.training import kept_settings, ready, ready_run
 from lora_nb.training.machine import Machine
 from lora_nb.training.plan import resolve
 from lora_nb.training.ready_row import Places, Row
@@ -113,7 +113,7 @@ def test_a_file_without_a_state_stops_too(look, config):
 def test_a_missing_library_is_red_with_what_learns_the_same(look, monkeypatch):
     from lora_nb.training import ready_run
 
-    monkeypatch.setattr(ready_run, "find_spec", lambda name: None)
+    monkeypatch.setattr(ready_run, "find_spec", lambda name: name != "wandb")
     row = of(look(optimizer="AdamW8bit"), "optimizer")[0]
     assert row.harm == "red" and dict(row.mend) == {"optimizer": "AdamW"}
 
@@ -172,3 +172,20 @@ def test_every_mend_is_a_setting(look):
     found = [row for row in look(num_repeats=1, max_token_length=75) if row.mend]
     assert found and all(name in names and row.label for row in found for name, _ in row.mend)
     assert ready.sort([Row("a", "grey", "x"), Row("b", "red", "y"), Row("c", "red", "y")])[0].kind == "b"
+
+
+def test_figures_that_would_reach_nobody_are_told_before(config, places, monkeypatch):
+    def row(places, **values):
+        rows = ready.look(replace(config, **values), MACHINE, places)
+        assert ready.is_free(rows)
+        return of(rows, "figures")
+
+    wanted = {"log_with": "wandb"}
+    monkeypatch.setattr(ready_run, "find_spec", lambda name: name != "wandb")
+    (found,) = row(places, **wanted)
+    assert found.harm == "yellow" and "pip install wandb" in found.sentence
+    assert found.mend == (("log_with", "tensorboard"),)
+    monkeypatch.setattr(ready_run, "find_spec", lambda name: name)
+    (found,) = row(places, **wanted)
+    assert found.harm == "yellow" and "WANDB_API_KEY" in found.sentence
+    assert not row(change(places, logins=frozenset({"wandb"})), **wanted) and not row(places)
