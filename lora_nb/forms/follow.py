@@ -10,7 +10,7 @@ import ipywidgets as W
 
 from lora_nb import events
 from lora_nb.events import Finished, Notice, Progress
-from lora_nb.redact import redact
+from lora_nb.forms.told import told
 from lora_nb.shell import jobs
 
 TICK = 0.2
@@ -82,7 +82,7 @@ class Panel:
 def sentence(text: str, level: str = "info") -> str:
     """One line of HTML with an edge in the colour of its level; the words are as readable as the theme's own."""
     mark = "" if text[:1] in "📈📉🔮🎯" else MARKS[level]
-    words = mark + escape(redact(text))
+    words = mark + told(text)
     style = f"line-height:1.4;padding-left:8px;border-left:4px solid {EDGES[level]}"
     return f'<div class="lora-nb-{level}" style="{style}">{words}</div>'
 

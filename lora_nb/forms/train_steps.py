@@ -145,10 +145,7 @@ class SettingsStep(Step):
 
     async def _count(self) -> str:
         planned = plan.plan_run(self.config())
-        lines = [sentence(text) for text in planned.lines]
-        self.result.children = [
-            W.HTML("".join(lines + [sentence(text, "warning") for text in planned.warnings]))
-        ]
+        self.result.children = [W.HTML("".join(sentence(text) for text in planned.lines))]
         lookup.check_base(planned.config.base.pretrained_model_name_or_path)
         return "These settings can be trained."
 
