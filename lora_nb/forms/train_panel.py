@@ -92,7 +92,7 @@ class TrainPanel:
             self.drawn.update(dict.fromkeys(event.paths, event))
         elif isinstance(event, Saved):
             self.panel.take(
-                Notice(f"💾 {Path(event.path).name} is saved (epoch {event.epoch}, step {event.step})")
+                Notice(f"{Path(event.path).name} is saved (epoch {event.epoch}, step {event.step})")
             )
         elif not isinstance(event, Finished) and not self._is_said(event):
             self.panel.take(event)
