@@ -75,7 +75,7 @@ class TestCommandLine:
             )
             == 0
         )
-        assert "Imported 3 pictures and 1 captions" in capsys.readouterr().out
+        assert "Imported 3 pictures and 1 caption " in capsys.readouterr().out
         events = [json.loads(line) for line in (job / jobs.EVENTS).read_text(encoding="utf-8").splitlines()]
         assert events[-1]["event"] == "Finished"
         assert not (job / jobs.ERROR).exists()

@@ -219,7 +219,7 @@ def test_both_run_whole_from_the_example_to_the_grid(tmp_path, tiny_base, monkey
     })  # fmt: skip
     text = " ".join(said)
     assert "Problem" not in text, text
-    assert "📈 Found 20 images with 1 repeats, equaling 20 steps." in text
+    assert "📈 Found 20 images with 1 repeat, equaling 20 steps." in text
     assert "OK Done: " in text and "step 10 of 10" in text
     folders = tmp_path / "Loras" / "example"
     assert sorted(path.name for path in (folders / "output").glob("*.safetensors")) == [

@@ -12,7 +12,7 @@ from lora_nb.config.training import TrainConfig
 from lora_nb.forms.form import folded
 from lora_nb.forms.run_form import RunForm
 from lora_nb.redact import redact
-from lora_nb.wording import some
+from lora_nb.wording import counted, some
 
 AS_IT_IS = ("a preset", "")
 NOTHING = "Choose a preset or a file with settings, and press again."
@@ -76,7 +76,8 @@ class PresetRow:
         self.form.load({name: made[name] for name in given})
         self.filled()
         self.said(
-            f"{len(given)} settings are filled in ({origin}); the others are as they were.{left}", "good"
+            f"{counted(len(given), 'setting')} filled in ({origin}); the others are as they were.{left}",
+            "good",
         )
 
     def show_differences(self) -> None:
@@ -90,7 +91,12 @@ class PresetRow:
         said = {name: value for name, value in made.items() if name in given}
         found = differences.differences({**mine, **said}, mine)
         self.table.value = _table(found, origin) if found else escape(SAME)
-        self.said(f"{len(found)} settings differ from {origin}.{left}" if found else SAME, "good")
+        self.said(
+            f"{counted(len(found), 'setting differs', 'settings differ')} from {origin}.{left}"
+            if found
+            else SAME,
+            "good",
+        )
 
     def save(self) -> None:
         """Keep the form's settings under the name that was written."""

@@ -86,7 +86,7 @@ def test_presets_are_kept_for_every_project_and_compared(step):
     row.preset.value = "mine"
     row.press(row.show_differences)
     assert "size of the LoRA" in row.table.value and "48" in row.table.value
-    assert "1 settings differ from mine" in words(step.panel.state)
+    assert "1 setting differs from mine" in words(step.panel.state)
     row.press(row.fill)
     assert step.form.read().network.rank == 48
     row.press(row.show_differences)

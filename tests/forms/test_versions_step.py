@@ -105,7 +105,7 @@ def test_the_report_has_a_button_beside_what_one_press_mends(project):
         step.show()
         await step.settle()
         shown = "".join(row.children[0].value for row in step.result.children[:-1])
-        assert "4 pictures are few" in shown and "1 captions belong to no picture" in shown
+        assert "4 pictures are few" in shown and "1 caption belongs to no picture" in shown
         assert "<svg" in step.result.children[-1].value
         said = await pressed(step, buttons(step.result)["Set them aside"])
         assert "1 captions without a picture" in said and "things to mend" in said
