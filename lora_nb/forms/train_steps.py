@@ -55,6 +55,7 @@ class SettingsStep(Step):
             (row.button, row.fill),
             (row.compare, row.show_differences),
             (row.keep, row.save),
+            (row.both, row.show_two),
         ):
             button.on_click(lambda _, act=act: chosen.presses.carry_out(lambda: row.press(act)))
         other.control.observe(lambda _: chosen.presses.carry_out(self._other_base), "value")
