@@ -135,7 +135,9 @@ class CleanStep(Step):
     def bring_back(self, names: Sequence[str] | None) -> None:
         """Put these pictures, or all, back into the dataset."""
         self._act(
-            lambda folders: f"{aside.bring_back(folders, names)} pictures are back in {folders.dataset}"
+            lambda folders: (
+                f"{counted(aside.bring_back(folders, names), 'picture is', 'pictures are')} back in {folders.dataset}"
+            )
         )
 
     def _act(self, act: Callable[[Folders], str]) -> None:

@@ -150,7 +150,7 @@ def test_duplicates_are_shown_with_score_and_reason_and_come_back(maker, photos)
     apart.click()
     assert handover(folders).images == before + 1
     assert "1 again.jpg" in names(folders.dataset) and "broken.jpg" not in names(folders.dataset)
-    assert "1 pictures are back" in words(maker.cleaning.panel.state)
+    assert "1 picture is back" in words(maker.cleaning.panel.state)
     assert "is kept" not in words(maker.cleaning.result)
     everything.click()
     assert "broken.jpg" in names(folders.dataset)

@@ -64,7 +64,7 @@ def test_presets_fill_the_form_and_leave_the_rest(trainer):
     made = settings.values_of(settings.from_dict(TrainConfig, given))
     shown = settings.values_of(step.form.read())
     assert {name: shown[name] for name in given} == {name: made[name] for name in given}
-    assert shown["seed"] == 7 and f"{len(given)} settings are filled in" in step.panel.state.value
+    assert shown["seed"] == 7 and f"{len(given)} settings filled in" in step.panel.state.value
     assert step.form.changed() == ["seed"], "what a preset fills in is no change of the person's"
     step.questions.machine.value = "8gb"
     assert step.form.read().pictures.num_repeats == given["num_repeats"], "and answers leave it"
@@ -343,7 +343,7 @@ def test_a_wrong_setting_is_said_before_anything_starts(trainer, tiny_base):
         await trainer.train()
 
     asyncio.run(person())
-    assert "rank = 0 is not usable" in words(trainer.panel.widget)
+    assert '"size of the LoRA" = 0 is not usable' in words(trainer.panel.widget)
     assert jobs.latest(trainer.project.folders(), "train") is None
 
 
@@ -502,8 +502,8 @@ def test_without_files_the_last_cells_say_what_is_missing(trainer):
 
     asyncio.run(run_all())
     assert "No base is filled in: this machine has no NVIDIA GPU" in words(trainer.settings.result)
-    assert "pretrained_model_name_or_path is empty" in words(trainer.settings.panel.state)
-    assert "pretrained_model_name_or_path is empty" in words(trainer.panel.panel.state)
+    assert '"base model" is empty' in words(trainer.settings.panel.state)
+    assert '"base model" is empty' in words(trainer.panel.panel.state)
     assert "OK " not in words(trainer.panel.widget) + words(trainer.trying.widget)
     assert "train first" in words(trainer.grid.panel.state)
     assert "There are no LoRA files yet" in words(trainer.files.place)
