@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from lora_nb import __version__, files, patience
+from lora_nb import __version__, files, patience, signs
 from lora_nb.events import Progress
 from lora_nb.redact import redact
 from lora_nb.shell import interrupts, jobs, memory, noise
@@ -32,7 +32,7 @@ DONE, FAULT, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 a fault of the program, 2 something a person can mend, 130 interrupted."""
-    speak_utf8()
+    with_signs = speak_utf8()
     wait_briefly()
     given = in_flags(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["--version"]:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     job_dir = _job_dir(given)
     try:
         refuse_lost_folder()
-        return run(choose(given[0]), given)
+        return run(choose(given[0]), given, with_signs)
     except KeyboardInterrupt:
         return _complain(interrupts.WORDS, job_dir, INTERRUPTED)
     except BrokenPipeError:
@@ -62,11 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("; ".join([unexpected, *details]), job_dir, FAULT)
 
 
-def speak_utf8() -> None:
-    """Let emoji pass on a console of another encoding (Windows)."""
+def speak_utf8() -> bool:
+    """Let every letter pass on a console of another encoding (Windows); whether signs such as 📈 are shown there."""
+    encoding, is_terminal = getattr(sys.stdout, "encoding", None) or "utf-8", sys.stdout.isatty()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
+    return signs.can_be_shown(encoding, os.environ.get("TERM", ""), is_terminal)
 
 
 def wait_briefly() -> None:
@@ -112,7 +114,7 @@ def choose(name: str) -> Verb:
     return VERBS[name]
 
 
-def run(verb: Verb, given: Sequence[str]) -> int:
+def run(verb: Verb, given: Sequence[str], with_signs: bool = True) -> int:
     """Do the work of one line of arguments and tell what came of it."""
     parser = build_parser(f"python -m lora_nb {given[0]}", verb.config, verb.takes_presets)
     try:
@@ -124,7 +126,7 @@ def run(verb: Verb, given: Sequence[str]) -> int:
     log = noise.log_file(job_dir, shown="--verbose" in given)
     with (
         interrupts.raised_on_ctrl_c(), noise.apart(log, explain) as screen, memory.watched(job_dir if first else None),
-        Reporter(screen, job_dir, quiet=not first) as reporter,
+        Reporter(screen, job_dir, quiet=not first, with_signs=with_signs) as reporter,
     ):  # fmt: skip
         tell = reporter.tell if first else silent_process
         if verb.loads:

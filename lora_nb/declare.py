@@ -148,11 +148,6 @@ class Setting:
         return self.said.label or self.name.replace("_", " ")
 
     @property
-    def explanation(self) -> str:
-        """Its help; with its name, by which errors and files call it, where the label is another."""
-        return f"{self.said.help} ({self.name})" if self.said.label else self.said.help
-
-    @property
     def others_call_it(self) -> str:
         """Its name in files and flags, with sd-scripts' where that is another."""
         return f"{self.name} (sd-scripts: {self.said.kohya})" if self.said.kohya else self.name

@@ -1,4 +1,4 @@
-"""Parts of a sentence: the first of many names, the first line of an error, a text that can be shown."""
+"""Parts of a sentence: the first of many names, a count, the first line of an error, a text that can be shown."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -10,6 +10,11 @@ def some(names: Sequence[str], most: int = 10) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 picture`, `2 pictures`; `many` where an s at the end is not it."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def first_line(error: BaseException) -> str:

@@ -75,7 +75,7 @@ class TestCommandLine:
             )
             == 0
         )
-        assert "Imported 3 pictures and 1 captions" in capsys.readouterr().out
+        assert "Imported 3 pictures and 1 caption " in capsys.readouterr().out
         events = [json.loads(line) for line in (job / jobs.EVENTS).read_text(encoding="utf-8").splitlines()]
         assert events[-1]["event"] == "Finished"
         assert not (job / jobs.ERROR).exists()
@@ -144,6 +144,19 @@ print(json.dumps([seen, "torch" in sys.modules]))
             line, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"}, check=True
         )
         assert "📈 köln" in said.stdout.decode("utf-8")
+
+    @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+    def test_signs_stay_away_where_they_cannot_be_shown(self, encoding: str, small_dataset: Path):
+        code = (
+            "import sys; from lora_nb import __main__ as m; from lora_nb.events import *; from lora_nb.shell.verb import Verb;"
+            "from lora_nb.config.dataset import TopTagsConfig as C;"
+            "m.VERBS['say'] = Verb(C, lambda c, tell, poll: tell(Notice('📈 Found 4')) or Finished('done', 'Ende, köln'));"
+            "sys.exit(m.main(['say', '--train_data_dir', sys.argv[1]]))"
+        )
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        line = [sys.executable, "-c", code, str(small_dataset)]
+        said = subprocess.run(line, capture_output=True, env=environment, check=True).stdout.decode("utf-8")
+        assert said.splitlines()[-2:] == ["📈 Found 4" if encoding == "utf-8" else "Found 4", "Ende, köln"]
 
     def test_a_reader_that_goes_away_is_no_fault(self, small_dataset: Path):
         line = [sys.executable, "-m", "lora_nb", "top_tags", "--train_data_dir", str(small_dataset)]

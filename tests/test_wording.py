@@ -28,3 +28,11 @@ def test_what_cannot_be_shown_is_written_out():
     assert wording.readable("Kätzchen") == "Kätzchen"
     assert wording.readable("a\nb\x1b[0m") == "a\\nb\\x1b[0m"
     assert wording.readable("a\udcff") == "a\\xff"
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 pictures"), (1, "1 picture"), (2, "2 pictures")])
+def test_a_number_has_the_right_word(number, words):
+    assert wording.counted(number, "picture") == words
+    assert wording.counted(number, "picture is", "pictures are").split()[-1] == (
+        "is" if number == 1 else "are"
+    )

@@ -11,11 +11,11 @@ class Base:
     """Which base, and what it predicts."""
 
     pretrained_model_name_or_path: str = setting("demo", 'Hugging Face id, diffusers folder, .safetensors/.ckpt file, or "demo" (small, built in)', label="base model")
-    prediction_type: Literal["auto", "epsilon", "v_prediction"] = setting("auto", "what the base predicts; auto: what its own files say. Say v_prediction for a .safetensors or .ckpt that does not", advanced=True)
-    zero_terminal_snr: Literal["auto", "yes", "no"] = setting("auto", "whether the base was trained down to pure noise; auto: what its own files say", advanced=True)
+    prediction_type: Literal["auto", "epsilon", "v_prediction"] = setting("auto", "what the base predicts; auto: what its own files say. Say v_prediction for a .safetensors or .ckpt that does not", label="what the base predicts", advanced=True)
+    zero_terminal_snr: Literal["auto", "yes", "no"] = setting("auto", "whether the base was trained down to pure noise; auto: what its own files say", label="trained down to pure noise", advanced=True)
     vae: str = setting("", "another VAE in the place of the base's own: a .safetensors file, a diffusers folder or a Hugging Face id (owner/name), made for the same family; empty: its own", label="other VAE", advanced=True)
-    base_weights: tuple[str, ...] = setting((), "LoRA files to merge into the base first, with ; between: what they hold is then not learnt again, and is needed beside the new file", advanced=True)
-    base_weights_multiplier: tuple[float, ...] = setting((), "strengths of base_weights, one for each; 1 where there is none", advanced=True, separators=(",;\n",), only_with=needs("base_weights"))
+    base_weights: tuple[str, ...] = setting((), "LoRA files to merge into the base first, with ; between: what they hold is then not learnt again, and is needed beside the new file", label="LoRA files merged in first", advanced=True)
+    base_weights_multiplier: tuple[float, ...] = setting((), "strengths of base_weights, one for each; 1 where there is none", label="strengths of those merged in", advanced=True, separators=(",;\n",), only_with=needs("base_weights"))
 
     def __post_init__(self) -> None:
         if len(self.base_weights_multiplier) > len(self.base_weights) > 0:

@@ -26,6 +26,7 @@ from lora_nb.drawing.sample import (
 )
 from lora_nb.events import Drawn, Finished, Notice, Progress, Tell, silent
 from lora_nb.lora import inject, lora_file
+from lora_nb.wording import counted
 
 EPOCHS, STRENGTHS = "NUM", "STRENGTH"
 PLACEHOLDER = re.compile(r"[A-Z]+")
@@ -231,7 +232,9 @@ def grid(config: GridConfig, tell: Tell = silent, poll: Callable[[], frozenset[s
     files.write_text(legend_path, json.dumps(_legend(config, plan, paths), indent=2, ensure_ascii=False))
     tell(Progress("Drawing the grid", len(plan.cells), len(plan.cells)))
     tell(Drawn((str(sheet_path),), 0, 0, "grid"))
-    return Finished("done", f"The grid compares {len(paths)} pictures.", (str(sheet_path), str(legend_path)))
+    return Finished(
+        "done", f"The grid compares {counted(len(paths), 'picture')}.", (str(sheet_path), str(legend_path))
+    )
 
 
 def _free_grid(folder: Path) -> Path:

@@ -12,14 +12,21 @@ from lora_nb.config.training import TrainConfig
 from lora_nb.forms.follow import pause, sentence
 from lora_nb.forms.form import Form
 from lora_nb.forms.presses import Presses
+from lora_nb.forms.told import in_words
+from lora_nb.wording import first_line
 
 if TYPE_CHECKING:  # the list is made of what a notebook's first cell is not to wait for
     from lora_nb.training.machine import Machine
-    from lora_nb.training.ready_row import Row
+    from lora_nb.training.ready_row import Harm, Row
 
 QUIET = 0.7  # seconds without a change before the list is made anew
 LEVELS = {"red": "bad", "yellow": "warning", "grey": "info"}
 LOOKING = "Looking at the settings, the pictures and the machine ..."
+NOT_LOOKED = (
+    "What stands against the start could not be looked at ({}: {}). Look again; if it stays so, the training may start "
+    "all the same and says what is wrong."
+)
+NOT_STARTED = "It could not be started ({}: {}). Press the button to try again."
 
 
 @dataclass(frozen=True)
@@ -89,15 +96,24 @@ class BeforeStart:
     async def look(self) -> "tuple[Row, ...]":
         """The list as it is now, made in a thread: disks, headers and a Hub that is slow to answer hold nobody up."""
         try:
+            return await self._rows()
+        except Exception as error:  # whatever it is, the button must not be left at "Looking"
+            return (_row("look", "yellow", NOT_LOOKED.format(type(error).__name__, first_line(error))),)
+
+    async def _rows(self) -> "tuple[Row, ...]":
+        try:
             config = self.acts.config()
         except (ValueError, OSError) as error:
-            from lora_nb.training.ready_row import Row
-
-            return (Row("settings", "red", str(error)),)
+            return (_row("settings", "red", str(error)),)
         from lora_nb.shell import this_machine
 
         logins = this_machine.logins(config)  # Colab is asked for its Secrets here, where it can answer
         return await asyncio.to_thread(self._listed, config, logins)
+
+    @property
+    def sentences(self) -> frozenset[str]:
+        """What stands in the list now."""
+        return frozenset(row.sentence.rstrip(".") for row in self.rows or ())
 
     def _listed(self, config: TrainConfig, logins: tuple[str, ...]) -> "tuple[Row, ...]":
         from lora_nb.shell import this_machine
@@ -115,9 +131,11 @@ class BeforeStart:
         self._wait("Starting ...")
         try:
             self.said.value = sentence(await self.acts.start(), "good")
-        except (ValueError, OSError) as error:
-            self.said.value = sentence(str(error), "bad")
-            self.button.disabled = False
+        except Exception as error:  # as above
+            known = isinstance(error, ValueError | OSError)
+            words = str(error) if known else NOT_STARTED.format(type(error).__name__, first_line(error))
+            self.said.value = sentence(words, "bad")
+            self.button.disabled, self.button.tooltip = False, ""
 
     def mend(self, row: "Row") -> None:
         """Fill in what puts a row right."""
@@ -133,16 +151,16 @@ class BeforeStart:
 
         self.rows, words, free = rows, ready.in_words(rows), ready.is_free(rows)
         self.listed.children = [self._row(row) for row in rows]
-        self.button.disabled, self.button.tooltip = not free, words
+        self.button.disabled, self.button.tooltip = not free, in_words(words)
         self.said.value = sentence(words, "info" if free else "bad")
 
     def _row(self, row: "Row") -> W.HBox:
         words = W.HTML(sentence(row.sentence, LEVELS[row.harm]), layout=W.Layout(flex="1 1 420px"))
         parts: list[W.Widget] = [words]
         if row.mend:
-            told = ", ".join(f"{name} = {value}" for name, value in row.mend)
+            tip = in_words(", ".join(f"{name} = {value}" for name, value in row.mend))
             button = W.Button(
-                description=row.label, icon="wrench", tooltip=told, layout=W.Layout(width="auto")
+                description=row.label, icon="wrench", tooltip=tip, layout=W.Layout(width="auto")
             )
             button.on_click(lambda _: self.presses.carry_out(partial(self.mend, row)))
             parts.append(button)
@@ -152,6 +170,12 @@ class BeforeStart:
         """Wait until the list is made."""
         while self.task is not None and not self.task.done():
             await pause(QUIET / 4)
+
+
+def _row(kind: str, harm: "Harm", words: str) -> "Row":
+    from lora_nb.training.ready_row import Row
+
+    return Row(kind, harm, words)
 
 
 def _has_loop() -> bool:

@@ -18,6 +18,7 @@ from lora_nb.forms.undo import UndoStep
 from lora_nb.pictures import findings
 from lora_nb.pictures.findings import Copy, Finding
 from lora_nb.project import Folders
+from lora_nb.wording import counted
 
 
 class CleanStep(Step):
@@ -122,7 +123,9 @@ class CleanStep(Step):
                 for path in one.pictures
             }
             number = aside.set_aside(folders, list(reasons.items()))
-            return f"{number} pictures set aside in {folders.set_aside}; the buttons bring them back."
+            return (
+                f"{counted(number, 'picture')} set aside in {folders.set_aside}; the buttons bring them back."
+            )
 
         self._act(act)
 
@@ -132,7 +135,9 @@ class CleanStep(Step):
     def bring_back(self, names: Sequence[str] | None) -> None:
         """Put these pictures, or all, back into the dataset."""
         self._act(
-            lambda folders: f"{aside.bring_back(folders, names)} pictures are back in {folders.dataset}"
+            lambda folders: (
+                f"{counted(aside.bring_back(folders, names), 'picture is', 'pictures are')} back in {folders.dataset}"
+            )
         )
 
     def _act(self, act: Callable[[Folders], str]) -> None:

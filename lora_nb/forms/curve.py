@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lora_nb.events import SETS, EpochLog, Event, Spent, StepLog, Validated, read_lines
 from lora_nb.forms.chart import Band, Chart, Line, smoothed
+from lora_nb.forms.told import told
 from lora_nb.training import verdict
 
 BLUE, GREEN, ORANGE, VIOLET, GREY = "#3b82f6", "#2e9d4f", "#e8710a", "#a855f7", "#888888"
@@ -96,7 +97,7 @@ class Losses:
         band = Band("where others' runs end, roughly", [(0, low, high), (self.total, low, high)], GREY)
         chart = Chart("Plain loss", self.total, _lines(points, means, GREEN), [band])
         said = f"{PLAIN} {words}: rough, from a guide; your pictures and your base decide where yours lies."
-        return f'{chart.draw()}<div style="font-size:12px;opacity:.8;max-width:620px">{escape(said)}</div>'
+        return f'{chart.draw()}<div style="font-size:12px;opacity:.8;max-width:620px">{told(said)}</div>'
 
     def _expected(self) -> tuple[float, float]:
         asked = [EXPECTED[self.purpose]] if self.purpose in EXPECTED else [EXPECTED[name] for name in USUAL]

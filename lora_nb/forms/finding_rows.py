@@ -10,6 +10,7 @@ import ipywidgets as W
 from lora_nb.forms import gallery
 from lora_nb.forms.gallery import Thumb
 from lora_nb.pictures.findings import HURTS, MINOR, SPOILS, Cluster, Copy, Finding
+from lora_nb.wording import counted
 
 MANY = 4  # findings of one kind that are shown together
 MOST = 24  # of those, how many are shown
@@ -68,7 +69,7 @@ def _row(found: Finding, acts: Acts) -> W.Widget:
 def _group(alike: Sequence[Finding], acts: Acts) -> W.Widget:
     """Findings of one kind: each picture with its own button, and one button for all where that is safe."""
     number = len({path for one in alike for path in one.pictures})
-    heading: list[W.Widget] = [W.HTML(f"{_badge(alike[0])} &nbsp;{number} pictures")]
+    heading: list[W.Widget] = [W.HTML(f"{_badge(alike[0])} &nbsp;{counted(number, 'picture')}")]
     if alike[0].action == "set_aside":
         heading.append(_button(f"Set all {number} aside", lambda: acts.mend(alike)))
     wrapped = W.Layout(flex_flow="row wrap", align_items="flex-start", width="100%")

@@ -7,6 +7,7 @@ from html import escape
 import ipywidgets as W
 
 from lora_nb.intake.subsets import Subset
+from lora_nb.wording import counted
 
 PLAIN, REPEATED = "plain", "repeated"
 SUGGESTED = 5  # repeats where a folder's own number is hardly meant so
@@ -79,7 +80,7 @@ def _row(subset: Subset) -> _Row:
     )
     word = W.Text(placeholder="trigger word of its own", layout=W.Layout(width="190px"))
     wanted = W.Checkbox(
-        value=True, indent=False, description=f"{subset.name} ({subset.pictures} pictures)",
+        value=True, indent=False, description=f"{subset.name} ({counted(subset.pictures, 'picture')})",
         layout=W.Layout(width="auto", min_width="200px"),
     )  # fmt: skip
     return _Row(subset, wanted, manner, repeats, word)

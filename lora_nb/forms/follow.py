@@ -8,14 +8,14 @@ from typing import Any
 
 import ipywidgets as W
 
-from lora_nb import events
+from lora_nb import events, signs
 from lora_nb.events import Finished, Notice, Progress
-from lora_nb.redact import redact
+from lora_nb.forms import icons
+from lora_nb.forms.told import told
 from lora_nb.shell import jobs
 
 TICK = 0.2
 EDGES = {"info": "transparent", "good": "#2e7d32", "bad": "#d32f2f", "warning": "#ed6c02"}
-MARKS = {"info": "", "good": "✅ ", "bad": "❌ ", "warning": "⚠️ "}
 
 
 class Stopped(RuntimeError):
@@ -81,10 +81,12 @@ class Panel:
 
 def sentence(text: str, level: str = "info") -> str:
     """One line of HTML with an edge in the colour of its level; the words are as readable as the theme's own."""
-    mark = "" if text[:1] in "📈📉🔮🎯" else MARKS[level]
-    words = mark + escape(redact(text))
+    sign, words = signs.parted(text)
+    shown = (
+        f'<span aria-hidden="true">{sign}</span> ' if sign and sign in signs.KNOWN else icons.of_level(level)
+    )
     style = f"line-height:1.4;padding-left:8px;border-left:4px solid {EDGES[level]}"
-    return f'<div class="lora-nb-{level}" style="{style}">{words}</div>'
+    return f'<div class="lora-nb-{level}" style="{style}">{shown}{told(words)}</div>'
 
 
 async def follow(

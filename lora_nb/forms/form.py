@@ -8,6 +8,7 @@ import ipywidgets as W
 
 from lora_nb import settings, typed
 from lora_nb.declare import Setting, settings_of
+from lora_nb.forms.told import told
 from lora_nb.redact import redact
 
 Config = TypeVar("Config")
@@ -83,8 +84,8 @@ class Field:
             self.widget.children = [self.control, self.marked, self.note]
 
     def _help(self) -> str:
-        first = f'<div class="lora-nb-hint" style="line-height:1.3">{escape(self.hint)}</div>'
-        return first * bool(self.hint) + _line(HELP, self.setting.explanation)
+        first = f'<div class="lora-nb-hint" style="line-height:1.3">{told(self.hint)}</div>'
+        return first * bool(self.hint) + _line(HELP, self.setting.said.help)
 
 
 def name_it(control: W.Widget, text: str) -> None:
@@ -96,7 +97,7 @@ def name_it(control: W.Widget, text: str) -> None:
 
 
 def _line(template: str, text: str) -> str:
-    return f'<div style="line-height:1.3">{template.format(escape(redact(text)))}</div>'
+    return f'<div style="line-height:1.3">{template.format(told(text))}</div>'
 
 
 def _control(setting: Setting, value: Any, suggestions: Sequence[str]) -> W.ValueWidget:

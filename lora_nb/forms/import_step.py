@@ -18,6 +18,7 @@ from lora_nb.intake import boards, import_report, subsets
 from lora_nb.project import Folders
 from lora_nb.redact import redact
 from lora_nb.shell import colab
+from lora_nb.wording import counted
 
 NOT_ARRIVED = (
     "No pictures have arrived. Drop them above, or write into source where they are: the path of a zip or a folder, a "
@@ -131,7 +132,7 @@ class ImportStep(Step):
         self._show(folders, None)
         self.panel.take(events.Notice(_NOTHING_NEW, "warning"))
         self.panel.redraw()
-        return f"{len(there)} pictures are in {folders.dataset}."
+        return f"{counted(len(there), 'picture is', 'pictures are')} in {folders.dataset}."
 
     def _redraw(self, folders: Folders) -> None:
         """Show the dataset as it is after an undo."""

@@ -7,6 +7,7 @@ from lora_nb.dataset import images
 from lora_nb.forms import gallery
 from lora_nb.intake.import_report import ImportReport
 from lora_nb.project import Folders
+from lora_nb.wording import counted
 
 SIDE = 96
 
@@ -16,7 +17,7 @@ def summary(folders: Folders, report: ImportReport | None) -> str:
     there = images.scan(folders.dataset, verify=False).items if folders.dataset.is_dir() else ()
     added = {folders.dataset / name for name in report.added} if report else set()
     new = [item for item in there if item.path in added]
-    heading = f"{len(new)} new pictures" if new else f"{len(there)} pictures in the dataset"
+    heading = counted(len(new), "new picture") if new else f"{counted(len(there), 'picture')} in the dataset"
     thumbs = [
         gallery.Thumb(item.path, item.path.relative_to(folders.dataset).as_posix()) for item in new or there
     ]

@@ -112,7 +112,7 @@ class LoraTrainer:
                 self.settings.preset()
             job = await self._job()
             purpose = self.settings.config().about.purpose
-            self.panel.begin(job, self.settings.run_folder().metrics, purpose)
+            self.panel.begin(job, self.settings.run_folder().metrics, purpose, self.before.sentences)
         except (ValueError, OSError) as error:
             self.panel.panel.say(str(error), "bad")
             return

@@ -9,6 +9,7 @@ from lora_nb.forms import gallery as shown
 from lora_nb.forms.follow import sentence
 from lora_nb.overview.answers import Answers
 from lora_nb.overview.entries import Entry
+from lora_nb.wording import counted
 
 A_PAGE, SIDE = 24, 150
 ACTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -104,7 +105,7 @@ class PagedGallery:
         here = found[self.page * A_PAGE : (self.page + 1) * A_PAGE]
         self.tiles = [Tile(entry, self.write, self._count) for entry in here]
         self.place.children = [tile.widget for tile in self.tiles]
-        self.shown = f"{len(found)} pictures, page {self.page + 1} of {pages}"
+        self.shown = f"{counted(len(found), 'picture')}, page {self.page + 1} of {pages}"
         self._count()
 
     def renew(self) -> None:

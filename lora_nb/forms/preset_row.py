@@ -12,12 +12,14 @@ from lora_nb.config.training import TrainConfig
 from lora_nb.forms.form import folded
 from lora_nb.forms.run_form import RunForm
 from lora_nb.redact import redact
-from lora_nb.wording import some
+from lora_nb.wording import counted, some
 
 AS_IT_IS = ("a preset", "")
 NOTHING = "Choose a preset or a file with settings, and press again."
 FILE = "or a file: sd-scripts' .toml or .json, a LoRA file, a run's folder"
 SAME = "The form says the same."
+ONE, OTHER = ("compare this preset", ""), ("with this one", "")
+TWO = "Choose two different presets to compare, and press again."
 
 
 class PresetRow:
@@ -40,11 +42,17 @@ class PresetRow:
         self.name = W.Text(placeholder="a name for the settings as they are now", layout=narrow)
         self.button, self.compare = _button("Fill in", "magic"), _button("Compare with the form", "columns")
         self.keep = _button("Keep as a preset", "bookmark")
+        self.one, self.other = (
+            W.Dropdown(options=[ONE], layout=narrow),
+            W.Dropdown(options=[OTHER], layout=narrow),
+        )
+        self.both = _button("Compare the two", "exchange")
         self.table = W.HTML()
         row = W.Layout(flex_flow="row wrap", align_items="center", width="100%")
         parts = [
             W.HBox([self.preset, self.file, self.button, self.compare], layout=row),
             W.HBox([self.name, self.keep], layout=row),
+            W.HBox([self.one, self.other, self.both], layout=row),
             self.table,
         ]
         self.widget = W.VBox(folded("Presets, and settings from elsewhere", parts))
@@ -52,11 +60,14 @@ class PresetRow:
     def offer(self) -> None:
         """List the presets there are now."""
         known = presets.presets(self.own())
-        chosen = self.preset.value
-        self.preset.options = [
-            AS_IT_IS, *((f"{one.title} ({one.name})", one.name) for one in known if one.kind != "machine"),
-        ]  # fmt: skip
-        self.preset.value = chosen if chosen in {one.name for one in known} else ""
+        listed = {each: (f"{each.title} ({each.name})", each.name) for each in known}
+        runs = [row for each, row in listed.items() if each.kind != "machine"]
+        for control, first, rows in (
+            (self.preset, AS_IT_IS, runs), (self.one, ONE, [*listed.values()]), (self.other, OTHER, [*listed.values()])
+        ):  # fmt: skip
+            chosen = control.value
+            control.options = [first, *rows]
+            control.value = chosen if chosen in dict(rows).values() else ""
         self.table.value = ""
 
     def press(self, act: Callable[[], None]) -> None:
@@ -76,7 +87,8 @@ class PresetRow:
         self.form.load({name: made[name] for name in given})
         self.filled()
         self.said(
-            f"{len(given)} settings are filled in ({origin}); the others are as they were.{left}", "good"
+            f"{counted(len(given), 'setting')} filled in ({origin}); the others are as they were.{left}",
+            "good",
         )
 
     def show_differences(self) -> None:
@@ -89,8 +101,25 @@ class PresetRow:
         made = settings.values_of(settings.from_dict(TrainConfig, given))
         said = {name: value for name, value in made.items() if name in given}
         found = differences.differences({**mine, **said}, mine)
-        self.table.value = _table(found, origin) if found else escape(SAME)
-        self.said(f"{len(found)} settings differ from {origin}.{left}" if found else SAME, "good")
+        self.table.value = _table(found, origin, "the form") if found else escape(SAME)
+        self.said(
+            f"{counted(len(found), 'setting differs', 'settings differ')} from {origin}.{left}"
+            if found
+            else SAME,
+            "good",
+        )
+
+    def show_two(self) -> None:
+        """Show what differs between the two chosen presets; what one does not say counts as the default."""
+        one, other = self.one.value, self.other.value
+        if not one or not other or one == other:
+            self.said(TWO, "warning")
+            return
+        found = differences.differences(*(differences.read(each, self.own()) for each in (one, other)))
+        same = f"{one} and {other} say the same."
+        self.table.value = _table(found, one, other) if found else escape(same)
+        between = counted(len(found), "setting differs", "settings differ")
+        self.said(f"{between} between {one} and {other}." if found else same, "good")
 
     def save(self) -> None:
         """Keep the form's settings under the name that was written."""
@@ -113,10 +142,10 @@ def _left(taken: takeover.Taken) -> str:
     return f"{len(reasons)} are not taken over: {some(reasons, 4)}."
 
 
-def _table(found: tuple[differences.Difference, ...], origin: str) -> str:
+def _table(found: tuple[differences.Difference, ...], one: str, other: str) -> str:
     """HTML of what differs."""
     cell = '<td style="padding:1px 12px 1px 0;vertical-align:top">{}</td>'
-    head = "".join(cell.format(f"<b>{escape(word)}</b>") for word in ("setting", origin, "the form"))
+    head = "".join(cell.format(f"<b>{escape(word)}</b>") for word in ("setting", one, other))
     rows = (
         "".join(cell.format(escape(redact(text)) or "-") for text in (each.label, each.first, each.second))
         for each in found

@@ -7,6 +7,7 @@ import ipywidgets as W
 
 from lora_nb import presets
 from lora_nb.bases import catalogue, suggested
+from lora_nb.forms.base_cards import BaseCards
 from lora_nb.forms.form import name_it
 from lora_nb.shell.graphics_card import GraphicsCard
 
@@ -35,7 +36,10 @@ class Questions:
         self.found = GraphicsCard("", "")
         for control in (self.purpose, self.base, self.machine):
             control.observe(lambda _: self._answer(), "value")
-        self.widget = W.VBox([self.purpose, self.base, other, self.machine], layout=W.Layout(width="100%"))
+        self.cards = BaseCards(lambda base: self.base.set_trait("value", base))
+        self.base.observe(lambda change: self.cards.show(change["new"]), "value")
+        parts = [self.purpose, self.base, other, self.cards.widget, self.machine]
+        self.widget = W.VBox(parts, layout=W.Layout(width="100%"))
         other.layout.display = "none"
 
     def ask(self, purpose: str, base: str, found: GraphicsCard, kind: str, example: bool = False) -> None:
@@ -43,6 +47,7 @@ class Questions:
         self.quiet, self.found = True, found
         self.machine.options = _machines(found)
         self.base.options = bases(kind, example)
+        self.cards.offer([] if example else [(entry, _value(entry)) for entry in _in_order(kind)])
         self.purpose.value, self.machine.value = purpose, ""
         self.quiet = False
         self.take_base(base)
@@ -52,6 +57,7 @@ class Questions:
         self.quiet = True
         known = [value for _, value in self.base.options]
         self.base.value = base if base in known else ANY
+        self.cards.show(self.base.value)
         self.other.layout.display = "" if self.base.value is ANY else "none"
         self.quiet = False
 
@@ -70,10 +76,15 @@ def bases(kind: str, example: bool) -> list[tuple[str, Any]]:
 
     The example that ships here is for the demo, which then stands first.
     """
-    entries = sorted(catalogue.read().entries, key=lambda entry: not _suits(entry, kind))
-    rows: list[tuple[str, Any]] = [(f"{entry.title}: {entry.good_for}", _value(entry)) for entry in entries]
+    rows: list[tuple[str, Any]] = [
+        (f"{entry.title}: {entry.good_for}", _value(entry)) for entry in _in_order(kind)
+    ]
     demo = [(DEMO, suggested.DEMO)]
     return [*demo, *rows, (OTHER, ANY)] if example else [(NONE_YET, ""), *rows, (OTHER, ANY), *demo]
+
+
+def _in_order(kind: str) -> list[catalogue.Entry]:
+    return sorted(catalogue.read().entries, key=lambda entry: not _suits(entry, kind))
 
 
 def _suits(entry: catalogue.Entry, kind: str) -> bool:

@@ -1,6 +1,7 @@
 """The step that says all that is wrong with the dataset, with a button beside each thing that one press mends."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import ipywidgets as W
@@ -14,6 +15,7 @@ from lora_nb.forms import review
 from lora_nb.forms.form import Form
 from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.step import Step
+from lora_nb.forms.told import in_words
 from lora_nb.forms.undo import UndoStep
 from lora_nb.overview import report_page, report_record
 from lora_nb.overview.report_points import Mend, Point
@@ -75,7 +77,8 @@ class ReportStep(Step):
             self.result.children = [*rows, W.HTML(report_page.rest(found))]
 
     def _row(self, point: Point) -> W.HBox:
-        words = W.HTML(report_page.points([point], mends=False), layout=W.Layout(flex="1 1 420px"))
+        shown = replace(point, sentence=in_words(point.sentence), advice=in_words(point.advice))
+        words = W.HTML(report_page.points([shown], mends=False), layout=W.Layout(flex="1 1 420px"))
         parts: list[W.Widget] = [words]
         if point.mend:
             button = W.Button(description=point.mend.label, icon="wrench", layout=W.Layout(width="230px"))

@@ -14,6 +14,7 @@ from lora_nb.forms import gallery
 from lora_nb.forms.follow import sentence
 from lora_nb.pictures.findings import Unread
 from lora_nb.project import Folders
+from lora_nb.wording import counted
 
 DEMO = Path(__file__).parents[1] / "demo"
 DEMO_TAGGER = DEMO / "tagger"
@@ -62,7 +63,7 @@ def left_to_do(folders: Folders) -> str:
     """What the dataset still lacks before it can be trained with; "" when that is nothing."""
     found = pictures(folders)
     bare = sum(not item.caption for item in found)
-    lacks = [f"captions for {bare} of {len(found)} pictures"] * bool(bare)
+    lacks = [f"captions for {bare} of {counted(len(found), 'picture')}"] * bool(bare)
     lacks += ["a trigger word"] * (not handover.read(folders).trigger_word)
     return f"Left to do: {' and '.join(lacks)}." if found and lacks else ""
 
@@ -73,7 +74,12 @@ def hand_over(folders: Folders) -> str:
     told: list[Notice] = []
     kind = medium.judge([item.path for item in pictures(folders)]).medium
     known = handover.remember(folders, told.append, medium=kind)
-    lines = [sentence(f"{known.images} pictures are ready in {folders.dataset}", "good")]
+    lines = [
+        sentence(
+            f"{counted(known.images, 'picture is', 'pictures are')} ready in {folders.dataset}",
+            "good",
+        )
+    ]
     lines += [sentence(notice.text, notice.level) for notice in told]
     if known.captioned < known.images:
         lines.append(sentence(f"{known.images - known.captioned} of them have no caption", "warning"))
@@ -89,4 +95,4 @@ def summary(known: Handover) -> str:
     """One sentence about a dataset that Dataset Maker made."""
     kind = {"tags": "tags", "sentences": "sentences", "": "captions"}[known.caption_kind]
     trigger = f'the trigger word "{known.trigger_word}"' if known.trigger_word else "no trigger word"
-    return f"It has {known.images} pictures, {known.captioned} of them with {kind}, and {trigger}."
+    return f"It has {counted(known.images, 'picture')}, {known.captioned} of them with {kind}, and {trigger}."

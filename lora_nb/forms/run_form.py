@@ -11,6 +11,7 @@ from lora_nb import settings, typed
 from lora_nb.config.training import TrainConfig
 from lora_nb.declare import Setting
 from lora_nb.forms.form import CONTROL_WIDTH, Form, folded
+from lora_nb.forms.told import told
 from lora_nb.presets import NOT_KEPT
 from lora_nb.redact import redact
 from lora_nb.training.advice import BASE, Advised, unusual
@@ -83,7 +84,7 @@ class RunForm(Form[TrainConfig]):
             if found
             else f"Nothing is called so. {settings.absent(self.search.value.strip())}"
         )
-        self.matched.value = escape(redact(said)) if words else ""
+        self.matched.value = told(said) if words else ""
 
     def suit(self, advised: Advised, fill: bool = True) -> None:
         """Know what is advised, and `fill` it in, but leave what the person changed.

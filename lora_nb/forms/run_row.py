@@ -6,6 +6,7 @@ from html import escape
 
 import ipywidgets as W
 
+from lora_nb.forms import icons
 from lora_nb.forms.follow import sentence
 from lora_nb.forms.presses import Presses
 from lora_nb.redact import redact
@@ -97,8 +98,8 @@ class RunRow:
 
 
 def in_words(row: Row) -> str:
-    """State, name, base and time as HTML: a sign and, for whoever cannot see it, the word."""
-    state = f'<b><span aria-hidden="true">{row.mark}</span> {row.state}</b>'
+    """State, name, base and time as HTML."""
+    state = f"<b>{icons.of_state(row.state)}{row.state}</b>"
     number = f"{row.number}. " if row.number else ""
     base = escape(redact(row.base or "no base"))
     when = {"waiting": "added", "running": "begun"}.get(row.state, "ended")

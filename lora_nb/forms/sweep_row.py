@@ -21,8 +21,10 @@ class SweepRow:
         self, config: Callable[[], TrainConfig], added: Callable[[list[Entry]], None], presses: Presses
     ) -> None:
         self.config, self.added = config, added
-        names = sorted(each.name for each in settings_of(TrainConfig) if each.name not in sweep.NOT_SWEPT)
-        self.pairs = [(_names(names, start), _values(like)) for start, like in FIRST]
+        offered = [each for each in settings_of(TrainConfig) if each.name not in sweep.NOT_SWEPT]
+        self.names = {each.label: each.name for each in offered}
+        labels = {each.name: each.label for each in offered}
+        self.pairs = [(_labels(sorted(self.names), labels[start]), _values(like)) for start, like in FIRST]
         self.button = W.Button(
             description="Queue a run for each value", icon="list-ol", layout=W.Layout(width="auto")
         )
@@ -33,7 +35,8 @@ class SweepRow:
 
     def queue_all(self) -> None:
         """Queue the runs. Raises ValueError for values that make none."""
-        lines = [f"{name.value} = {values.value}" for name, values in self.pairs if values.value.strip()]
+        given = [(label.value.strip(), values.value) for label, values in self.pairs if values.value.strip()]
+        lines = [f"{self.names.get(label, label)} = {values}" for label, values in given]
         if not lines:
             raise ValueError("no values are given: write some with commas between, such as 1e-4, 2e-4")
         made = sweep.sweep(self.config(), dict(sweep.read(line) for line in lines))
@@ -46,8 +49,8 @@ FIRST = (
 )
 
 
-def _names(names: list[str], start: str) -> W.Combobox:
-    return W.Combobox(value=start, options=tuple(names), layout=W.Layout(width="230px"))
+def _labels(labels: list[str], start: str) -> W.Combobox:
+    return W.Combobox(value=start, options=tuple(labels), layout=W.Layout(width="230px"))
 
 
 def _values(like: str) -> W.Text:

@@ -16,6 +16,7 @@ from lora_nb.forms.project_step import ProjectStep
 from lora_nb.forms.step import Step
 from lora_nb.forms.undo import UndoStep
 from lora_nb.project import Folders
+from lora_nb.wording import counted
 
 MOST_SHOWN, MOST_TAGS = 40, 50
 # The text keeps the colour of its theme, light or dark: what changes is told by signs and by what is behind it.
@@ -87,7 +88,9 @@ class EditTagsStep(Step):
             self.panel.say(str(error), "bad")
             return
         self._show_plan(plan)
-        words = f"{len(plan.changes)} of {plan.seen} captions would change. Nothing is written yet."
+        words = (
+            f"{len(plan.changes)} of {counted(plan.seen, 'caption')} would change. Nothing is written yet."
+        )
         self.panel.say(f"{words} Press Apply to change them." if plan.changes else words)
 
     async def _apply(self) -> str:

@@ -43,8 +43,14 @@ class TrainPanel:
         button.on_click(lambda _: self.presses.carry_out(act))
         return button
 
-    def begin(self, job: jobs.Job, metrics: Path, purpose: str = "") -> None:
-        """Forget the last training and show this one; `metrics` holds the losses from before an interruption."""
+    def begin(
+        self, job: jobs.Job, metrics: Path, purpose: str = "", said: frozenset[str] = frozenset()
+    ) -> None:
+        """Forget the last training and show this one; `metrics` holds the losses from before an interruption.
+
+        `said` are warnings that stand elsewhere in the page, without their full stop: they are not said again.
+        """
+        self.said = said
         self.job, self.metrics, self.stopping = job, metrics, False
         self.losses, self.drawn, self.step = Losses(purpose), {}, None
         self.newest_drawn: tuple[str, ...] = ()
@@ -86,10 +92,13 @@ class TrainPanel:
             self.drawn.update(dict.fromkeys(event.paths, event))
         elif isinstance(event, Saved):
             self.panel.take(
-                Notice(f"💾 {Path(event.path).name} is saved (epoch {event.epoch}, step {event.step})")
+                Notice(f"{Path(event.path).name} is saved (epoch {event.epoch}, step {event.step})")
             )
-        elif not isinstance(event, Finished):
+        elif not isinstance(event, Finished) and not self._is_said(event):
             self.panel.take(event)
+
+    def _is_said(self, event: Event) -> bool:
+        return isinstance(event, Notice) and event.level == "warning" and event.text.rstrip(".") in self.said
 
     def redraw(self) -> None:
         """Show what was noted since."""

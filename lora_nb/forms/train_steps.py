@@ -55,6 +55,7 @@ class SettingsStep(Step):
             (row.button, row.fill),
             (row.compare, row.show_differences),
             (row.keep, row.save),
+            (row.both, row.show_two),
         ):
             button.on_click(lambda _, act=act: chosen.presses.carry_out(lambda: row.press(act)))
         other.control.observe(lambda _: chosen.presses.carry_out(self._other_base), "value")
@@ -145,10 +146,7 @@ class SettingsStep(Step):
 
     async def _count(self) -> str:
         planned = plan.plan_run(self.config())
-        lines = [sentence(text) for text in planned.lines]
-        self.result.children = [
-            W.HTML("".join(lines + [sentence(text, "warning") for text in planned.warnings]))
-        ]
+        self.result.children = [W.HTML("".join(sentence(text) for text in planned.lines))]
         lookup.check_base(planned.config.base.pretrained_model_name_or_path)
         return "These settings can be trained."
 

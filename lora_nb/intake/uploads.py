@@ -20,6 +20,7 @@ from lora_nb import files
 from lora_nb.dataset.captions import CAPTION_EXTENSION
 from lora_nb.dataset.images import IMAGE_EXTENSIONS
 from lora_nb.intake import archive, content, scratch, tables
+from lora_nb.wording import counted
 
 PROTOCOL = 1
 PART, ABOUT = ".part", ".about"
@@ -288,7 +289,7 @@ def _in_zip(path: Path) -> str:
             texts = sum(entry.suffix == CAPTION_EXTENSION for entry in found.entries)
     except ValueError as error:
         return f"it cannot be imported: {str(error).removeprefix(f'{path} ')}"
-    return f"{pictures} pictures, {texts} captions"
+    return f"{counted(pictures, 'picture')}, {counted(texts, 'caption')}"
 
 
 def _kind(path: Path) -> str:

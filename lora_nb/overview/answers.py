@@ -23,13 +23,13 @@ BATCH, MOST_ASKED = 16, 32  # pictures in an answer, and in a question
 JUST_READ = 2.0  # seconds: a page that is new need not wait for another look at the folders
 Answer = tuple[dict[str, Any], list[bytes]]
 WORDS = {
-    "set_aside": ("{} pictures set aside.", "No picture was set aside."),
-    "bring_back": ("{} pictures are back in the dataset.", "No picture was brought back."),
-    "rotate": ("{} pictures turned.", "No picture was turned."),
-    "crop": ("{} pictures cropped.", "No picture was cropped."),
-    "add_tags": ("The tag was added to {} captions.", "Every one of these captions has it already."),
-    "remove_tags": ("The tag was taken out of {} captions.", "None of these captions has it."),
-    "repeats": ("{} pictures have other repeats now.", "They have these repeats already."),
+    "set_aside": ("{} picture{s} set aside.", "No picture was set aside."),
+    "bring_back": ("{} picture{s} {are} back in the dataset.", "No picture was brought back."),
+    "rotate": ("{} picture{s} turned.", "No picture was turned."),
+    "crop": ("{} picture{s} cropped.", "No picture was cropped."),
+    "add_tags": ("The tag was added to {} caption{s}.", "Every one of these captions has it already."),
+    "remove_tags": ("The tag was taken out of {} caption{s}.", "None of these captions has it."),
+    "repeats": ("{} picture{s} {have} other repeats now.", "They have these repeats already."),
 }
 
 

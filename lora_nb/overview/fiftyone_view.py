@@ -16,6 +16,7 @@ from lora_nb.events import Notice, Poll, Tell, silent
 from lora_nb.overview import fiftyone_database, fiftyone_samples, fiftyone_server
 from lora_nb.overview.fiftyone_samples import Decision
 from lora_nb.project import Folders
+from lora_nb.wording import counted
 
 VERB, REASON = "fiftyone", "marked in FiftyOne"
 TICK = 0.3
@@ -137,4 +138,5 @@ def in_words(done: TakenOver) -> str:
     """What came of the decisions, in a sentence."""
     if not done.away and not done.captions:
         return "Nothing was decided in FiftyOne that is not so already."
-    return f"{done.away} pictures set aside and {done.captions} captions written as decided in FiftyOne."
+    captions = counted(done.captions, "caption")
+    return f"{counted(done.away, 'picture')} set aside and {captions} written as decided in FiftyOne."

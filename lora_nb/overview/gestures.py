@@ -167,8 +167,13 @@ def _folder_for(folders: Folders, path: Path, number: int) -> str:
 
 
 def sentence(done: Done, what: str, nothing: str) -> str:
-    """What was changed, in words: `what` holds {}; `nothing` is said where that is 0."""
+    """What was changed, in words: `what` holds {}, and {s}, {are}, {have} as one needs; `nothing` is said for 0."""
+    words = (
+        {"s": "", "are": "is", "have": "has"}
+        if done.changed == 1
+        else {"s": "s", "are": "are", "have": "have"}
+    )
     left = (
         f" Left alone: {some([f'{name} ({reason})' for name, reason in done.left], 3)}." if done.left else ""
     )
-    return (what.format(done.changed) if done.changed else nothing) + left
+    return (what.format(done.changed, **words) if done.changed else nothing) + left

@@ -12,11 +12,12 @@ from lora_nb.dataset import captions
 from lora_nb.dataset.buckets import Size
 from lora_nb.events import Tell, silent
 from lora_nb.overview import report_captions, report_page, report_pictures, report_record
-from lora_nb.overview.report_advice import STEPS, STEPS_A_PICTURE, advice
+from lora_nb.overview.report_advice import advice
 from lora_nb.overview.report_facts import Facts, measure
 from lora_nb.overview.report_points import KNOW, Point
 from lora_nb.overview.report_record import PAGE, Numbers, Report
 from lora_nb.project import folders_of_dataset, name_of
+from lora_nb.wording import counted
 
 MOST_TAGS = 30
 T4 = (4, 8)  # pictures a second that a training of 512 pixels does on a free T4, roughly
@@ -65,11 +66,12 @@ def _length(facts: Facts) -> list[Point]:
         f"that takes roughly {fast:.0f} to {slow:.0f} minutes."
     )
     point = Point("length", KNOW, sentence)
-    wanted = min(max(STEPS, STEPS_A_PICTURE * number), lengths.USUAL.looks(number))
+    wanted = lengths.USUAL.looks(number)
     if seen < wanted:
         repeats = -(-wanted * config.num_repeats // seen)
         point = replace(
-            point, advice=f"Usual are {wanted} pictures seen in all: num_repeats = {repeats} comes to that."
+            point,
+            advice=f"Usual are {wanted} looks in all, as LoRA Trainer fills in: num_repeats = {repeats} comes to that.",
         )
     return [point]
 
@@ -77,5 +79,5 @@ def _length(facts: Facts) -> list[Point]:
 def in_words(found: Report) -> str:
     """One sentence about the report."""
     middle = f", {median(found.lengths):.0f} tokens long in the middle" if found.lengths else ""
-    what = f"{found.pictures} pictures, {found.captioned} with a caption{middle}"
-    return f"{found.bad} things to mend: {what}." if found.bad else f"Nothing is wrong: {what}."
+    what = f"{counted(found.pictures, 'picture')}, {found.captioned} with a caption{middle}"
+    return f"{counted(found.bad, 'thing')} to mend: {what}." if found.bad else f"Nothing is wrong: {what}."

@@ -8,6 +8,7 @@ from lora_nb.dataset import captions, orphans
 from lora_nb.dataset.captions import kind_of, same_tag, split_tags
 from lora_nb.overview.report_facts import Facts
 from lora_nb.overview.report_points import HURTS, KNOW, MINOR, SPOILS, Mend, Point
+from lora_nb.wording import counted
 
 LIMITS = (75, 150, 225)  # tokens that a training can read of a caption
 
@@ -33,11 +34,21 @@ def _without(facts: Facts) -> Iterator[Point]:
     mend = Mend("Write the missing ones", verb, {"existing": "missing"})
     every = len(none) == len(facts.items)
     if none:
-        sentence = "No picture has a caption." if every else f"{len(none)} pictures have no caption."
+        sentence = (
+            "No picture has a caption."
+            if every
+            else f"{counted(len(none), 'picture has', 'pictures have')} no caption."
+        )
         harm = SPOILS if every and not facts.known.trigger_word else HURTS
         yield Point("no_caption", harm, sentence, facts.names(none), mend=mend)
     if empty:
-        yield Point("empty", HURTS, f"{len(empty)} captions are empty.", facts.names(empty), mend=mend)
+        yield Point(
+            "empty",
+            HURTS,
+            f"{counted(len(empty), 'caption is', 'captions are')} empty.",
+            facts.names(empty),
+            mend=mend,
+        )
 
 
 def _unsure(facts: Facts) -> Iterator[Point]:
@@ -62,7 +73,7 @@ def _unsure(facts: Facts) -> Iterator[Point]:
 def _orphans(facts: Facts) -> Iterator[Point]:
     found = tuple(map(facts.name, orphans.find(facts.dataset)))
     if found:
-        sentence = f"{len(found)} captions belong to no picture."
+        sentence = f"{counted(len(found), 'caption belongs', 'captions belong')} to no picture."
         yield Point("orphans", MINOR, sentence, found, mend=Mend("Set them aside", "set_orphans_aside"))
 
 
@@ -74,7 +85,13 @@ def _doubled(facts: Facts) -> Iterator[Point]:
             doubled.append(f"{facts.name(item.path)}: {', '.join(twice)}")
     if doubled and facts.kind != "sentences":
         mend = Mend("Take the doubles out", "edit_tags", {"action": "dedupe"})
-        yield Point("doubled", MINOR, f"{len(doubled)} captions say a tag twice.", tuple(doubled), mend=mend)
+        yield Point(
+            "doubled",
+            MINOR,
+            f"{counted(len(doubled), 'caption says', 'captions say')} a tag twice.",
+            tuple(doubled),
+            mend=mend,
+        )
 
 
 def _trigger(facts: Facts) -> Iterator[Point]:
@@ -112,14 +129,15 @@ def _long(facts: Facts) -> Iterator[Point]:
         yield Point(
             "too_long",
             HURTS,
-            f"{len(names)} captions are longer than {LIMITS[-1]} tokens: what is beyond is cut off.",
+            f"{counted(len(names), 'caption is', 'captions are')} longer than {LIMITS[-1]} tokens: "
+            "what is beyond is cut off.",
             names,
             advice="Shorten them, the important words first.",
         )
     elif over[LIMITS[0]]:
         limit = next(limit for limit in LIMITS if not over[limit])
         sentence = (
-            f"{len(over[LIMITS[0]])} captions are longer than {LIMITS[0]} "
+            f"{counted(len(over[LIMITS[0]]), 'caption is', 'captions are')} longer than {LIMITS[0]} "
             f"tokens: train with max_token_length {limit} (225 is what is set)."
         )
         yield Point("long", KNOW, sentence)

@@ -8,6 +8,7 @@ from lora_nb.overview.report_advice import FEWEST
 from lora_nb.overview.report_facts import Facts
 from lora_nb.overview.report_points import HURTS, KNOW, MINOR, SPOILS, STOPS, Mend, Point
 from lora_nb.pictures.findings import Finding
+from lora_nb.wording import counted
 
 CLEAN = Mend("Search and set aside", "curate")
 EXTREME = (
@@ -39,7 +40,7 @@ def points(facts: Facts) -> Iterator[Point]:
 def _number(facts: Facts) -> Iterator[Point]:
     if 0 < len(facts.items) < FEWEST:
         sentence = (
-            f"{len(facts.items)} pictures are few: {FEWEST} or more make "
+            f"{counted(len(facts.items), 'picture is', 'pictures are')} few: {FEWEST} or more make "
             "a LoRA that draws new things, not the same ones again."
         )
         yield Point(
@@ -51,7 +52,11 @@ def _broken(facts: Facts) -> Iterator[Point]:
     if facts.broken:
         names = tuple(f"{facts.name(broken.path)}: {broken.reason}" for broken in facts.broken)
         yield Point(
-            "unreadable", SPOILS, f"{len(names)} files cannot be read as pictures.", names, mend=CLEAN
+            "unreadable",
+            SPOILS,
+            f"{counted(len(names), 'file')} cannot be read as pictures.",
+            names,
+            mend=CLEAN,
         )
 
 
@@ -69,7 +74,13 @@ def _copies(facts: Facts) -> Iterator[Point]:
         if copy.path.is_file() and copy.path.is_relative_to(facts.dataset)
     ]
     if there:
-        yield Point("copies", HURTS, f"{len(there)} pictures are copies of others.", tuple(there), mend=CLEAN)
+        yield Point(
+            "copies",
+            HURTS,
+            f"{counted(len(there), 'picture is a copy', 'pictures are copies')} of others.",
+            tuple(there),
+            mend=CLEAN,
+        )
 
 
 def _small(facts: Facts) -> Iterator[Point]:
@@ -80,8 +91,8 @@ def _small(facts: Facts) -> Iterator[Point]:
     ]
     if small:
         sentence = (
-            f"{len(small)} pictures are smaller than the training square of "
-            f"{facts.resolution} pixels and are blown up: the LoRA learns their blur."
+            f"{counted(len(small), 'picture is', 'pictures are')} smaller than the training square of "
+            f"{facts.resolution} pixels and blown up: the LoRA learns the blur."
         )
         names = tuple(f"{facts.name(item.path)}: {item.width} x {item.height}" for item in small)
         yield Point(
@@ -96,7 +107,8 @@ def _shapes(facts: Facts) -> Iterator[Point]:
         if max(item.width, item.height) > EXTREME * min(item.width, item.height) and lost > CUT:
             cut.append(f"{facts.name(item.path)}: {item.width} x {item.height}, {lost:.0%} is cut away")
     if cut:
-        sentence = f"{len(cut)} pictures are so wide or tall that the training cuts much of them away."
+        many = counted(len(cut), "picture is", "pictures are")
+        sentence = f"{many} so wide or tall that the training cuts much of them away."
         yield Point("shape", HURTS, sentence, tuple(cut), advice="Crop them to what matters.")
 
 

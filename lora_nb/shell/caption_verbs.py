@@ -11,6 +11,7 @@ from lora_nb.events import Finished, Poll, Tell
 from lora_nb.shell import outcomes
 from lora_nb.shell.given import MOST_NAMED, check_filled, dataset_of, folders_of, name_some, with_pictures
 from lora_nb.shell.verb import Verb
+from lora_nb.wording import counted
 
 
 def tag_pictures(config: TagConfig, tell: Tell, poll: Poll) -> Finished:
@@ -61,8 +62,10 @@ def put_trigger(config: TriggerConfig, tell: Tell, poll: Poll) -> Finished:
         raise ValueError(f"no caption was changed: of none of the {len(images)} it is sure what it says")
     _remember_words(config, own, tell)
     if not changed:
-        return Finished("nothing", f"0 of {len(images)} captions changed: they are as asked already.")
-    return Finished("done", f"{changed} of {len(images)} captions changed.")
+        return Finished(
+            "nothing", f"0 of {counted(len(images), 'caption')} changed: they are as asked already."
+        )
+    return Finished("done", f"{changed} of {counted(len(images), 'caption')} changed.")
 
 
 def _remember_words(config: TriggerConfig, own: dict[str, str], tell: Tell) -> None:

@@ -58,13 +58,13 @@ def edit_caption(config: EditCaptionConfig, tell: Tell, poll: Poll) -> Finished:
 def set_aside(config: SetAsideConfig, tell: Tell, poll: Poll) -> Finished:
     """Set chosen pictures aside."""
     act = partial(gestures.set_aside, reason=config.reason or gestures.BY_HAND)
-    return _done(config, act, "{} pictures set aside; `restore` and `undo` bring them back.")
+    return _done(config, act, "{} picture{s} set aside; `restore` and `undo` bring them back.")
 
 
 def rotate_pictures(config: RotateConfig, tell: Tell, poll: Poll) -> Finished:
     """Turn chosen pictures."""
     act = partial(gestures.turn, quarters=QUARTERS[config.turn], tell=tell)
-    return _done(config, act, "{} pictures turned; `undo` takes it back.")
+    return _done(config, act, "{} picture{s} turned; `undo` takes it back.")
 
 
 def crop_pictures(config: CropConfig, tell: Tell, poll: Poll) -> Finished:
@@ -72,26 +72,26 @@ def crop_pictures(config: CropConfig, tell: Tell, poll: Poll) -> Finished:
     if len(config.box) != 4:
         raise ValueError('box takes four numbers, left; top; right; bottom, e.g. --box "0; 0; 512; 512"')
     act = partial(gestures.crop, box=config.box, tell=tell)
-    return _done(config, act, "{} pictures cropped; `undo` takes it back.")
+    return _done(config, act, "{} picture{s} cropped; `undo` takes it back.")
 
 
 def change_repeats(config: RepeatsConfig, tell: Tell, poll: Poll) -> Finished:
     """Let chosen pictures come more or less often."""
     act = partial(gestures.change_repeats, number=config.repeats)
-    words = f"{{}} pictures come {config.repeats} times an epoch now; `undo` takes it back."
+    words = f"{{}} picture{{s}} with {config.repeats} repeats an epoch now; `undo` takes it back."
     return _done(config, act, words, f"They come {config.repeats} times an epoch already.")
 
 
 def add_tags(config: PictureTagsConfig, tell: Tell, poll: Poll) -> Finished:
     """Add tags to chosen pictures."""
     act = partial(gestures.add_tags, tags=config.tags)
-    return _done(config, act, "{} captions changed; `undo` takes it back.", "They have these tags already.")
+    return _done(config, act, "{} caption{s} changed; `undo` takes it back.", "They have these tags already.")
 
 
 def remove_tags(config: PictureTagsConfig, tell: Tell, poll: Poll) -> Finished:
     """Remove tags from chosen pictures."""
     act = partial(gestures.remove_tags, tags=config.tags)
-    return _done(config, act, "{} captions changed; `undo` takes it back.", "None of them has these tags.")
+    return _done(config, act, "{} caption{s} changed; `undo` takes it back.", "None of them has these tags.")
 
 
 def _gallery(config: Any) -> Gallery:

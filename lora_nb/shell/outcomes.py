@@ -11,6 +11,7 @@ from lora_nb.dataset.images import no_pictures
 from lora_nb.events import Finished
 from lora_nb.intake.import_report import ImportReport
 from lora_nb.intake.subsets import Subset
+from lora_nb.wording import counted
 
 DONE, NOTHING = "done", "nothing"
 LONGEST = 120  # characters of a caption in a sentence
@@ -31,7 +32,8 @@ def of_import(
         )
     replaced = bool(report.different) and config.existing == "replace"
     if report.added or report.captions or replaced:
-        words = f"Imported {len(report.added)} pictures and {report.captions} captions into {config.train_data_dir}."
+        what = f"{counted(len(report.added), 'picture')} and {counted(report.captions, 'caption')}"
+        words = f"Imported {what} into {config.train_data_dir}."
         return Finished(DONE, f"{words}{_counts(report)}{_broken(unreadable)}{_compared(report, replaced)}")
     there = f": its pictures are in {config.train_data_dir} already, or set aside" if report.known else ""
     words = f"Nothing of {config.source} was imported{there}."
@@ -42,7 +44,11 @@ def _counts(report: ImportReport) -> str:
     """How many were skipped, by reason, and how many got another name."""
     reasons = Counter(re.split(r"[:(]", reason)[0].strip() for _, reason in report.skipped)
     parts = [f"{number} {reason}" for reason, number in reasons.most_common(4)]
-    skipped = f" {len(report.skipped)} files were skipped ({', '.join(parts)})." if parts else ""
+    skipped = (
+        f" {counted(len(report.skipped), 'file was', 'files were')} skipped ({', '.join(parts)})."
+        if parts
+        else ""
+    )
     renamed = f" {len(report.renamed)} got another name." if report.renamed else ""
     return skipped + renamed
 
@@ -96,7 +102,7 @@ def of_captions(word: str, report: CaptionReport, folder: str) -> Finished:
     """Raises ValueError when no picture could be captioned, or there is none."""
     if report.tagged:
         counts = f"{report.skipped} left as they were, {len(report.failed)} failed"
-        return Finished(DONE, f"{report.tagged} pictures {word}, {counts}.")
+        return Finished(DONE, f"{counted(report.tagged, 'picture')} {word}, {counts}.")
     if report.failed:
         name, reason = report.failed[0]
         counts = f"{len(report.failed)} failed ({name}: {reason}), {report.skipped} were left as they are"
@@ -110,7 +116,7 @@ def of_captions(word: str, report: CaptionReport, folder: str) -> Finished:
 def of_undo(undone: Undone) -> str:
     """What is as it was before the step that was undone."""
     captions = undone.restored - undone.pictures
-    what = [f"{undone.pictures} pictures"] * bool(undone.pictures)
-    what += [f"{captions} captions"] * bool(captions or not what)
+    what = [counted(undone.pictures, "picture")] * bool(undone.pictures)
+    what += [counted(captions, "caption")] * bool(captions or not what)
     left = f"; {len(undone.left)} are left as they are now" if undone.left else ""
     return f"{' and '.join(what)} are as they were before `{undone.verb}`{left}."

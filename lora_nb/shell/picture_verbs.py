@@ -9,6 +9,7 @@ from lora_nb.dataset.images import scan
 from lora_nb.events import Finished, Notice, Poll, Tell
 from lora_nb.shell.given import check_filled, dataset_of, folder_of, folders_of, name_some, with_pictures
 from lora_nb.shell.verb import Verb
+from lora_nb.wording import counted
 
 
 def scan_pictures(config: DatasetConfig, tell: Tell, poll: Poll) -> Finished:
@@ -20,7 +21,8 @@ def scan_pictures(config: DatasetConfig, tell: Tell, poll: Poll) -> Finished:
     captioned = sum(bool(item.caption) for item in found.items)
     return Finished(
         "done",
-        f"{len(found.items)} pictures, {captioned} with a caption; {len(found.broken)} unreadable files.",
+        f"{counted(len(found.items), 'picture')}, {captioned} with a caption; "
+        f"{counted(len(found.broken), 'unreadable file')}.",
     )
 
 
@@ -42,7 +44,8 @@ def curate_pictures(config: CurateConfig, tell: Tell, poll: Poll) -> Finished:
             "done", "Every picture can be read, and none is a copy of another: none is set aside."
         )
     return Finished(
-        "done", f"{report.moved} pictures set aside in {folders.set_aside}; `restore` brings them back."
+        "done",
+        f"{counted(report.moved, 'picture')} set aside in {folders.set_aside}; `restore` brings them back.",
     )
 
 
@@ -61,7 +64,7 @@ def check_pictures(config: CheckConfig, tell: Tell, poll: Poll) -> Finished:
         tell(Notice(f"{names[one.kind]}: {f'{which} ' if which else ''}({one.sentence})"))
     if not found:
         return Finished("done", "Nothing was found that may spoil a LoRA; nothing was moved.")
-    return Finished("done", f"{len(found)} things found, the worst first; nothing was moved.")
+    return Finished("done", f"{counted(len(found), 'thing')} found, the worst first; nothing was moved.")
 
 
 def keep_other_picture(config: KeepOtherConfig, tell: Tell, poll: Poll) -> Finished:
@@ -105,7 +108,8 @@ def prepare_pictures(config: PrepareConfig, tell: Tell, poll: Poll) -> Finished:
     rest = f"; {done.same} were so already" if done.same else ""
     left = f"; {len(done.failed)} could not be" if done.failed else ""
     return Finished(
-        "done", f"{done.changed} pictures prepared{masks}{rest}{left}; `undo` brings the originals back."
+        "done",
+        f"{counted(done.changed, 'picture')} prepared{masks}{rest}{left}; `undo` brings the originals back.",
     )
 
 
@@ -122,7 +126,10 @@ def restore_pictures(config: RestoreConfig, tell: Tell, poll: Poll) -> Finished:
         return Finished(
             "nothing", f"Nothing is set aside in {folders.set_aside}: there is nothing to bring back."
         )
-    return Finished("done", f"{number} pictures are back in {config.train_data_dir}.")
+    return Finished(
+        "done",
+        f"{counted(number, 'picture is', 'pictures are')} back in {config.train_data_dir}.",
+    )
 
 
 VERBS = {

@@ -20,6 +20,7 @@ from lora_nb.events import Finished, Notice, Poll, Tell
 from lora_nb.shell import queue, queue_file, queue_turns, queue_worker, run_rows
 from lora_nb.shell.verb import Verb
 from lora_nb.training import sweep
+from lora_nb.wording import counted
 
 RESTING = "nobody works at the queue: `queue start` begins, `queue work` does it in the foreground"
 
@@ -108,7 +109,7 @@ def queue_sweep(config: SweepConfig, tell: Tell, poll: Poll) -> Finished:
     made = sweep.sweep(settings.load(TrainConfig, path), dict(sweep.read(line) for line in config.over))
     added = queue.add_all(made)
     names = ", ".join(f"{entry.number} {entry.name}" for entry in added)
-    return Finished("done", f"{len(added)} runs wait in the queue: {names}.")
+    return Finished("done", f"{counted(len(added), 'run waits', 'runs wait')} in the queue: {names}.")
 
 
 def queue_work(config: QueueWorkConfig, tell: Tell, poll: Poll) -> Finished:
@@ -120,7 +121,10 @@ def queue_work(config: QueueWorkConfig, tell: Tell, poll: Poll) -> Finished:
     shift.work()
     if not shift.done and not shift.failed:
         return Finished("nothing", f"Nothing waits in the queue of {folder.parent}.")
-    return Finished("done", f"Nothing waits any more: {shift.done} runs are done, {shift.failed} failed.")
+    return Finished(
+        "done",
+        f"Nothing waits any more: {counted(shift.done, 'run is', 'runs are')} done, {shift.failed} failed.",
+    )
 
 
 def _first_free(folder: Path) -> str:

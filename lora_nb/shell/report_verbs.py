@@ -9,7 +9,7 @@ from lora_nb.events import Finished, Notice, Poll, Tell
 from lora_nb.shell.given import folder_of, folders_of, name_some
 from lora_nb.shell.interrupts import stop_on_signals
 from lora_nb.shell.verb import Verb
-from lora_nb.wording import some
+from lora_nb.wording import counted, some
 
 OPEN = "FiftyOne is open at"
 HINT = (
@@ -39,7 +39,8 @@ def set_orphans_aside(config: DatasetConfig, tell: Tell, poll: Poll) -> Finished
         return Finished("nothing", "Every caption belongs to a picture: none is set aside.")
     return Finished(
         "done",
-        f"{number} captions without a picture are in {folders_of(config).set_aside}; `undo` brings them back.",
+        f"{counted(number, 'caption')} without a picture set aside in {folders_of(config).set_aside}; "
+        "`undo` brings such captions back.",
     )
 
 

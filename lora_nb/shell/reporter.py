@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from lora_nb import signs
 from lora_nb.events import (
     SETS,
     Drawn,
@@ -35,12 +36,14 @@ class Reporter:
     """Listens to a running function. A terminal sees one line that moves, a file one line now and then.
 
     With `job_dir`, every event is also appended to its events.jsonl. With `quiet` nothing is said at all:
-    of several processes only one speaks.
+    of several processes only one speaks. Without `with_signs` sentences begin with no sign such as 📈.
     """
 
-    def __init__(self, stream: TextIO, job_dir: Path | None = None, quiet: bool = False) -> None:
+    def __init__(
+        self, stream: TextIO, job_dir: Path | None = None, quiet: bool = False, with_signs: bool = True
+    ) -> None:
         self.stream = stream
-        self.quiet = quiet
+        self.quiet, self.with_signs = quiet, with_signs
         self.moving = stream.isatty()
         self.drawn_at = float("-inf")
         self.open_line = self.stage = ""
@@ -79,7 +82,8 @@ class Reporter:
             self._advance(event)
         elif not isinstance(event, Spent) and not (isinstance(event, Drawn) and event.kind == "cell"):
             self._end_line()
-            print(redact(in_words(event)), file=self.stream, flush=True)
+            words = redact(in_words(event))
+            print(words if self.with_signs else signs.parted(words)[1], file=self.stream, flush=True)
 
     def _advance(self, event: Progress | StepLog) -> None:
         done, total = (

@@ -6,6 +6,7 @@ from lora_nb.config.results import CardConfig, CopyConfig, InspectConfig, PackCo
 from lora_nb.events import Finished, Notice, Poll, Tell
 from lora_nb.results import card, inspection, push, taking
 from lora_nb.shell.verb import Verb
+from lora_nb.wording import counted
 
 
 def look_inside(config: InspectConfig, tell: Tell, poll: Poll) -> Finished:
@@ -30,7 +31,11 @@ def copy(config: CopyConfig, tell: Tell, poll: Poll) -> Finished:
     if not done.new:
         return Finished("nothing", f"{done.folder} has these {len(done.there)} files already, byte for byte.")
     there = f"; {len(done.there)} were there already" if done.there else ""
-    return Finished("done", f"{len(done.new)} files are in {done.folder}{there}.", tuple(map(str, done.new)))
+    return Finished(
+        "done",
+        f"{counted(len(done.new), 'file is', 'files are')} in {done.folder}{there}.",
+        tuple(map(str, done.new)),
+    )
 
 
 def write_card(config: CardConfig, tell: Tell, poll: Poll) -> Finished:
@@ -43,7 +48,7 @@ def publish(config: PushConfig, tell: Tell, poll: Poll) -> Finished:
     """Put files of a run with their card on the Hugging Face Hub."""
     done = push.push(config, tell)
     seen = " It is private." if done.is_new and config.private else ""
-    return Finished("done", f"{done.files} files are at {done.address}.{seen}")
+    return Finished("done", f"{counted(done.files, 'file is', 'files are')} at {done.address}.{seen}")
 
 
 VERBS = {

@@ -15,9 +15,6 @@ from lora_nb.shell.queue_file import Entry, Queue
 
 TAIL = 1 << 16
 MOST_OTHERS = 12
-MARKS = {
-    "waiting": "🕒", "running": "▶️", "paused": "⏸️", "done": "✅", "failed": "❌", "cancelled": "🚫", "stopped": "⏹️",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,11 +41,6 @@ class Row:
     lost: bool = False
     asked: bool = False
     files: tuple[Path, ...] = ()
-
-    @property
-    def mark(self) -> str:
-        """The sign of its state; the word stands beside it."""
-        return MARKS[self.state]
 
 
 def rows(folder: Path, folders: Folders | None = None) -> list[Row]:
@@ -180,7 +172,7 @@ def line(row: Row) -> str:
     """A row as one line of text."""
     steps = f" {row.step}/{row.total} steps" if row.total else ""
     said = f": {row.text}" if row.text else ""
-    what = f"{row.number:>3}  {row.mark} {row.state:9} {row.project}/{row.name} ({row.base})"
+    what = f"{row.number:>3}  {row.state:9} {row.project}/{row.name} ({row.base})"
     return f"{what}{steps}, {ago(row.when)}{said}"
 
 

@@ -70,7 +70,7 @@ def list_before_start(config: TrainConfig, tell: Tell, poll: Poll) -> Finished:
     rows = ready.look(config, this_machine.look(), this_machine.places(this_machine.logins(config)))
     for row in rows:
         mend = f" ({', '.join(f'{name} = {value}' for name, value in row.mend)})" if row.mend else ""
-        tell(Notice(f"{MARKS[row.harm]} {row.sentence}{mend}", "info" if row.harm == "grey" else "warning"))
+        tell(Notice(f"{HARMS[row.harm]}: {row.sentence}{mend}"))
     kept = ready.write(config, rows)
     if not ready.is_free(rows):
         raise ValueError(ready.in_words(rows))
@@ -93,7 +93,7 @@ def draw_grid(config: GridConfig, tell: Tell, poll: Poll) -> Finished:
     return grid(config, tell, poll)
 
 
-MARKS = {"red": "🛑", "yellow": "⚠️", "grey": "·"}
+HARMS = {"red": "It stops the start", "yellow": "Worth a look", "grey": "Good to know"}
 VERBS = {
     "ready": Verb(TrainConfig, list_before_start, takes_presets=True),
     "train": Verb(TrainConfig, train_lora, loads=True, takes_presets=True),

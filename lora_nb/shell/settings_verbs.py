@@ -24,6 +24,7 @@ from lora_nb.shell import graphics_card
 from lora_nb.shell.given import folder_of, folders_of
 from lora_nb.shell.verb import Verb
 from lora_nb.training import advice
+from lora_nb.wording import counted
 
 
 def list_presets(config: PresetsConfig, tell: Tell, poll: Poll) -> Finished:
@@ -120,7 +121,10 @@ def compare_settings(config: CompareSettingsConfig, tell: Tell, poll: Poll) -> F
         tell(Notice(redact(f"{each.name:{width}}  {each.first or '-'}  ->  {each.second or '-'}")))
     if not found:
         return Finished("nothing", f"{config.first} and {config.second} say the same.")
-    return Finished("done", f"{len(found)} settings differ: left {config.first}, right {config.second}.")
+    return Finished(
+        "done",
+        f"{counted(len(found), 'setting differs', 'settings differ')}: left {config.first}, right {config.second}.",
+    )
 
 
 def advise(config: AdviceConfig, tell: Tell, poll: Poll) -> Finished:

@@ -9,7 +9,7 @@ from lora_nb.dataset.versions import SHOWN, Difference
 from lora_nb.events import Finished, Notice, Poll, Tell
 from lora_nb.shell.given import MOST_NAMED, dataset_of, folder_of, folders_of, name_some
 from lora_nb.shell.verb import Verb
-from lora_nb.wording import some
+from lora_nb.wording import counted, some
 
 
 def keep_version(config: SnapshotConfig, tell: Tell, poll: Poll) -> Finished:
@@ -59,9 +59,9 @@ def take_out(config: ExportConfig, tell: Tell, poll: Poll) -> Finished:
     made = export(config, tell)
     name_some(tell, "Left out", [(name, "it cannot be read") for name in made.left_out])
     what = (
-        f"{made.pictures} pictures with {made.captions} captions"
+        f"{counted(made.pictures, 'picture')} with {counted(made.captions, 'caption')}"
         if made.pictures
-        else f"{made.captions} captions"
+        else counted(made.captions, "caption")
     )
     return Finished("done", f"{what} are in {made.path}.", (str(made.path),))
 
@@ -77,7 +77,8 @@ def of_restoring(done: Restored, version: Snapshot, tell: Tell) -> Finished:
         tell(Notice(f"{lost}.", "warning"))
     if not done:
         return Finished("nothing", f'The dataset is as in the version "{version.title}" already.')
-    words = f"{done.came} pictures came back, {done.left} were set aside, {done.captions} captions are as they were"
+    captions = counted(done.captions, "caption is as it was", "captions are as they were")
+    words = f"{counted(done.came, 'picture')} came back, {done.left} set aside, {captions}"
     return Finished(
         "done", f'The dataset is as in the version "{version.title}": {words}. `undo` takes this back.'
     )
@@ -102,7 +103,7 @@ def _tell_names(found: Difference, tell: Tell) -> None:
     for name, old, new in found.captions[:MOST_NAMED]:
         tell(Notice(f"{name}: {_said(old)} -> {_said(new)}"))
     if len(found.captions) > MOST_NAMED:
-        tell(Notice(f"{len(found.captions) - MOST_NAMED} more captions"))
+        tell(Notice(counted(len(found.captions) - MOST_NAMED, "more caption")))
 
 
 def _said(text: str | None) -> str:
@@ -112,7 +113,7 @@ def _said(text: str | None) -> str:
 def in_counts(made: Snapshot) -> str:
     """How many pictures and captions a version has."""
     pictures = sum(map(versions.is_picture, made.files))
-    return f"{pictures} pictures, {sum(map(versions.is_caption, made.files))} captions"
+    return f"{counted(pictures, 'picture')}, {counted(sum(map(versions.is_caption, made.files)), 'caption')}"
 
 
 def in_a_line(made: Snapshot) -> str:

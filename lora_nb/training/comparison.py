@@ -184,8 +184,9 @@ def differences(runs: Sequence[Told]) -> dict[str, list[str]]:
 
 def differing(runs: Sequence[Told]) -> str:
     """The settings that differ as a table, a column for each run."""
+    labels = {each.name: each.label for each in settings_of(TrainConfig)}
     rows = [
-        f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(text)}</td>' for text in texts)}</tr>"
+        f"<tr><th>{escape(labels[name])}</th>{''.join(f'<td>{escape(text)}</td>' for text in texts)}</tr>"
         for name, texts in differences(runs).items()
     ]
     if not rows:

@@ -7,6 +7,7 @@ from lora_nb.dataset.variation import varies, with_ends
 from lora_nb.training.examples import Example
 from lora_nb.training.face_crop import face_of
 from lora_nb.training.run_plan import RunPlan
+from lora_nb.wording import counted
 
 
 def sentences(plan: RunPlan) -> list[str]:
@@ -67,7 +68,10 @@ def _of_run(plan: RunPlan) -> Iterator[tuple[str, str]]:
         yield "prior_loss_weight", "there are no regularisation pictures"
     every = {each.source.captions.caption_dropout_every_n_epochs for each in plan.examples} - {0}
     if every and min(every) > plan.epochs:
-        yield "caption_dropout_every_n_epochs", f"there are {plan.epochs} epochs"
+        yield (
+            "caption_dropout_every_n_epochs",
+            f"there {'is' if plan.epochs == 1 else 'are'} {counted(plan.epochs, 'epoch')}",
+        )
     if config.caching.keeps_texts(config.learning.trains_text) and not any(
         varies(each.source.captions) for each in plan.examples
     ):

@@ -12,7 +12,7 @@ from lora_nb.dataset.variation import with_ends
 from lora_nb.training import idle
 from lora_nb.training.examples import MOST_NAMED, Example, Found, words_without_caption
 from lora_nb.training.run_plan import RunPlan
-from lora_nb.wording import some
+from lora_nb.wording import counted, some
 
 MANY_STEPS = 10_000
 
@@ -28,7 +28,8 @@ def warnings(asked: TrainConfig, plan: RunPlan, found: Found, unit: int) -> tupl
     if found.broken:
         names = some([broken.path.name for broken in found.broken], MOST_NAMED)
         said.append(
-            f"{len(found.broken)} unreadable files are left out: {names}. Dataset Maker sets them aside."
+            f"{counted(len(found.broken), 'unreadable file is', 'unreadable files are')} left out: {names}. "
+            "Dataset Maker sets such files aside."
         )
     said += _misfits(asked, plan, unit) + settings.without_effect(asked) + _in_vain(asked, plan)
     said += asked.learning.advice(plan.total_steps)
@@ -62,9 +63,14 @@ def _without_caption(config: TrainConfig, found: Found) -> list[str]:
         instead[f'"{words}"{origin if named else ""}' if words else empty].append(item.path.name)
     pictures = len(found.pictures)
     return [
-        f"{len(names)} of {pictures} pictures have no caption and are trained with {words}: {some(names, MOST_NAMED)}"
+        f"{len(names)} of {counted(pictures, 'picture')} {_bare(len(names))} trained with "
+        f"{words}: {some(names, MOST_NAMED)}"
         for words, names in instead.items()
     ]
+
+
+def _bare(number: int) -> str:
+    return "has no caption and is" if number == 1 else "have no caption and are"
 
 
 def _found(plan: RunPlan) -> list[str]:
@@ -74,10 +80,11 @@ def _found(plan: RunPlan) -> list[str]:
     for (subset, repeats), images in sorted(folders.items()):
         where = f" in {subset}" if len(folders) > 1 else ""
         lines.append(
-            f"📈 Found {images} images{where} with {repeats} repeats, equaling {images * repeats} steps."
+            f"📈 Found {counted(images, 'image')}{where} with {counted(repeats, 'repeat')}, equaling "
+            f"{counted(images * repeats, 'step')}."
         )
     if plan.config.pictures.balance and len(folders) > 1:
-        lines.append(f"⚖️ Balanced: each folder is seen {_most_seen(learnt)} times per epoch.")
+        lines.append(f"⚖️ Balanced: each folder is seen {counted(_most_seen(learnt), 'time')} per epoch.")
     if len(plan.sizes) > 1 and not plan.config.pictures.dataset_config:
         lines.append(f"🔍 Each is trained at {len(plan.sizes)} resolutions, and seen so many times as often.")
     regular = [at for at, each in enumerate(plan.examples) if each.source.is_reg]
@@ -86,7 +93,9 @@ def _found(plan: RunPlan) -> list[str]:
             {plan.examples[at].item.path for at in regular},
             sum(plan.repeats[at] for at in regular),
         )
-        lines.append(f"🧷 Found {len(names)} regularisation images, seen {times} times per epoch in all.")
+        lines.append(
+            f"🧷 Found {counted(len(names), 'regularisation image')}, seen {counted(times, 'time')} per epoch in all."
+        )
     return lines
 
 
@@ -104,15 +113,19 @@ def _step_math(plan: RunPlan) -> list[str]:
     if sizes == {config.length.train_batch_size}:
         per_epoch = _number(appearances / batch)
         lines.append(
-            f"📉 Divide {appearances} steps by {batch} batch size to get {per_epoch} steps per epoch."
+            f"📉 Divide {counted(appearances, 'step')} by {batch} batch size to get {per_epoch} steps per epoch."
         )
     around = int(appearances / batch * plan.epochs)
     if config.length.max_train_steps or not lines:
-        lines.append(f"🔮 There will be {plan.total_steps} steps, over {plan.epochs} epochs.")
+        lines.append(
+            f"🔮 There will be {counted(plan.total_steps, 'step')}, over {counted(plan.epochs, 'epoch')}."
+        )
     else:
-        lines.append(f"🔮 There will be {plan.epochs} epochs, for around {around} total training steps.")
+        lines.append(
+            f"🔮 There will be {counted(plan.epochs, 'epoch')}, for around {around} total training steps."
+        )
     lines.append(
-        f"🎯 Exactly, with buckets: {plan.steps_per_epoch} steps per epoch, {plan.total_steps} in all."
+        f"🎯 Exactly, with buckets: {counted(plan.steps_per_epoch, 'step')} per epoch, {plan.total_steps} in all."
     )
     return lines
 

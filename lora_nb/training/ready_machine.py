@@ -10,6 +10,7 @@ from lora_nb.training.cheaper import LAST, Memory
 from lora_nb.training.fitting import Fit
 from lora_nb.training.forecast_time import Duration
 from lora_nb.training.ready_row import Asked, Harm, Row, size
+from lora_nb.wording import counted
 
 FULL = 0.8  # of what is free: a run that takes more is worth a word
 STATE_MINUTES = 10.0
@@ -94,7 +95,7 @@ def time(asked: Asked) -> Iterator[Row]:
         if found.known_from
         else f"a rough figure for {asked.machine.called}"
     )
-    text = f"Time: about {_hours(found.total)} for {asked.plan.total_steps} steps ({source})."
+    text = f"Time: about {_hours(found.total)} for {counted(asked.plan.total_steps, 'step')} ({source})."
     yield _against_session(text, found, asked)
 
 

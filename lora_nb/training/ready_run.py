@@ -17,7 +17,7 @@ from lora_nb.overview import report_record
 from lora_nb.overview.report_points import HURTS, SPOILS
 from lora_nb.training import forecast_disk, same_run
 from lora_nb.training.ready_row import Asked, Harm, Row, sentence_of, size
-from lora_nb.wording import some
+from lora_nb.wording import counted, some
 
 NAMED = 5
 KEY = (
@@ -91,7 +91,8 @@ def overwritten(asked: Asked) -> Iterator[Row]:
         yield Row(
             "overwritten",
             "yellow",
-            f'{len(old)} files of an earlier run "{place.output_name}" are set aside first (on_existing = "restart").',
+            f'An earlier run "{place.output_name}" is set aside first, with its {counted(len(old), "file")} '
+            '(on_existing = "restart").',
         )
         return
     changed = _changed(asked.config, own.settings) if own.state.exists() else ["no state to go on from"]
@@ -161,7 +162,8 @@ def tokens(asked: Asked) -> Iterator[Row]:
         yield Row(
             "tokens",
             "yellow",
-            f"{len(long)} captions are longer than {most} tokens, and their ends are cut: {some(long, NAMED)}.",
+            f"{counted(len(long), 'caption is', 'captions are')} longer than {most} tokens and cut there: "
+            f"{some(long, NAMED)}.",
             "Read up to 225 tokens" if mend else "",
             mend,
         )
@@ -183,7 +185,8 @@ def length(asked: Asked) -> Iterator[Row]:
     yield Row(
         "length",
         harm,
-        f"{len(learnt)} pictures are seen {seen} times an epoch; between {rule.fewest} and {rule.most} is usual.",
+        f"{counted(len(learnt), 'picture is', 'pictures are')} seen {counted(seen, 'time')} an epoch; "
+        f"between {rule.fewest} and {rule.most} is usual.",
         f"{wanted} repeats" if mend else "",
         mend,
     )

@@ -26,6 +26,7 @@ from lora_nb.training.prepare import check_network
 from lora_nb.training.preview import check_prompts
 from lora_nb.training.run import Run
 from lora_nb.training.verify import prove
+from lora_nb.wording import counted
 
 
 def no_requests() -> frozenset[str]:
@@ -250,7 +251,7 @@ def finish(run: Run) -> events.Finished:
     run.writer.finish()
     run.accelerator.wait_for_everyone()
     left_out = f" ({run.state.skipped} of them left out as too large for fp16)" if run.state.skipped else ""
-    text = f"Done: {plan.total_steps} steps{left_out}, {len(run.files())} LoRA files."
+    text = f"Done: {counted(plan.total_steps, 'step')}{left_out}, {counted(len(run.files()), 'LoRA file')}."
     return events.Finished("done", f"{text}{_checked(plan)}", run.files())
 
 

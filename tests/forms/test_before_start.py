@@ -70,7 +70,7 @@ def test_red_holds_the_start_and_says_why(form):
         await shown.settle()
         form.fields["rank"].control.value = 0
         await shown.settle()
-        assert shown.button.disabled and "rank" in words(shown.listed)
+        assert shown.button.disabled and "size of the LoRA" in words(shown.listed)
         form.write(pretrained_model_name_or_path="demo", rank=4)
         await shown.settle()
         assert not shown.button.disabled and started.times == 0
@@ -101,3 +101,34 @@ def test_many_changes_are_one_look(form, monkeypatch):
     assert shown.button.disabled and not shown.listed.children
     form.fields["rank"].control.value = 3  # nobody looks: nothing is shown, and no loop runs
     assert len(looks) == 1
+
+
+def test_what_nobody_foresaw_leaves_the_buttons_to_the_person(form):
+    """What the notebook hands in fails as no check expects, while it looks and while it starts; then it is well."""
+    faults = [KeyError("a damaged header"), RuntimeError("out of handles")]
+
+    def config():
+        if faults:
+            raise faults[0]
+        return form.read()
+
+    async def begin():
+        raise RuntimeError("no process can be made")
+
+    async def person():
+        shown = BeforeStart(form, Acts(config, begin), Presses())
+        shown.show()
+        await shown.settle()
+        assert "could not be looked at" in words(shown.listed) and "KeyError" in words(shown.listed)
+        assert not shown.button.disabled and "Looking" not in words(shown.said) + shown.button.tooltip
+        faults.clear()
+        shown.again.click()
+        await shown.settle()
+        assert "could not be looked at" not in words(shown.listed) and "pictures are seen" in words(
+            shown.listed
+        )
+        shown.button.click()
+        await shown.settle()
+        assert "no process can be made" in words(shown.said) and not shown.button.disabled
+
+    asyncio.run(person())

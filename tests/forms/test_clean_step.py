@@ -88,10 +88,10 @@ def test_looking_moves_nothing_and_each_finding_has_its_button(project):
         assert "1.png" not in names(dataset)
         assert "small.png is kept: the one you chose" in words(step.result)
         button(step.result, "Crop it").click()
-        assert "1 pictures prepared" in await said(step)
+        assert "1 picture prepared" in await said(step)
         assert Image.open(dataset / "wide.png").size == (400, 200) and "Extreme shape" in words(step.result)
         button(step.result, "Set aside").click()
-        assert "1 pictures set aside" in words(step.panel.state)
+        assert "1 picture set aside" in words(step.panel.state)
         assert len(aside.list_aside(project.folders())) == 2
         button(step.result, "Bring everything back").click()
         for _ in range(4):

@@ -150,7 +150,7 @@ def test_duplicates_are_shown_with_score_and_reason_and_come_back(maker, photos)
     apart.click()
     assert handover(folders).images == before + 1
     assert "1 again.jpg" in names(folders.dataset) and "broken.jpg" not in names(folders.dataset)
-    assert "1 pictures are back" in words(maker.cleaning.panel.state)
+    assert "1 picture is back" in words(maker.cleaning.panel.state)
     assert "is kept" not in words(maker.cleaning.result)
     everything.click()
     assert "broken.jpg" in names(folders.dataset)
@@ -337,12 +337,12 @@ def test_the_summary_names_pictures_and_folds_every_reason(maker, tmp_path):
         await maker.import_pictures()
         maker.importing.form.write(source=str(source))
         said = await press(maker.importing)
-        assert "Imported 1 pictures and 0 captions" in said
+        assert "Imported 1 picture and 0 captions" in said
         assert "30 files were skipped (30 not a picture" in said and "1 got another name" in said
 
     asyncio.run(person())
     shown = words(maker.importing.result)
-    assert "1 new pictures" in shown and "a_b.png" in shown and "30 skipped, with the reason" in shown
+    assert "1 new picture" in shown and "a_b.png" in shown and "30 skipped, with the reason" in shown
     assert all(f"{number}.pdf" in shown for number in range(30)) and "1 got another name" in shown
     assert "<details" in maker.importing.result.children[0].value
 
@@ -407,9 +407,9 @@ def test_nothing_to_do_is_no_green_tick_and_a_key_of_ones_own_stays(maker):
         await maker.add_trigger()
         assert maker.trigger.form.fields["trigger_word"].control.value == "rexdog"
         maker.trigger.form.write(trigger_word="rexxy")
-        assert "1 of 1 captions changed" in await press(maker.trigger)
+        assert "1 of 1 caption changed" in await press(maker.trigger)
         assert "lora-nb-good" in maker.trigger.panel.state.value
-        assert "0 of 1 captions changed" in await press(maker.trigger)
+        assert "0 of 1 caption changed" in await press(maker.trigger)
         assert "lora-nb-good" not in maker.trigger.panel.state.value
 
     asyncio.run(person())
@@ -443,7 +443,7 @@ def test_run_all_on_a_fresh_project_says_what_is_missing_and_brings_nothing_of_o
         maker.end,
     ):
         said = words(getattr(shown, "place", getattr(shown, "state", None)))
-        assert said.endswith("holds no picture: import some first") and "✅" not in said
+        assert said.endswith("holds no picture: import some first") and "OK " not in said
 
 
 def test_the_example_comes_with_its_own_project_only(maker):

@@ -332,7 +332,7 @@ def test_selected_pictures_are_turned_tagged_and_repeated(gallery, folders):
     before = gallery.picture("015.jpg").get_attribute("src")
     gallery.tile("015.jpg").locator(".pic").click()
     gallery.press("⟳ Turn right")
-    gallery.see("1 pictures turned.")
+    gallery.see("1 picture turned.")
     gallery.page.wait_for_function(
         "([box, before]) => [...box.querySelectorAll('.tile')].find(tile => tile.querySelector('.name').textContent === '015.jpg')"
         ".querySelector('img').naturalHeight === 300",
@@ -341,11 +341,11 @@ def test_selected_pictures_are_turned_tagged_and_repeated(gallery, folders):
     assert open_upright(folders.dataset / "015.jpg").size == (240, 360)
     gallery.box.get_by_label("Tag to add or remove").fill("turned")
     gallery.press("Add tag")
-    gallery.see("The tag was added to 1 captions.")
+    gallery.see("The tag was added to 1 caption.")
     caption(folders, "015.jpg", "a cat, number 15, turned")
     gallery.box.get_by_label("Repeats").fill("6")
     gallery.press("Set repeats")
-    gallery.see("1 pictures have other repeats now.")
+    gallery.see("1 picture has other repeats now.")
     gallery.tile("6_cat/015.jpg").get_by_text("6×").wait_for()
     for _ in range(3):
         gallery.press("Undo the last step")
@@ -366,7 +366,7 @@ def test_a_picture_is_cropped_to_a_drawn_rectangle(gallery, folders):
     gallery.page.mouse.up()
     keep(gallery, "crop")
     large.get_by_role("button", name="Crop to the rectangle").click()
-    gallery.see("1 pictures cropped.")
+    gallery.see("1 picture cropped.")
     width, height = open_upright(folders.dataset / "016.jpg").size
     assert abs(width - 178) < 6 and abs(height - 118) < 6
     gallery.page.keyboard.press("Escape")
@@ -429,7 +429,7 @@ def test_the_plain_gallery_has_the_same_pictures(notebook, shown, folders):
     cell.found.get_by_text("010.jpg").first.click()
     cell.see("300 pictures, page 1 of 13, 1 selected")
     cell.press("Set aside")
-    cell.see("1 pictures set aside.")
+    cell.see("1 picture set aside.")
     cell.press("Undo the last step")
     cell.see("300 pictures, page 1 of 13, 0 selected")
     assert (folders.dataset / "010.jpg").exists()

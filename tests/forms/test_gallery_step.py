@@ -57,7 +57,7 @@ def test_the_plain_gallery_has_the_same_verbs(paged, folders):
     first = paged.tiles[0].entry.path
     before = open_upright(first).size
     paged.tiles[0].mark.value = True
-    assert "1 pictures turned." in press(paged, "Turn left")
+    assert "1 picture turned." in press(paged, "Turn left")
     assert open_upright(first).size == before[::-1]
     assert "as it was before `rotate`" in press(paged, "Undo the last step")
     for tile in paged.tiles[:2]:
@@ -75,7 +75,7 @@ def test_the_plain_gallery_has_the_same_verbs(paged, folders):
     paged.filter.value = ""
     paged.tiles[0].mark.value = True
     paged.box.value = "0, 0, 5, 6"
-    assert "1 pictures cropped." in press(paged, "Crop")
+    assert "1 picture cropped." in press(paged, "Crop")
     assert open_upright(first).size == (5, 6)
 
 

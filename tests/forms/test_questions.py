@@ -86,7 +86,7 @@ def test_presets_are_kept_for_every_project_and_compared(step):
     row.preset.value = "mine"
     row.press(row.show_differences)
     assert "size of the LoRA" in row.table.value and "48" in row.table.value
-    assert "1 settings differ from mine" in words(step.panel.state)
+    assert "1 setting differs from mine" in words(step.panel.state)
     row.press(row.fill)
     assert step.form.read().network.rank == 48
     row.press(row.show_differences)
@@ -94,3 +94,41 @@ def test_presets_are_kept_for_every_project_and_compared(step):
     row.press(row.save)
     assert "is there already" in words(step.panel.state)
     assert {one.name for one in presets.presets()}.isdisjoint({"mine"})
+
+
+def test_two_presets_are_compared_with_each_other(step):
+    row = step.presets
+    for name, rank in (("thin", 4), ("thick", 64)):
+        step.form.fields["rank"].control.value = rank
+        row.name.value = name
+        row.press(row.save)
+    row.press(row.show_two)
+    assert "Choose two different presets" in words(step.panel.state)
+    row.one.value, row.other.value = "thin", "thick"
+    row.press(row.show_two)
+    assert "1 setting differs between thin and thick." in words(step.panel.state)
+    assert ("setting thin thick size of the LoRA 4 64") in words(row.table)
+    row.one.value, row.other.value = "t4", "cpu"
+    row.both.click()
+    assert "between t4 and cpu" in words(step.panel.state) and "thick" not in words(row.table)
+
+
+def test_the_chosen_base_is_shown_with_a_drawing_and_others_are_chosen_by_a_press(step):
+    cards, ask = step.questions.cards, step.questions
+    assert len(cards.row.children) == 4 and cards.chosen.value == ""
+    cards.buttons["anylora" if "anylora" in cards.buttons else suggested.FOR_DRAWINGS].click()
+    assert ask.base.value == suggested.FOR_DRAWINGS
+    assert step.form.read().base.pretrained_model_name_or_path == suggested.FOR_DRAWINGS
+    shown = words(cards.chosen)
+    assert (
+        "AnyLoRA" in shown
+        and "Good for drawings" in shown
+        and "512 x 512 pixels" in shown
+        and "licence" in shown
+    )
+    assert 'role="img"' in cards.chosen.value and "<title>drawings:" in cards.chosen.value
+    assert [button.icon for button in cards.buttons.values()].count("check") == 1
+    ask.base.value = "illustrious"
+    assert "1024 x 1024" in words(cards.chosen) and "Fair AI" in words(cards.chosen)
+    ask.base.value = ANY
+    assert cards.chosen.value == ""

@@ -69,7 +69,7 @@ def test_runs_are_queued_moved_paused_cancelled_and_taken_off(trainer):
 def test_a_bad_setting_is_said_and_nothing_is_queued(trainer):
     trainer.settings.form.fields["rank"].control.value = 0
     trainer.runs.add.click()
-    assert "rank = 0 is not usable" in trainer.runs.said.value and not rows(trainer)
+    assert "size of the LoRA&quot; = 0 is not usable" in trainer.runs.said.value and not rows(trainer)
 
 
 def test_what_a_worker_does_is_seen_and_a_lost_run_says_so(trainer):
@@ -118,7 +118,11 @@ def test_a_sweep_queues_a_run_for_each_value(trainer):
     panel.sweep.pairs[0][1].value = "1e-4, 2e-4"
     panel.sweep.pairs[1][1].value = "2, 0"
     panel.sweep.button.click()
-    assert "rank = 0 is not usable" in panel.said.value and not rows(trainer)
+    assert (
+        "size of the LoRA" in panel.said.value
+        and "= 0 is not usable" in panel.said.value
+        and not rows(trainer)
+    )
     panel.sweep.pairs[1][1].value = ""
     panel.sweep.button.click()
     assert names(trainer) == ["cat_learning_rate_0.0001", "cat_learning_rate_0.0002"]
@@ -137,7 +141,7 @@ def test_runs_that_never_were_queued_are_listed_compared_and_hidden(trainer):
     for each in rows(trainer):
         each.tick.value = True
     panel.compare.click()
-    assert "learning_rate" in panel.compared.value and panel.compared.value.count("<polyline") == 2
+    assert "<th>learning rate</th>" in panel.compared.value and panel.compared.value.count("<polyline") == 2
     assert not any("download" in there(each) for each in rows(trainer))
     made = folders.output / "old-01.safetensors"
     made.parent.mkdir(exist_ok=True)

@@ -65,7 +65,7 @@ def test_yesterdays_version_the_report_and_the_zip_by_buttons(lab, browser, tmp_
     step.press("What differs now")
     step.see("1 removed")
     step.press("Go back to it")
-    step.see("1 pictures came back")
+    step.see("1 picture came back")
     assert held(folders.dataset) == before
     step.fill("name", "all six")
     step.press("Keep this version")
@@ -74,7 +74,7 @@ def test_yesterdays_version_the_report_and_the_zip_by_buttons(lab, browser, tmp_
     report.press("Look at the whole set")
     report.see("6 pictures are few")
     report.press("Set them aside")
-    report.see("1 captions without a picture")
+    report.see("1 caption without a picture")
     out = notebook.run("Out")
     out.press("Take it out")
     out.see("6 pictures with 6 captions")

@@ -73,7 +73,7 @@ def test_a_version_is_kept_compared_and_gone_back_to_by_buttons(project):
         assert "1 removed" in await pressed(step, buttons(step.result)["What differs now"])
         assert first.name in step.panel.notices.value
         said = await pressed(step, buttons(step.result)["Go back to it"])
-        assert "1 pictures came back" in said and "The button below takes this back" in said
+        assert "1 picture came back" in said and "The button below takes this back" in said
         assert first.is_file() and redrawn[-1] == folders
         assert len(step.result.children) == 2, "and one of how it was before"
         said = await pressed(step.undo, step.undo.button)
@@ -105,10 +105,10 @@ def test_the_report_has_a_button_beside_what_one_press_mends(project):
         step.show()
         await step.settle()
         shown = "".join(row.children[0].value for row in step.result.children[:-1])
-        assert "4 pictures are few" in shown and "1 captions belong to no picture" in shown
+        assert "4 pictures are few" in shown and "1 caption belongs to no picture" in shown
         assert "<svg" in step.result.children[-1].value
         said = await pressed(step, buttons(step.result)["Set them aside"])
-        assert "1 captions without a picture" in said and "things to mend" in said
+        assert "1 caption without a picture" in said and "things to mend" in said
         assert (folders.set_aside / "alone.txt").is_file() and "Set them aside" not in buttons(step.result)
         await pressed(step.undo, step.undo.button)
         assert (folders.dataset / "alone.txt").is_file()

@@ -92,7 +92,7 @@ def test_an_edit_says_the_new_revision_or_the_conflict(answers):
         ("rotate", {"quarters": 3}, "3 pictures turned."),
         ("crop", {"box": [0, 0, 5, 5]}, "3 pictures cropped."),
         ("add_tags", {"tag": "new"}, "The tag was added to 3 captions."),
-        ("remove_tags", {"tag": "tag1"}, "The tag was taken out of 1 captions."),
+        ("remove_tags", {"tag": "tag1"}, "The tag was taken out of 1 caption."),
         ("remove_tags", {"tag": "none"}, "None of these captions has it."),
         ("repeats", {"number": 4}, "3 pictures have other repeats now."),
     ],
@@ -113,7 +113,7 @@ def test_one_that_is_set_aside_comes_back_under_its_id(answers):
     one(answers, "batch", action="set_aside", ids=[5])
     (number,) = one(answers, "view", filter="is:aside")[1][0]["ids"]
     back, _ = one(answers, "batch", action="bring_back", ids=[number])
-    assert back["say"] == "1 pictures are back in the dataset."
+    assert back["say"] == "1 picture is back in the dataset."
     assert 5 in one(answers, "view", filter="")[1][0]["ids"]
 
 

@@ -161,7 +161,7 @@ def test_findings_appear_and_decisions_come_back_through_the_gate(folders, app, 
     assert "copy of b.png" in shown and "has copies" in shown
     (folders.dataset / "5_x" / "d.txt").write_text("edited here meanwhile\n")
     app.ask("save")
-    app.wait_for("1 pictures set aside and 2 captions written")
+    app.wait_for("1 picture set aside and 2 captions written")
     assert (folders.set_aside / "a.png").is_file() and not (folders.dataset / "a.png").exists()
     assert (folders.dataset / "b.txt").read_text() == "cat, edited there\n"
     assert (folders.dataset / "c.txt").read_text() == "cat, number 2\n", "a label that was tagged `remove`"
@@ -174,7 +174,7 @@ def test_findings_appear_and_decisions_come_back_through_the_gate(folders, app, 
     assert {path.name: path.read_bytes() for path in folders.dataset.rglob("*") if path.is_file()} == first
     line = [sys.executable, "-m", "lora_nb", "fiftyone_decisions", "--train_data_dir", str(folders.dataset)]
     later = subprocess.run(line, env=app.environment, capture_output=True, text=True)  # the App is closed
-    assert later.returncode == 0 and "0 pictures set aside and 1 captions written" in later.stdout, (
+    assert later.returncode == 0 and "0 pictures set aside and 1 caption written" in later.stdout, (
         later.stderr
     )
     text = (folders.dataset / "5_x" / "d.txt").read_text()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from lora_nb import lengths
 from lora_nb.__main__ import main
 from lora_nb.config.report import ReportConfig
 from lora_nb.dataset import handover
@@ -50,7 +51,15 @@ def found(folders: Folders, **settings) -> dict[str, report.Point]:
 def test_nothing_is_wrong_with_a_good_set(folders):
     points = found(folders)
     assert set(points) == {"length"}
-    assert "1 things" not in report.in_words(report.look(ReportConfig(str(folders.dataset))))
+    assert "thing to mend" not in report.in_words(report.look(ReportConfig(str(folders.dataset))))
+
+
+def test_the_report_names_the_number_of_looks_that_the_trainer_fills_in(folders):
+    said = found(folders, num_repeats=1)["length"].advice
+    rule = lengths.USUAL
+    assert f"{rule.looks(16)} looks in all" in said and f"num_repeats = {rule.repeats_of(16)} " in said
+    assert f"{rule.looks(16)} in {rule.epochs} epochs" in rule.words(16)
+    assert not found(folders, num_repeats=rule.repeats_of(16))["length"].advice
 
 
 def few(folders):

@@ -143,7 +143,7 @@ def test_the_verbs_check_and_keep_other(dataset, capsys):
     assert (
         "Nearly the same: 03.png, copy.png (2 pictures show the same; 03.png is the largest, 512x512)" in said
     )
-    assert "1 things found" in said and "nothing was moved" in said
+    assert "1 thing found" in said and "nothing was moved" in said
     assert main(["keep_other", *place, "--picture", "copy.png"]) == 0
     assert "copy.png is kept, and 03.png is set aside" in capsys.readouterr().out
     assert not (dataset / "03.png").exists() and (dataset / "copy.png").exists()

@@ -55,15 +55,15 @@ def test_chosen_pictures_are_changed_and_undone(say, folders):
     assert names(folders.dataset) == ["c.png"] and handover.read(folders).images == 1
     assert "[set aside]" in say("list", "--filter", "is:aside")[1]
     assert say("undo")[0] == 0 and names(folders.dataset) == ["a.png", "b.png", "c.png"]
-    assert "1 pictures turned" in say("rotate", "--names", "a.png", "--turn", "left")[1]
+    assert "1 picture turned" in say("rotate", "--names", "a.png", "--turn", "left")[1]
     assert open_upright(folders.dataset / "a.png").size == (40, 64)
     assert "3 pictures cropped" in say("crop", "--filter", "*", "--box", "0; 0; 30; 20")[1]
     assert open_upright(folders.dataset / "b.png").size == (30, 20)
-    assert "come 4 times" in say("repeats", "--names", "b.png; c.png", "--repeats", "4")[1]
+    assert "2 pictures with 4 repeats" in say("repeats", "--names", "b.png; c.png", "--repeats", "4")[1]
     assert names(folders.dataset) == ["4_cat/b.png", "4_cat/c.png", "a.png"]
     assert "4 times an epoch already" in say("repeats", "--names", "4_cat/b.png", "--repeats", "4")[1]
     assert "3 captions changed" in say("add_tags", "--filter", "*", "--tags", "new, fresh")[1]
-    assert "1 captions changed" in say("remove_tags", "--filter", "*", "--tags", "hat")[1]
+    assert "1 caption changed" in say("remove_tags", "--filter", "*", "--tags", "hat")[1]
     assert captions.read_caption(folders.dataset / "a.png") == "red, new, fresh"
     for _ in range(5):
         assert say("undo")[0] == 0

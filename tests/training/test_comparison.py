@@ -71,4 +71,4 @@ def test_runs_without_a_step_or_a_picture_are_compared_by_their_settings(two):
     for each in two:
         (each / "metrics.jsonl").unlink()
     html = comparison.block(comparison.read_all(two))
-    assert "None of these runs has logged a step yet" in html and "learning_rate" in html
+    assert "None of these runs has logged a step yet" in html and "<th>learning rate</th>" in html

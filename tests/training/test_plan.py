@@ -47,7 +47,7 @@ def test_steps_are_exact_with_buckets_accumulation_processes_and_folders(config,
     assert plan_run(replace(config, **options), processes=2).steps_per_epoch == 3
     assert plan.lines[:2] == (
         "📈 Found 3 images in 3_wide with 3 repeats, equaling 9 steps.",
-        "📈 Found 6 images in dataset with 1 repeats, equaling 6 steps.",
+        "📈 Found 6 images in dataset with 1 repeat, equaling 6 steps.",
     )
     assert plan_run(replace(config, **options, max_train_steps=7)).epochs == 2
 

@@ -79,7 +79,7 @@ def test_a_folder_elsewhere_joins_in(config, base, make_pictures, tmp_path):
     )
     texts = Counter(seen(plan, drawn))
     assert texts["3_far", "a far thing"] == 3
-    assert plan.lines[0] == "📈 Found 1 images in 3_far with 3 repeats, equaling 3 steps."
+    assert plan.lines[0] == "📈 Found 1 image in 3_far with 3 repeats, equaling 3 steps."
 
 
 def test_captions_with_another_ending_in_one_folder(config, base, tmp_path):
