@@ -27,6 +27,7 @@ from lora_nb.shell import memory
 
 EVENTS, ERROR, OUTPUT, REQUESTS = "events.jsonl", "error.txt", "output.log", "requests"
 KILLED = -9
+NO_ROOM = 1 << 16  # bytes: a file or two
 FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT")
 REQUESTABLE = ("stop", "save", "sample")
 
@@ -202,6 +203,11 @@ def _manner_of_death(job: Job) -> str:
             "resolution, close other notebooks, or take a runtime with more RAM; what was saved before is whole"
             f"{', and starting it again goes on from there' if job.verb == 'train' else ''}"
         )
+    if (code is None or code >= 0) and _is_full(job.folder):
+        return (
+            f"The disk of {job.folder} is full, so that {job.verb} could not even write why it ended: free some space "
+            "and start it again; what was saved before is whole"
+        )
     if code is None or code >= 0:
         return f"{job.verb} ended without finishing: {_last_words(job)}"
     name = next((each.name for each in signal.Signals if each == -code), f"signal {-code}")
@@ -210,6 +216,13 @@ def _manner_of_death(job: Job) -> str:
             f"{job.verb} was ended from outside ({name}, as by kill {code}); what was saved before is whole"
         )
     return f"{job.verb} crashed in a library ({name}): {_last_words(job)}"
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < NO_ROOM
+    except OSError:
+        return False
 
 
 def _last_words(job: Job) -> str:

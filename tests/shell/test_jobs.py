@@ -134,6 +134,26 @@ def test_a_job_that_a_person_killed_is_told_apart(folders):
     assert "from outside" in jobs.last_error(job)
 
 
+def test_a_job_that_could_not_write_why_it_ended_says_that_the_disk_is_full(folders, tmp_path):
+    job = killed(folders)
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a small file system")
+    try:
+        moved = shutil.copytree(job.folder, small / "job")
+        there = jobs.Job(moved, job.verb, job.pid, job.started)
+        (moved / jobs.OUTPUT).write_bytes(b"")
+        assert "ended without finishing: it said nothing" in jobs.last_error(there)
+        with pytest.raises(OSError, match="No space left"):
+            (small / "filler").write_bytes(b"0" * 2_000_000)
+        said = jobs.last_error(there)
+        assert "is full" in said and "free some space and start it again" in said
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
 def test_a_crash_of_a_library_is_told_apart(folders):
     job = killed(folders, signal.SIGSEGV)
     memory.write(job.folder, SCARCE)
