@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -213,13 +213,14 @@ class Check:
                 back[0] = 0.0
 
         job = self.job(self.config(grid=grid), attach, **more)
-        hit = self.disk.hit
+        hit, said = self.disk.hit, "" if plan.fault in ("away", "die") else jobs.last_error(job)
         if plan.fault == "die" and not (back and back[0] == 0.0):
             self.disk.attach()
         self.disk.heal()
         seen = self.seen(job)
+        seen = replace(seen, said=said or seen.said)  # as the form says it at once, while the disk is full
         wrong = [*seen.wrong, *([] if hit or not plan.fault else ["the fault was never met"])]
-        if not seen.said or "Unexpected" in seen.said or "Traceback" in seen.said:
+        if not seen.said or any(word in seen.said for word in ("Unexpected", "Traceback", "it said nothing")):
             wrong.append("no sentence for a person")
         again = not seen.ended or self.left() != whole
         if again:

@@ -122,7 +122,7 @@ def test_a_kernel_that_ended_a_process_meanwhile_is_believed(folders, monkeypatc
     memory.write(job.folder, PLENTY)
     assert "SIGKILL" in jobs.last_error(job)
     memory.VMSTAT.write_text("pgfault 7\noom_kill 1\n")
-    assert "ran out of memory" in jobs.last_error(job)
+    assert "ran out of memory (the system ended a process for lack of it)" in jobs.last_error(job)
 
 
 def test_a_job_that_a_person_killed_is_told_apart(folders):
