@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from lora_nb import __version__, files, patience
-from lora_nb.events import Progress
+from lora_nb.events import Progress, silent
 from lora_nb.redact import redact
 from lora_nb.shell import interrupts, jobs, memory, noise
 from lora_nb.shell.flags import build_parser, read_arguments
@@ -186,8 +186,19 @@ def _complain(sentence: str, job_dir: Path | None, code: int) -> int:
             print(sentence, file=sys.stderr)
     if job_dir:
         with suppress(OSError):
-            files.write_text(job_dir / jobs.ERROR, sentence + "\n")
+            _leave(sentence, job_dir)
     return code
+
+
+def _leave(sentence: str, job_dir: Path) -> None:
+    """Write the sentence into the job's folder; where the disk is away, when it is back."""
+    write = partial(files.write_text, job_dir / jobs.ERROR, sentence + "\n")
+    try:
+        write()
+    except OSError as error:
+        if not patience.is_away(error):
+            raise
+        patience.lasting(write, job_dir, silent)
 
 
 if __name__ == "__main__":

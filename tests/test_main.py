@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lora_nb import patience
 from lora_nb.__main__ import explain, main
 from lora_nb.dataset.captions import read_caption, write_caption
 from lora_nb.project import lora_files
@@ -213,6 +214,19 @@ class TestErrors:
         with contextlib.suppress(OSError):
             full.close()
         assert "is not a folder" in (tmp_path / jobs.ERROR).read_text()
+
+    def test_a_sentence_waits_for_a_drive_that_is_away(self, tmp_path: Path, monkeypatch):
+        replace, away = os.replace, [OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))] * 2
+
+        def replace_later(*paths):
+            if away:
+                raise away.pop()
+            replace(*paths)
+
+        monkeypatch.setattr(os, "replace", replace_later)
+        monkeypatch.setattr(patience, "FIRST_PAUSE", 0.001)
+        assert main(["top_tags", "--train_data_dir", str(tmp_path / "no"), "--job_dir", str(tmp_path)]) == 2
+        assert "is not a folder" in (tmp_path / jobs.ERROR).read_text() and not away
 
     def test_the_details_of_a_fault_are_in_the_log_and_one_sentence_on_the_screen(
         self, small_dataset: Path, tmp_path: Path

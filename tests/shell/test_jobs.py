@@ -92,7 +92,8 @@ def test_a_job_that_died_without_a_word_says_its_last_line(folders, make_picture
 
 
 GB = 10**9
-PLENTY, SCARCE = memory.Memory(13 * GB, 9 * GB, 0), memory.Memory(13 * GB, GB // 2, 0)
+KILLS = memory.measure().oom_kills  # of this machine so far
+PLENTY, SCARCE = memory.Memory(13 * GB, 9 * GB, KILLS), memory.Memory(13 * GB, GB // 2, KILLS)
 
 
 def killed(folders, number: int = signal.SIGKILL) -> jobs.Job:
@@ -118,10 +119,10 @@ def test_a_job_that_the_machine_had_no_memory_for_says_so(folders, kernel):
 def test_a_kernel_that_ended_a_process_meanwhile_is_believed(folders, monkeypatch, tmp_path):
     job = killed(folders)
     monkeypatch.setattr(memory, "VMSTAT", tmp_path / "vmstat")
-    memory.VMSTAT.write_text("pgfault 5\noom_kill 0\n")
+    memory.VMSTAT.write_text(f"pgfault 5\noom_kill {KILLS}\n")
     memory.write(job.folder, PLENTY)
     assert "SIGKILL" in jobs.last_error(job)
-    memory.VMSTAT.write_text("pgfault 7\noom_kill 1\n")
+    memory.VMSTAT.write_text(f"pgfault 7\noom_kill {KILLS + 1}\n")
     assert "ran out of memory (the system ended a process for lack of it)" in jobs.last_error(job)
 
 
