@@ -20,6 +20,7 @@ from typing import Any
 
 from lora_nb import events as ev
 from lora_nb import files, settings
+from lora_nb.patience import in_words, is_away
 from lora_nb.processes import creation_time, is_alive
 from lora_nb.project import Before, Folders
 from lora_nb.redact import redact
@@ -186,8 +187,14 @@ def last_error(job: Job) -> str:
     """The one sentence of what went wrong, or "" when nothing did (or the job still runs)."""
     if is_running(job):
         return ""
-    with suppress(FileNotFoundError):
+    try:
         return (job.folder / ERROR).read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if not is_away(error):
+            raise
+        return in_words(error)
     if finished(job) is not None:
         return ""
     return f"{_manner_of_death(job)} (all of it: {job.folder / OUTPUT})"

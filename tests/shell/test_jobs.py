@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -153,6 +154,19 @@ def test_a_job_that_could_not_write_why_it_ended_says_that_the_disk_is_full(fold
         assert "is full" in said and "free some space and start it again" in said
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_job_whose_disk_does_not_answer_is_told_so(folders):
+    job = killed(folders)
+    there = Path.cwd()
+    os.chdir(job.folder)  # the path of a socket is to be short
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(jobs.ERROR)  # opened as a file, it answers ENXIO
+    os.chdir(there)
+    said = jobs.last_error(job)
+    assert (
+        f"{jobs.ERROR} cannot be reached (No such device or address)" in said and "goes on from there" in said
+    )
 
 
 def test_a_crash_of_a_library_is_told_apart(folders):
