@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from lora_nb import __version__, files, patience, signs
-from lora_nb.events import Progress
+from lora_nb.events import Progress, silent
 from lora_nb.redact import redact
 from lora_nb.shell import interrupts, jobs, memory, noise
 from lora_nb.shell.flags import build_parser, read_arguments
@@ -28,6 +28,7 @@ from lora_nb.shell.verbs import VERBS
 from lora_nb.wording import first_line
 
 DONE, FAULT, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _complain(sentence, job_dir, UNUSABLE)
         details = getattr(error, "__notes__", [])
         if not details:
-            print(redact(traceback.format_exc()), file=sys.stderr)
+            with suppress(OSError):
+                print(redact(traceback.format_exc()), file=sys.stderr)
             details = [f"the details are in {job_dir / jobs.OUTPUT}"] if job_dir else []
         unexpected = f"Unexpected {type(error).__name__}: {first_line(error)}"
         return _complain("; ".join([unexpected, *details]), job_dir, FAULT)
@@ -137,7 +139,7 @@ def run(verb: Verb, given: Sequence[str], with_signs: bool = True) -> int:
 
 def explain(error: Exception) -> str:
     """One sentence for what a person can mend, "" for a fault of the program."""
-    if "No space left" in str(error) or getattr(error, "errno", None) == errno.ENOSPC:
+    if "No space left" in str(error) or getattr(error, "errno", None) in FULL:
         place = getattr(error, "filename", None)
         where = f" ({place} could not be written)" if place else ""
         return f"The disk is full{where}: free some space and run the same line again; what was saved before is whole."
@@ -182,11 +184,23 @@ def is_first_process() -> bool:
 def _complain(sentence: str, job_dir: Path | None, code: int) -> int:
     sentence = redact(sentence)
     if is_first_process():
-        print(sentence, file=sys.stderr)
+        with suppress(OSError):  # of a job, a file on the disk that is full or away
+            print(sentence, file=sys.stderr)
     if job_dir:
         with suppress(OSError):
-            files.write_text(job_dir / jobs.ERROR, sentence + "\n")
+            _leave(sentence, job_dir)
     return code
+
+
+def _leave(sentence: str, job_dir: Path) -> None:
+    """Write the sentence into the job's folder; where the disk is away, when it is back."""
+    write = partial(files.write_text, job_dir / jobs.ERROR, sentence + "\n")
+    try:
+        write()
+    except OSError as error:
+        if not patience.is_away(error):
+            raise
+        patience.lasting(write, job_dir, silent)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+FAULTS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.ENOTCONN,
+    errno.EROFS,
+)  # of a disk: a write names no file then
 UNFINISHED = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)  # as `replacing` calls them
 
 
@@ -17,8 +24,8 @@ UNFINISHED = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)  # as `replacing
 def replacing(path: Path, keep: Path | None = None) -> Iterator[Path]:
     """Temporary path beside `path`; on a clean exit it is flushed to disk and takes the place of `path`.
 
-    When the body raises (a full disk, Ctrl-C), `path` keeps its old content and the temporary file goes. With `keep`
-    the old content then lies there; a kill between the two leaves it there alone.
+    When the body raises (a full disk, Ctrl-C), `path` keeps its old content and the temporary file goes; a fault of the
+    disk then names `path`. With `keep` the old content then lies there; a kill between the two leaves it there alone.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,8 +37,13 @@ def replacing(path: Path, keep: Path | None = None) -> Iterator[Path]:
         if keep is not None and path.exists():
             os.replace(path, keep)
         _put(temporary, path, keep)
+    except OSError as error:
+        if error.errno in FAULTS and error.filename in (None, str(temporary)):
+            error.filename = str(path)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where the disk is gone, the error that said so counts
+            temporary.unlink(missing_ok=True)
 
 
 def _put(temporary: Path, path: Path, kept: Path | None) -> None:

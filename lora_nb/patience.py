@@ -27,13 +27,14 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in AWAY
 
 
-def lasting(write: Callable[[], T], home: Path, tell: Tell) -> T:
+def lasting(write: Callable[[], T], home: Path, tell: Tell, longest: float | None = None) -> T:
     """What `write` returns, which is tried again while the disk with the folder `home` is away; told once.
 
     `write` may be called several times, and writes whole files. A lost `home` counts as away: it is not made anew,
-    which would be a folder of this machine where the mounted one was. Raises OSError when LONGEST has passed.
+    which would be a folder of this machine where the mounted one was. Raises OSError when `longest` seconds (LONGEST)
+    have passed.
     """
-    until, pause = 0.0, FIRST_PAUSE
+    until, pause, longest = 0.0, FIRST_PAUSE, LONGEST if longest is None else longest
     while True:
         try:
             if not home.is_dir():
@@ -44,8 +45,8 @@ def lasting(write: Callable[[], T], home: Path, tell: Tell) -> T:
             if not is_away(error) or (until and now >= until):
                 raise
             if not until:
-                until = now + LONGEST
-                tell(Notice(_waiting(error, home), "warning"))
+                until = now + longest
+                tell(Notice(_waiting(error, home, longest), "warning"))
             time.sleep(max(0.0, min(pause, until - now)))
             pause = min(2 * pause, LONGEST_PAUSE)
         else:
@@ -54,10 +55,10 @@ def lasting(write: Callable[[], T], home: Path, tell: Tell) -> T:
             return done
 
 
-def _waiting(error: OSError, home: Path) -> str:
+def _waiting(error: OSError, home: Path, longest: float) -> str:
     return (
         f"{error.filename or home} cannot be written now ({error.strerror or error}): the disk or Google Drive does "
-        f"not answer. It is tried again for up to {LONGEST / 60:.0f} minutes."
+        f"not answer. It is tried again for up to {longest / 60:.0f} minutes."
     )
 
 

@@ -39,6 +39,16 @@ def test_a_write_that_fails_half_way_keeps_the_old_content(tmp_path: Path, fault
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_is_told_with_the_name_of_the_file_that_was_to_be_written(tmp_path: Path):
+    path = tmp_path / "lora.safetensors"
+    with pytest.raises(OSError) as caught, files.replacing(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(path)
+    with pytest.raises(OSError) as caught, files.replacing(path):
+        raise OSError(errno.ECONNRESET, "of a download, which is no fault of the disk")
+    assert caught.value.filename is None
+
+
 def test_a_full_disk_keeps_the_old_content(tmp_path: Path):
     path = tmp_path / "lora.safetensors"
     files.write_bytes(path, b"old")

@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import json
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lora_nb import patience
 from lora_nb.__main__ import explain, main
 from lora_nb.dataset.captions import read_caption, write_caption
 from lora_nb.project import lora_files
@@ -193,6 +195,7 @@ class TestErrors:
         ("error", "says"),
         [
             (OSError(errno.ENOSPC, "No space left on device", "a.safetensors"), "The disk is full (a.safetensors could not be written)"),
+            (OSError(errno.EDQUOT, "Disk quota exceeded", "a.safetensors"), "The disk is full (a.safetensors could not be written)"),
             (RuntimeError("PytorchStreamWriter failed: No space left on device"), "The disk is full: free some space"),
             (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x: Permission denied"),
             (ModuleNotFoundError("No module named 'bitsandbytes'", name="bitsandbytes"), 'The package "bitsandbytes" is missing'),
@@ -214,6 +217,29 @@ class TestErrors:
         assert main(["top_tags", "--train_data_dir", "x", "--job_dir", str(tmp_path)]) == 1
         assert "Traceback" in capsys.readouterr().err
         assert "Unexpected ZeroDivisionError" in (tmp_path / jobs.ERROR).read_text()
+
+    def test_where_the_output_is_on_a_full_disk_the_sentence_is_written_all_the_same(self, tmp_path: Path):
+        full = open("/dev/full", "w", buffering=1)  # noqa: SIM115 - to close it fails too
+        with contextlib.redirect_stderr(full):
+            assert (
+                main(["top_tags", "--train_data_dir", str(tmp_path / "no"), "--job_dir", str(tmp_path)]) == 2
+            )
+        with contextlib.suppress(OSError):
+            full.close()
+        assert "is not a folder" in (tmp_path / jobs.ERROR).read_text()
+
+    def test_a_sentence_waits_for_a_drive_that_is_away(self, tmp_path: Path, monkeypatch):
+        replace, away = os.replace, [OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))] * 2
+
+        def replace_later(*paths):
+            if away:
+                raise away.pop()
+            replace(*paths)
+
+        monkeypatch.setattr(os, "replace", replace_later)
+        monkeypatch.setattr(patience, "FIRST_PAUSE", 0.001)
+        assert main(["top_tags", "--train_data_dir", str(tmp_path / "no"), "--job_dir", str(tmp_path)]) == 2
+        assert "is not a folder" in (tmp_path / jobs.ERROR).read_text() and not away
 
     def test_the_details_of_a_fault_are_in_the_log_and_one_sentence_on_the_screen(
         self, small_dataset: Path, tmp_path: Path

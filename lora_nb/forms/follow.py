@@ -12,6 +12,7 @@ from lora_nb import events, signs
 from lora_nb.events import Finished, Notice, Progress
 from lora_nb.forms import icons
 from lora_nb.forms.told import told
+from lora_nb.patience import is_away
 from lora_nb.shell import jobs
 
 TICK = 0.2
@@ -99,7 +100,7 @@ async def follow(
     offset = 0
     while True:
         running = jobs.is_running(job)
-        fresh, offset = jobs.events(job, offset)
+        fresh, offset = _heard(job, offset)
         for event in fresh:
             take(event)
         if fresh:
@@ -109,6 +110,16 @@ async def follow(
         if not running:
             return None
         await pause(TICK)
+
+
+def _heard(job: jobs.Job, offset: int) -> tuple[list[events.Event], int]:
+    """What a job told since `offset`; nothing while its disk (Google Drive) does not answer, on which it waits too."""
+    try:
+        return jobs.events(job, offset)
+    except OSError as error:
+        if not is_away(error):
+            raise
+        return [], offset
 
 
 async def pause(seconds: float) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from lora_nb import events as ev
 from lora_nb import files, settings
+from lora_nb.patience import in_words, is_away
 from lora_nb.processes import creation_time, is_alive
 from lora_nb.project import Before, Folders
 from lora_nb.redact import redact
@@ -27,6 +28,7 @@ from lora_nb.shell import memory
 
 EVENTS, ERROR, OUTPUT, REQUESTS = "events.jsonl", "error.txt", "output.log", "requests"
 KILLED = -9
+NO_ROOM = 1 << 16  # bytes: a file or two
 FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT")
 REQUESTABLE = ("stop", "save", "sample")
 
@@ -185,8 +187,14 @@ def last_error(job: Job) -> str:
     """The one sentence of what went wrong, or "" when nothing did (or the job still runs)."""
     if is_running(job):
         return ""
-    with suppress(FileNotFoundError):
+    try:
         return (job.folder / ERROR).read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if not is_away(error):
+            raise
+        return in_words(error)
     if finished(job) is not None:
         return ""
     return f"{_manner_of_death(job)} (all of it: {job.folder / OUTPUT})"
@@ -202,6 +210,11 @@ def _manner_of_death(job: Job) -> str:
             "resolution, close other notebooks, or take a runtime with more RAM; what was saved before is whole"
             f"{', and starting it again goes on from there' if job.verb == 'train' else ''}"
         )
+    if (code is None or code >= 0) and _is_full(job.folder):
+        return (
+            f"The disk of {job.folder} is full, so that {job.verb} could not even write why it ended: free some space "
+            "and start it again; what was saved before is whole"
+        )
     if code is None or code >= 0:
         return f"{job.verb} ended without finishing: {_last_words(job)}"
     name = next((each.name for each in signal.Signals if each == -code), f"signal {-code}")
@@ -210,6 +223,13 @@ def _manner_of_death(job: Job) -> str:
             f"{job.verb} was ended from outside ({name}, as by kill {code}); what was saved before is whole"
         )
     return f"{job.verb} crashed in a library ({name}): {_last_words(job)}"
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < NO_ROOM
+    except OSError:
+        return False
 
 
 def _last_words(job: Job) -> str:

@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from lora_nb.events import Event, Finished, Notice, StepLog, Tell
+from lora_nb.patience import lasting
 from lora_nb.project import Folders
 from lora_nb.shell import jobs, memory, queue, queue_file, queue_turns
 from lora_nb.shell.queue_file import Entry, Worker
@@ -20,6 +23,7 @@ SECONDS_TO_STOP = 120.0
 SECONDS_AWAY = 300.0
 ALL, CPU = "all", "cpu"
 Start = Callable[..., jobs.Job]
+T = TypeVar("T")
 
 
 @dataclass
@@ -37,7 +41,7 @@ class Shift:
 
     def work(self) -> None:
         """Train what waits until nothing does. A KeyboardInterrupt lets the run at work save its state first."""
-        while entry := queue_turns.take(self.folder, self.device, self.me):
+        while entry := self._lasting(lambda: queue_turns.take(self.folder, self.device, self.me)):
             self.tell(Notice(f"Run {entry.number}, {entry.name}: {'goes on' if entry.job else 'begins'}"))
             try:
                 self._train(entry)
@@ -53,11 +57,11 @@ class Shift:
         while True:
             if job is not None:
                 self._follow(entry.number, job)
-                if self._settled(entry.number, job):
+                if self._lasting(partial(self._settled, entry.number, job)):
                     return
             if not self._wait_for_its_folder(entry.number):
                 return
-            job = self._begin(self._now(entry.number))
+            job = self._lasting(partial(self._begin, self._now(entry.number)))
 
     def _begin(self, entry: Entry) -> jobs.Job:
         config, folders = (
@@ -91,7 +95,7 @@ class Shift:
         offset, handed_on, last = 0, "", 0
         while True:
             running = jobs.is_running(job)
-            fresh, offset = jobs.events(job, offset)
+            fresh, offset = self._lasting(partial(jobs.events, job, offset))
             for event in fresh:
                 last = event.step if isinstance(event, StepLog) else last
                 self._pass_on(event)
@@ -99,7 +103,7 @@ class Shift:
                 break
             wanted = self._now(number).wanted
             if wanted and wanted != handed_on:
-                queue.hand_on(job)
+                self._lasting(partial(queue.hand_on, job))
                 handed_on = wanted
             self._rest()
         self._note_steps(number, last)
@@ -107,7 +111,7 @@ class Shift:
     def _note_steps(self, number: int, last: int) -> None:
         entry = self._now(number)
         if last > entry.reached:
-            queue_turns.update(self.folder, number, reached=last, deaths=0)
+            self._lasting(lambda: queue_turns.update(self.folder, number, reached=last, deaths=0))
 
     def _pass_on(self, event: Event) -> None:
         if not isinstance(event, Finished):
@@ -131,9 +135,10 @@ class Shift:
         return False
 
     def _settle(self, number: int, state: queue_file.State, text: str) -> bool:
+        values = {"state": state, "text": text, "wanted": "", "ended": time.time()}
+        entry = self._lasting(lambda: queue_turns.update(self.folder, number, **values))
         self.done += state == "done"
         self.failed += state == "failed"
-        entry = queue_turns.update(self.folder, number, state=state, text=text, wanted="", ended=time.time())
         level = "warning" if state == "failed" else "info"
         self.tell(Notice(f"Run {number}, {entry.name}: {state}. {text}".strip(), level))
         return True
@@ -165,7 +170,11 @@ class Shift:
     def _rest(self) -> None:
         time.sleep(self.tick)
         if time.time() - self.me.seen > queue_file.BEAT:
-            self.me = queue_turns.beat(self.folder, self.device, self.me)
+            self.me = self._lasting(lambda: queue_turns.beat(self.folder, self.device, self.me))
+
+    def _lasting(self, ask: Callable[[], T]) -> T:
+        """What `ask` returns, also where the disk is away for a while, whose folder is not made anew then."""
+        return lasting(ask, self.folder, self.tell, SECONDS_AWAY)
 
 
 ASKED = {"pause": "paused", "cancel": "cancelled"}

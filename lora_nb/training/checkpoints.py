@@ -3,12 +3,14 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from PIL import Image
 
 from lora_nb import files, project, runs
+from lora_nb.config.training import Place
 from lora_nb.lora.lora_file import LoraFile, read_lora, write_lora
 from lora_nb.training.plan import RunPlan
 
@@ -41,6 +43,15 @@ def write_preview(path: Path, picture: Image.Image) -> None:
     """Write the picture A1111 shows for the LoRA file at `path`."""
     with files.replacing(path.with_suffix(".png")) as temporary:
         picture.save(temporary, "PNG")
+
+
+def sweep(place: Place) -> None:
+    """Remove what writes that were cut short left of a run's files, where the disk allows it."""
+    own, output = runs.run_folder(Path(place.output_dir), place.output_name), Path(place.output_dir)
+    with suppress(OSError):
+        for folder in (own.base, own.samples):
+            files.sweep(folder, lambda name: True)
+        files.sweep(output, lambda name: project.is_of_run(name, place.output_name))
 
 
 def drop_old(output_dir: Path, output_name: str, keep: int) -> str:

@@ -1,6 +1,7 @@
 """The folder of a run held by one training at a time."""
 
 import errno
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -45,10 +46,13 @@ def _lock(run: RunFolder, tell: events.Tell) -> FileLock | None:
     except (NotImplementedError, OSError) as error:
         if isinstance(error, OSError) and error.errno not in WITHOUT_LOCKS:
             raise
-    if lock.is_locked and not isinstance(lock, SoftFileLock):
+    real = lock.is_locked and not isinstance(lock, SoftFileLock)
+    # On a disk that was mounted anew the locks are new, and one who waited for it goes on.
+    held = before is not None and before.is_here() and not (real and before.pid == os.getpid())
+    if real and not held:
         return lock
     lock.release()  # a soft lock would stay when the process is killed
-    if before and before.is_here():
+    if held:
         raise ValueError(_taken(run))
     text = f"{run.base} lies where files cannot be locked: see to it that no second training of this name is started"
     tell(events.Notice(text, "warning"))

@@ -192,10 +192,7 @@ def find_state(
     config, place = plan.config, plan.config.place
     path = state.state_path(place)
     if accelerator.is_main_process:
-        files.sweep(path.parent, lambda name: True)
-        files.sweep(
-            Path(config.place.output_dir), lambda name: project.is_of_run(name, config.place.output_name)
-        )
+        checkpoints.sweep(config.place)
     if config.resuming.on_existing == "restart":
         if accelerator.is_main_process and (place := checkpoints.set_earlier_aside(plan)):
             tell(events.Notice(f"The earlier run's files now lie in {place}."))
@@ -249,6 +246,8 @@ def finish(run: Run) -> events.Finished:
             part.model.to(run.accelerator.device)
         run.tell(events.Notice(prove(newest, fresh, prompt, clip_skip)))
     run.writer.finish()
+    if main:
+        checkpoints.sweep(plan.config.place)  # of writes that a disk cut short, which were made again
     run.accelerator.wait_for_everyone()
     left_out = f" ({run.state.skipped} of them left out as too large for fp16)" if run.state.skipped else ""
     text = f"Done: {counted(plan.total_steps, 'step')}{left_out}, {counted(len(run.files()), 'LoRA file')}."

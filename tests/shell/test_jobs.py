@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -92,7 +93,8 @@ def test_a_job_that_died_without_a_word_says_its_last_line(folders, make_picture
 
 
 GB = 10**9
-PLENTY, SCARCE = memory.Memory(13 * GB, 9 * GB, 0), memory.Memory(13 * GB, GB // 2, 0)
+KILLS = memory.measure().oom_kills  # of this machine so far
+PLENTY, SCARCE = memory.Memory(13 * GB, 9 * GB, KILLS), memory.Memory(13 * GB, GB // 2, KILLS)
 
 
 def killed(folders, number: int = signal.SIGKILL) -> jobs.Job:
@@ -118,11 +120,11 @@ def test_a_job_that_the_machine_had_no_memory_for_says_so(folders, kernel):
 def test_a_kernel_that_ended_a_process_meanwhile_is_believed(folders, monkeypatch, tmp_path):
     job = killed(folders)
     monkeypatch.setattr(memory, "VMSTAT", tmp_path / "vmstat")
-    memory.VMSTAT.write_text("pgfault 5\noom_kill 0\n")
+    memory.VMSTAT.write_text(f"pgfault 5\noom_kill {KILLS}\n")
     memory.write(job.folder, PLENTY)
     assert "SIGKILL" in jobs.last_error(job)
-    memory.VMSTAT.write_text("pgfault 7\noom_kill 1\n")
-    assert "ran out of memory" in jobs.last_error(job)
+    memory.VMSTAT.write_text(f"pgfault 7\noom_kill {KILLS + 1}\n")
+    assert "ran out of memory (the system ended a process for lack of it)" in jobs.last_error(job)
 
 
 def test_a_job_that_a_person_killed_is_told_apart(folders):
@@ -132,6 +134,39 @@ def test_a_job_that_a_person_killed_is_told_apart(folders):
     assert "ended without finishing: Step 7/900" in jobs.last_error(jobs.latest(folders, "train"))
     (job.folder / memory.RECORD).write_text('{"total": "x"}')
     assert "from outside" in jobs.last_error(job)
+
+
+def test_a_job_that_could_not_write_why_it_ended_says_that_the_disk_is_full(folders, tmp_path):
+    job = killed(folders)
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a small file system")
+    try:
+        moved = shutil.copytree(job.folder, small / "job")
+        there = jobs.Job(moved, job.verb, job.pid, job.started)
+        (moved / jobs.OUTPUT).write_bytes(b"")
+        assert "ended without finishing: it said nothing" in jobs.last_error(there)
+        with pytest.raises(OSError, match="No space left"):
+            (small / "filler").write_bytes(b"0" * 2_000_000)
+        said = jobs.last_error(there)
+        assert "is full" in said and "free some space and start it again" in said
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_job_whose_disk_does_not_answer_is_told_so(folders):
+    job = killed(folders)
+    there = Path.cwd()
+    os.chdir(job.folder)  # the path of a socket is to be short
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(jobs.ERROR)  # opened as a file, it answers ENXIO
+    os.chdir(there)
+    said = jobs.last_error(job)
+    assert (
+        f"{jobs.ERROR} cannot be reached (No such device or address)" in said and "goes on from there" in said
+    )
 
 
 def test_a_crash_of_a_library_is_told_apart(folders):

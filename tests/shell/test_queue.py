@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from lora_nb import files, project, settings
 from lora_nb.__main__ import main
 from lora_nb.config.training import TrainConfig
-from lora_nb.events import silent
+from lora_nb.events import Finished, silent, to_line
 from lora_nb.processes import creation_time
 from lora_nb.shell import jobs, queue, queue_file, queue_turns
 from lora_nb.shell.queue_file import Worker
@@ -189,6 +190,33 @@ def processes():
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["lora_nb.training.train", "pytorch_optimizer", "lora_nb.shell.verbs"])
     return context
+
+
+def answered_late(verb, config, folders, *_):
+    """A job whose events cannot be read at first: its disk answers ENXIO, as for a socket, until it has ended."""
+    folder = files.free_name(folders.jobs / f"1-{verb}")
+    folder.mkdir(parents=True)
+    pid = os.fork()
+    if not pid:
+        os.chdir(folder)
+        with socket.socket(socket.AF_UNIX) as blocking:
+            blocking.bind(jobs.EVENTS)
+        time.sleep(0.5)
+        Path("whole").write_text(to_line(Finished("done", "All is well.")) + "\n")
+        os.replace("whole", jobs.EVENTS)
+        os._exit(0)
+    return jobs.Job(folder, verb, pid, creation_time(pid))
+
+
+def test_a_disk_that_is_away_while_a_run_is_followed_makes_it_no_failed_one(make_run):
+    folder, _ = queue.add(make_run())
+    told = []
+    shift = Shift(folder, "cpu", told.append, start=answered_late, tick=0.02)
+    assert queue_turns.sign_on(folder, shift.device, shift.me)
+    shift.work()
+    assert [(each.state, each.text) for each in queue_file.read(folder).listed] == [("done", "All is well.")]
+    said = [event.text for event in told]
+    assert any("No such device" in text and "5 minutes" in text for text in said) and shift.done == 1
 
 
 def kill_everything(process: multiprocessing.Process, folder: Path) -> None:

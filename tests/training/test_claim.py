@@ -94,6 +94,20 @@ def test_it_is_held_against_the_same_process_too(run):
         pass
 
 
+def test_on_a_disk_that_was_mounted_anew_whose_locks_are_new_the_one_at_work_is_known(run):
+    process = hold(run)
+    try:
+        run.lock.unlink()  # the same path is another file now, which nobody has locked
+        with pytest.raises(ValueError, match="at work already"), claim.claimed(run, print):
+            pass
+        assert holder.noted(run).pid == process.pid
+    finally:
+        process.kill()
+        process.wait()
+    with claim.claimed(run, print):
+        pass
+
+
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
 def test_without_locks_one_warning_is_said_and_the_work_goes_on(run, monkeypatch, number):
     def unable(*_):

@@ -71,6 +71,23 @@ def test_a_loss_that_is_no_number_ends_the_run_at_that_step(config):
     assert train(settings.replace(config, on_existing="restart")).status == "done"
 
 
+def test_what_a_disk_cut_short_is_gone_when_the_run_is_done(config):
+    """A write that fails on a Drive that goes away leaves its unfinished file there; it is made again under another name."""
+    own = project_of(config) / "runs" / "cat"
+    cut = [own / ".cat.state.0123abcd.tmp", own / "samples" / ".cat_e01_s000003_00.png.0123abcd.tmp"]
+    cut.append(project_of(config) / "output" / ".cat-01.safetensors.0123abcd.tmp")
+    others = project_of(config) / "output" / ".dog-01.safetensors.0123abcd.tmp"
+
+    def tell(event):
+        if isinstance(event, events.StepLog) and event.step == 2:
+            for path in (*cut, others):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"half")
+
+    train(config, tell)
+    assert not [path for path in cut if path.exists()] and others.read_bytes() == b"half"
+
+
 def test_weights_that_are_no_numbers_end_the_run_though_the_loss_is_one(config):
     """A gradient that overflows in the second epoch: the file and the state of the first stay as they were."""
     steps = []

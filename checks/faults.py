@@ -1,0 +1,397 @@
+"""Real faults of the disk and of the memory at each save of a training: what is said, and whether it goes on exactly.
+
+python checks/faults.py FOLDER [full broken away gone memory both queue]     (FOLDER is to be empty; see faulty_disk.py)
+`full=grid` meets only places with that word.
+
+A short run lies on a disk mounted by FUSE. At each save in turn the disk is filled, answers EIO for a moment or until
+the run ends, or goes away for 30 seconds as Google Drive does. Then the kernel's OOM killer ends the training, and two
+processes start one run at once. After each fault no file is cut off under its name, and in the end, after the same
+line again where the run had ended, every file is byte for byte what an undisturbed run leaves. The exit code says so.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+HOME = Path(__file__).parents[1]
+sys.path[:0] = [str(HOME), str(HOME / "tests"), str(HOME / "checks")]
+os.environ.update({"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"})
+
+import forked  # noqa: E402
+from faulty_disk import Disk, Plan  # noqa: E402
+from memory_faults import ended_by_kernel, full_gpu, limited_group, refused_by_system  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from conftest import build_tiny_base, draw_pictures  # noqa: E402
+from lora_nb import settings  # noqa: E402
+from lora_nb.__main__ import main as command_line  # noqa: E402
+from lora_nb.config.training import TrainConfig  # noqa: E402
+from lora_nb.shell import jobs, queue, queue_file  # noqa: E402
+
+SHORT = {
+    "num_repeats": 1, "max_train_epochs": 2, "train_batch_size": 1, "resolution": 64, "rank": 4, "alpha": 2.0,
+    "save_precision": "fp32", "source_date_epoch": 1_700_000_000, "save_state_every_n_steps": 2,
+    "sample_prompts": ("ohwx --s 2",), "trigger_word": "ohwx", "output_name": "cat", "grid": False,
+}  # fmt: skip
+MADE = ("create", "open_to_write")
+# Each save of a run: the calls it is met at, and the path.
+SAVES = {
+    "the settings of the run": (("write",), r"/\.run\.toml\."),
+    "the first state": (("write",), r"/\.cat\.state\."),
+    "the state takes its name": (("rename",), r"/cat\.state$"),
+    "the state before is kept": (("rename",), r"/cat\.state\.old$"),
+    "a LoRA file": (("write",), r"/\.cat-01\.safetensors\."),
+    "a LoRA file, flushed": (("fsync",), r"/\.cat-01\.safetensors\."),
+    "the last LoRA file takes its name": (("rename",), r"/cat-02\.safetensors$"),
+    "its sidecar": (("write",), r"/\.cat-01\.json\."),
+    "its preview": (("write",), r"/\.cat-01\.png\."),
+    "a sample": (("write",), r"/samples/\.cat_e01.*\.png\."),
+    "metrics.jsonl": (("write",), r"/metrics\.jsonl$"),
+    "TensorBoard": (("write",), r"/tensorboard/events"),
+    "the job's events": (("write",), r"/events\.jsonl$"),
+    "the job's output": (("write",), r"/output\.log$"),
+    "the grid's pictures": (("write", *MADE), r"/grid/"),
+    "the grid": (("write",), r"/\.grid\.png\."),
+}
+AWAY = {
+    "while the pictures are read": (("read", "open"), r"/dataset/.*png$"),
+    "as the run is claimed": (MADE, r"/run\.lock$"),
+    "at a state": SAVES["the first state"],
+    "at a LoRA file": SAVES["a LoRA file"],
+    "at the last LoRA file": (("write",), r"/\.cat-02\.safetensors\."),
+    "at a sample": SAVES["a sample"],
+    "at metrics.jsonl": SAVES["metrics.jsonl"],
+    "when the last file is proven": (("open",), r"/cat-02\.safetensors$"),
+}
+SECONDS_AWAY = 30.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came of a training under a fault: the call it was met at, its last sentence, and its warnings."""
+
+    hit: str
+    ended: bool
+    said: str
+    warned: tuple[str, ...]
+    wrong: tuple[str, ...]
+
+
+class Check:
+    """A disk, an undisturbed run to compare with, and the rows of the table as they come."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.rows, self.bad = folder, [], 0
+        folder.mkdir(parents=True, exist_ok=True)
+        build_tiny_base(folder / "base")
+        draw_pictures(folder / "pictures", 4)
+        self.disk = Disk(folder / "disk")
+        self.only = ""
+        self.wholes: dict[bool, dict[str, bytes]] = {}
+
+    def whole(self, grid: bool) -> dict[str, bytes]:
+        """The files of a run that nothing disturbs."""
+        if grid not in self.wholes:
+            self.fresh()
+            ended = self.job(self.config(grid=grid))
+            said = jobs.finished(ended)
+            if said is None:
+                raise SystemExit(f"the undisturbed run does not train: {jobs.last_error(ended)}")
+            self.wholes[grid] = self.left()
+        return self.wholes[grid]
+
+    @property
+    def project(self) -> Path:
+        return self.disk.mounted / "Loras" / "cat"
+
+    def fresh(self) -> None:
+        """An empty project with its pictures."""
+        self.disk.heal()
+        shutil.rmtree(self.disk.backing / "Loras", ignore_errors=True)
+        shutil.copytree(self.folder / "pictures", self.disk.backing / "Loras" / "cat" / "dataset")
+
+    def config(self, **more: Any) -> TrainConfig:
+        places = {
+            "pretrained_model_name_or_path": str(self.folder / "base"),
+            "train_data_dir": str(self.project / "dataset"),
+            "output_dir": str(self.project / "output"),
+        }
+        return settings.make(TrainConfig, **{**SHORT, **places, **more})
+
+    def job(
+        self, config: TrainConfig, meanwhile: Callable[[jobs.Job], None] | None = None, **how: Any
+    ) -> jobs.Job:
+        """A training as `jobs.start` begins it, but in a fork of this process; the job when it has ended."""
+        started = forked.begin(config, self.project / "jobs", **how)
+        while not forked.reaped(started.pid):
+            if meanwhile:
+                meanwhile(started)
+            time.sleep(0.02)
+        return started
+
+    def left(self) -> dict[str, bytes]:
+        """Every file of the run that is to be the same each time."""
+        base = self.disk.backing / "Loras" / "cat"
+        found = [*base.glob("output/*"), *base.glob("runs/cat/samples/*"), *base.glob("runs/cat/grid*/*.png")]
+        kept = {str(path.relative_to(base)): path.read_bytes() for path in sorted(found) if path.is_file()}
+        log = base / "runs" / "cat" / "metrics.jsonl"
+        lines = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
+        steps = [(line["step"], line["loss"]) for line in lines if line.get("event") == "StepLog"]
+        return {**kept, "losses": json.dumps(steps).encode()}
+
+    def unsound(self) -> list[str]:
+        """Files that are cut off under their final names."""
+        from lora_nb.lora.lora_file import read_lora
+        from lora_nb.training import state
+
+        base, wrong = self.disk.backing / "Loras" / "cat", []
+        read: dict[str, Callable[[Path], Any]] = {
+            ".safetensors": read_lora,
+            ".json": lambda path: json.loads(path.read_bytes()),
+            ".png": lambda path: Image.open(path).load(),
+            ".state": state.load_state,
+            ".old": state.load_state,
+            ".toml": lambda path: settings.load_known(TrainConfig, path),
+            ".jsonl": lambda path: [json.loads(line) for line in path.read_text().splitlines()],
+        }
+        for path in [each for each in base.rglob("*") if each.is_file() and not each.name.startswith(".")]:
+            if path.name in ("memory.json", "project.toml"):
+                continue
+            try:
+                read.get(path.suffix, lambda path: None)(path)
+            except Exception as error:  # anything at all is what is looked for
+                wrong.append(f"{path.relative_to(base)} is cut off ({type(error).__name__})")
+        return wrong
+
+    def seen(self, job: jobs.Job) -> Seen:
+        """What is there after a job has ended and the fault is gone."""
+        output = job.folder / jobs.OUTPUT
+        text = output.read_text(errors="replace") if output.is_file() else ""
+        warned = [line.removeprefix("Warning: ") for line in text.splitlines() if "Warning: " in line]
+        end = jobs.finished(job)
+        said = end.text if end else jobs.last_error(job)
+        return Seen(self.disk.hit, end is not None, said, tuple(warned), tuple(self.unsound()))
+
+    def row(self, fault: str, place: str, seen: Seen, again: bool, wrong: Sequence[str]) -> None:
+        """Print one row of the table."""
+        self.bad += bool(wrong)
+        how = "after the same line again" if again else "by itself"
+        print(
+            f"{'NO ' if wrong else 'ok '} {fault} | {place} | met at: {seen.hit or '-'} | {how}", flush=True
+        )
+        for text in seen.warned:
+            print(f"      warned: {self._short(text)}")
+        print(f"      said: {self._short(seen.said)}")
+        for each in wrong:
+            print(f"      FAULT: {each}", flush=True)
+
+    def _short(self, text: str) -> str:
+        return text.replace(str(self.disk.mounted), "DRIVE").replace(str(self.folder), "FOLDER")
+
+    def meet(self, fault: str, place: str, plan: Plan, to_end: bool = False, **more: Any) -> None:
+        """One row: train under the fault, heal the disk, train again where the run had ended, compare."""
+        if self.only not in place:
+            return
+        grid = "grid" in place
+        whole = self.whole(grid)
+        self.fresh()
+        self.disk.break_down(plan)
+        back: list[float] = []
+
+        def attach(job: jobs.Job) -> None:
+            if plan.fault == "die" and self.disk.hit and not back:
+                back.append(time.monotonic())
+            if back and back[0] and time.monotonic() - back[0] > SECONDS_AWAY:
+                self.disk.attach()
+                back[0] = 0.0
+
+        job = self.job(self.config(grid=grid), attach, **more)
+        hit, said = self.disk.hit, "" if plan.fault in ("away", "die") else jobs.last_error(job)
+        if plan.fault == "die" and not (back and back[0] == 0.0):
+            self.disk.attach()
+        self.disk.heal()
+        seen = self.seen(job)
+        seen = replace(seen, said=said or seen.said)  # as the form says it at once, while the disk is full
+        wrong = [*seen.wrong, *([] if hit or not plan.fault else ["the fault was never met"])]
+        if not seen.said or any(word in seen.said for word in ("Unexpected", "Traceback", "it said nothing")):
+            wrong.append("no sentence for a person")
+        again = not seen.ended or self.left() != whole
+        if again:
+            job = self.job(self.config(grid=grid))
+            if jobs.finished(job) is None:
+                wrong.append(f"does not go on: {jobs.last_error(job)}")
+        left = self.left()
+        wrong += [
+            f"{name} differs" for name in left.keys() | whole.keys() if left.get(name) != whole.get(name)
+        ]
+        wrong += [f"{path.name} is left" for path in self.disk.backing.rglob("*.tmp")]
+        self.row(fault, place, seen, again, wrong)
+
+
+def full(check: Check) -> None:
+    """ENOSPC from the kernel: the disk is filled at each save, until the run has ended."""
+    for place, (calls, path) in SAVES.items():
+        if calls[0] in ("write", "create"):
+            check.meet("disk full", place, Plan("fill", path, calls))
+
+
+def broken(check: Check) -> None:
+    """EIO at each save, for two seconds, and until the run has ended."""
+    for place, (calls, path) in SAVES.items():
+        check.meet("EIO, 2 s", place, Plan("broken", path, calls, seconds=2.0))
+        check.meet("EIO, stays", place, Plan("broken", path, calls), longest=3.0)
+
+
+def away(check: Check) -> None:
+    """The Drive answers nothing for 30 seconds (ENOTCONN to every call), and once for longer than is waited."""
+    for place, (calls, path) in AWAY.items():
+        check.meet("Drive away, 30 s", place, Plan("away", path, calls, "ENOTCONN", SECONDS_AWAY))
+    calls, path = AWAY["at a LoRA file"]
+    check.meet("Drive away for good", "at a LoRA file", Plan("away", path, calls, "ENOTCONN"), longest=10.0)
+
+
+def gone(check: Check) -> None:
+    """The process behind the mount dies, and the folder is mounted anew after 30 seconds."""
+    for place in ("at a state", "at the last LoRA file", "at metrics.jsonl"):
+        calls, path = AWAY[place]
+        check.meet("Drive unmounted, 30 s", place, Plan("die", path, calls))
+
+    second_while_the_first_waits(check)
+
+
+def second_while_the_first_waits(check: Check) -> None:
+    """The folder is mounted anew, whose locks are new too, while a training waits for it: no second one may begin."""
+    check.fresh()
+    calls, path = AWAY["at a state"]
+    check.disk.break_down(Plan("die", path, calls))
+    refused: list[jobs.Job] = []
+
+    def another(job: jobs.Job) -> None:
+        if check.disk.hit and not refused:
+            check.disk.attach()
+            refused.append(check.job(check.config()))
+
+    first = check.job(check.config(), another)
+    wrong = [] if refused and jobs.finished(refused[0]) is None else ["the run was started twice"]
+    wrong += [] if jobs.finished(first) else [f"the first was lost: {jobs.last_error(first)}"]
+    whole, left = check.whole(False), check.left()
+    wrong += [f"{name} differs" for name in left.keys() | whole.keys() if left.get(name) != whole.get(name)]
+    check.row("Drive mounted anew", "a second start", check.seen(refused[0]), False, wrong)
+
+
+def memory(check: Check) -> None:
+    """The kernel's OOM kill, a refusal of the system, a full GPU: at step 5, with a state of step 4."""
+    with limited_group() as group:
+        if group is None:
+            print("-   OOM kill | not tried: this system lets nobody make a control group")
+        else:
+            check.meet("OOM kill by the kernel", "at step 5", Plan(), before=ended_by_kernel(group, 5))
+    check.meet("memory refused", "at step 5", Plan(), before=refused_by_system(5))
+    check.meet("GPU full", "at step 5", Plan(), before=full_gpu(5))
+    whole = check.whole(False)
+    check.fresh()
+    job = check.job(check.config(on_out_of_memory="cheaper"), before=full_gpu(5))
+    wrong = [] if check.left()["losses"] == whole["losses"] else ["the losses differ"]
+    wrong += [] if jobs.finished(job) else ["did not go on by itself"]
+    check.row("GPU full, with leave", "at step 5", check.seen(job), False, wrong)
+
+
+def both(check: Check) -> None:
+    """Two processes start one run at the same moment."""
+    whole = check.whole(False)
+    for apart in (0.0, 0.0, 0.02, 0.3):
+        check.fresh()
+        start = time.monotonic() + 0.5
+
+        def wait(more: float, start: float = start) -> Callable[[], None]:
+            return lambda: time.sleep(max(0.0, start + more - time.monotonic()))
+
+        two = [forked.begin(check.config(), check.project / "jobs", wait(more)) for more in (0.0, apart)]
+        for each in two:
+            os.waitpid(each.pid, 0)
+        lost = [each for each in two if jobs.finished(each) is None]
+        left = check.left()
+        wrong = [
+            f"{name} differs" for name in left.keys() | whole.keys() if left.get(name) != whole.get(name)
+        ]
+        wrong += [] if len(lost) == 1 else [f"{2 - len(lost)} of two trained"]
+        check.row("two at once", f"{apart} s apart", check.seen((lost or two)[0]), False, wrong)
+
+
+def queued(check: Check) -> None:
+    """The Drive is away for 30 seconds while a worker of the queue follows a training."""
+    calls, path = AWAY["at a LoRA file"]
+    for fault in ("away", "die"):
+        whole = check.whole(False)
+        check.fresh()
+        where, entry = queue.add(check.config())
+        queue.add(check.config(output_name="dog", max_train_epochs=1))
+        check.disk.break_down(Plan(fault, path, calls, "ENOTCONN", SECONDS_AWAY))
+        line = ["queue work", "--root", str(where.parent)]
+        pid = forked.fork(where / "worker-cpu.log", lambda line=line: command_line(line))
+        met = 0.0
+        while not forked.reaped(pid):
+            met = met or (time.monotonic() if check.disk.hit else 0.0)
+            if fault == "die" and met > 0 and time.monotonic() - met > SECONDS_AWAY:
+                check.disk.attach()
+                met = float("-inf")
+            time.sleep(0.05)
+        hit = check.disk.hit
+        if fault == "die" and met > 0:
+            check.disk.attach()
+        check.disk.heal()
+        found = queue_file.read(where)
+        left = {name: each for name, each in check.left().items() if "dog" not in name}
+        wrong = [
+            f"{name} differs" for name in left.keys() | whole.keys() if left.get(name) != whole.get(name)
+        ]
+        wrong += [
+            f"{each.name} is {each.state}: {each.text}" for each in found.listed if each.state != "done"
+        ]
+        jobs_of = len(list(check.disk.backing.glob("Loras/cat/jobs/*-train")))
+        wrong += [] if jobs_of == 2 else [f"{jobs_of} trainings were begun for two runs"]
+        said = (check.disk.backing / "Loras" / ".queue" / "worker-cpu.log").read_text(errors="replace")
+        warned = tuple(line for line in said.splitlines() if "Warning" in line or "answers again" in line)
+        seen = Seen(hit, True, found.entry(entry.number).text, warned, tuple(check.unsound()))
+        check.row(f"Drive {fault}, 30 s", "queue", seen, False, [*wrong, *seen.wrong])
+
+
+KINDS = {
+    "full": full,
+    "broken": broken,
+    "away": away,
+    "gone": gone,
+    "memory": memory,
+    "both": both,
+    "queue": queued,
+}
+
+
+def main(folder: Path, kinds: Sequence[str]) -> int:
+    """Carry out the kinds of faults; 0 where all went well."""
+    forked.load()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    check = Check(folder)
+    try:
+        for kind in kinds or KINDS:
+            kind, _, check.only = kind.partition("=")
+            KINDS[kind](check)
+    finally:
+        check.disk.close()
+    print(
+        f"{check.bad} of the rows are not as they should be"
+        if check.bad
+        else "all rows are as they should be"
+    )
+    return 1 if check.bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
