@@ -84,7 +84,7 @@ def test_red_holds_the_start_and_says_why(form):
 def test_many_changes_are_one_look(form, monkeypatch):
     looks = []
     real = BeforeStart._listed
-    monkeypatch.setattr(BeforeStart, "_listed", lambda self, config: looks.append(1) or real(self, config))
+    monkeypatch.setattr(BeforeStart, "_listed", lambda self, *given: looks.append(1) or real(self, *given))
 
     async def person():
         shown = made(form)
