@@ -25,8 +25,8 @@ class BaseCards:
         self.widget = W.VBox([self.chosen, self.row], layout=W.Layout(width="100%"))
 
     def offer(self, bases: Sequence[tuple[catalogue.Entry, Any]]) -> None:
-        """Show the first of these as cards, each with the value that choosing it gives."""
-        shown = list(bases)[:MOST]
+        """Show the first of these as cards, and one for something else, each with the value that choosing it gives."""
+        shown = _varied(list(bases))
         self.buttons = {value: self._button(entry, value) for entry, value in shown}
         self.row.children = [self._card(entry, self.buttons[value]) for entry, value in shown]
 
@@ -45,6 +45,14 @@ class BaseCards:
         for value, button in self.buttons.items():
             button.icon = "check" if value == base else ""
         self.chosen.value = in_words(base) if isinstance(base, str) else ""
+
+
+def _varied(bases: list[tuple[catalogue.Entry, Any]]) -> list[tuple[catalogue.Entry, Any]]:
+    """The first ones, the last of them with a drawing that the others have not."""
+    first, rest = bases[: MOST - 1], bases[MOST - 1 :]
+    seen = {vignettes.kind_of(entry.good_for) for entry, _ in first}
+    other = [each for each in rest if vignettes.kind_of(each[0].good_for) not in seen]
+    return first + (other or rest)[:1]
 
 
 def in_words(base: str) -> str:

@@ -37,3 +37,15 @@ def test_the_first_word_decides(good_for, kind):
 
 def test_nothing_is_said_of_an_unknown_base():
     assert base_cards.in_words("/my/model.safetensors") == ""
+
+
+def test_the_last_card_is_for_something_else():
+    cards = base_cards.BaseCards(lambda base: None)
+    photos = [entry for entry in catalogue.read().entries if "photo" in entry.good_for]
+    others = [entry for entry in catalogue.read().entries if "photo" not in entry.good_for]
+    cards.offer([(entry, entry.id) for entry in photos + others])
+    shown = list(cards.buttons)
+    assert shown[:-1] == [entry.id for entry in photos[: base_cards.MOST - 1]]
+    assert len(shown) == base_cards.MOST and shown[-1] == others[0].id
+    cards.offer([])
+    assert cards.row.children == ()
