@@ -188,13 +188,16 @@ def last_error(job: Job) -> str:
     if is_running(job):
         return ""
     try:
-        return (job.folder / ERROR).read_text(encoding="utf-8", errors="replace").strip()
-    except FileNotFoundError:
-        pass
+        return _last_sentence(job)
     except OSError as error:
         if not is_away(error):
             raise
         return in_words(error)
+
+
+def _last_sentence(job: Job) -> str:
+    with suppress(FileNotFoundError):
+        return (job.folder / ERROR).read_text(encoding="utf-8", errors="replace").strip()
     if finished(job) is not None:
         return ""
     return f"{_manner_of_death(job)} (all of it: {job.folder / OUTPUT})"
