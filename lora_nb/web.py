@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email.message import Message
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,7 +17,7 @@ from lora_nb.events import Progress, Tell, silent
 from lora_nb.redact import redact
 from lora_nb.wording import first_line
 
-# requests is imported where it is used: the forms load this module.
+# requests and email are imported where they are used: the forms load this module.
 
 CHUNK = 1 << 16
 SECONDS = (10, 60)  # to connect, and for the next bytes
@@ -190,6 +189,8 @@ def check_answer(address: str, code: int, refusals: Mapping[int, str]) -> None:
 
 
 def _note_of(answer: Any) -> _Note:
+    from email.message import Message
+
     headers = answer.headers
     length = headers.get("Content-Length", "")
     total = int(length) if length.isdigit() and not headers.get("Content-Encoding") else 0

@@ -189,7 +189,7 @@ def shown(cell: nbformat.NotebookNode, widgets: dict) -> str:
 
 
 def text_of(model_id: str, widgets: dict) -> str:
-    state = widgets[model_id]
+    state = widgets.get(model_id, {})  # nbclient hears nothing of what a finished cell still shows
     value = state.get("value", "")
     inside = [text_of(child.removeprefix("IPY_MODEL_"), widgets) for child in state.get("children", ())]
     own = re.sub(r"<[^>]+>", " ", value) if isinstance(value, str) else ""

@@ -23,7 +23,7 @@ from lora_nb.forms.step import Step
 from lora_nb.project import Folders
 from lora_nb.runs import RunFolder
 from lora_nb.shell import graphics_card, jobs
-from lora_nb.training import advice, plan
+from lora_nb.training import advice
 from lora_nb.training.advice import BASE
 
 DEMO_RUN = review.DEMO / "train.toml"
@@ -145,6 +145,8 @@ class SettingsStep(Step):
         self.form.fields[YES].widget.layout.display = "" if asked else "none"
 
     async def _count(self) -> str:
+        from lora_nb.training import plan  # with much behind it, and wanted by a press
+
         planned = plan.plan_run(self.config())
         self.result.children = [W.HTML("".join(sentence(text) for text in planned.lines))]
         lookup.check_base(planned.config.base.pretrained_model_name_or_path)

@@ -10,7 +10,7 @@ import torch
 def give_back() -> None:
     """Give back what nothing refers to any more: to the GPU's driver, and from glibc's heap to the system.
 
-    glibc keeps freed blocks of a process (malloc_trim(3)): of a base of SD 1.5 in bfloat16 1.4 GB of 2.0.
+    glibc keeps freed blocks of a process (malloc_trim(3)): of a base loaded in bfloat16 1.4 GB of 2.0.
     """
     gc.collect()
     if torch.cuda.is_available():
