@@ -30,7 +30,7 @@ class Field:
         self.hint = ""  # what is said of this value here and now, before the help
         self.control = _control(setting, value, suggestions)
         name_it(self.control, setting.others_call_it)
-        self.note = W.HTML(self._help(), layout=W.Layout(margin="2px 0 2px 8px", flex="1 1 240px"))
+        self.note = W.HTML(self._help(), layout=W.Layout(margin="2px 0 2px 8px", flex="1 1 160px"))
         layout = W.Layout(flex_flow="row wrap", align_items="center", width="100%")
         self.widget = W.HBox([self.control, self.note], layout=layout)
         self.control.observe(lambda _: self._take(), "value")
