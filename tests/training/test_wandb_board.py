@@ -43,16 +43,29 @@ def own_of(config):
     return run_folder(Path(config.place.output_dir), config.place.output_name)
 
 
+def records(content: bytes):
+    """The records in wandb's file: LevelDB's log format behind seven bytes of its own."""
+    at, block, head, record = 7, 32_768, 7, b""
+    while at + head <= len(content):
+        if block - at % block < head:
+            at += block - at % block  # what is left of a block is padding
+            continue
+        length, kind = int.from_bytes(content[at + 4 : at + 6], "little"), content[at + 6]
+        record += content[at + head : at + head + length]
+        at += head + length
+        if kind in (1, 4):  # whole, or its last piece
+            yield record
+            record = b""
+
+
 def kept_by(folder: Path):
     """What wandb wrote: its rows of figures, the run's record, its settings."""
     from wandb.proto.wandb_internal_pb2 import Record
-    from wandb.sdk.internal.datastore import DataStore
 
     (path,) = folder.glob("offline-run-*/*.wandb")
-    store, rows, run, told = DataStore(), [], None, {}
-    store.open_for_scan(str(path))
-    while data := store.scan_data():
-        record = Record.FromString(bytes(data))
+    rows, run, told = [], None, {}
+    for data in records(path.read_bytes()):
+        record = Record.FromString(data)
         if record.WhichOneof("record_type") == "history":
             items = record.history.item
             rows.append(
