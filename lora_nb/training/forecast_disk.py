@@ -11,6 +11,7 @@ from lora_nb import runs
 from lora_nb.bases.model_sizes import ModelSizes
 from lora_nb.config.training import TrainConfig
 from lora_nb.training import forecast_memory, forecast_network
+from lora_nb.training.forecast_latents import latent_bytes
 from lora_nb.training.run_plan import RunPlan
 
 SAVED = {"fp16": 2, "bf16": 2, "fp32": 4}
@@ -52,7 +53,7 @@ def forecast(plan: RunPlan, sizes: ModelSizes, scratch: Path, cache: Path) -> tu
     output = Path(plan.config.place.output_dir)
     found = [(output, each) for each in _of_project(plan, forecast_network.parameters(plan.config, sizes))]
     if plan.config.caching.cache_latents_to_disk:
-        found.append((scratch, ("encoded pictures", sum(forecast_memory.latent_bytes(plan, factor)))))
+        found.append((scratch, ("encoded pictures", sum(latent_bytes(plan, factor)))))
     if sizes.download:
         found.append((cache, ("the base", sizes.download)))
     by_disk: dict[int, list] = {}

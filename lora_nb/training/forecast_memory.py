@@ -16,6 +16,7 @@ arXiv:2110.02861).
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 from lora_nb.bases import model_sizes
@@ -23,6 +24,7 @@ from lora_nb.bases.denoiser_blocks import Block
 from lora_nb.bases.model_sizes import Model, ModelSizes
 from lora_nb.config.training import TrainConfig
 from lora_nb.training import forecast_network
+from lora_nb.training.forecast_latents import latent_bytes
 from lora_nb.training.run_plan import RunPlan
 
 Place = Literal["gpu", "ram"]
@@ -35,7 +37,9 @@ WITH_CUDA = 1_500_000_000  # more of it where torch talks to a GPU
 CONTEXT = 600_000_000
 # Live at once of the widest feature map of the VAE, without gradients: input, norm, activation, output.
 VAE_MAPS = 4
-PROVING = 2  # measured: bytes that a weight of the update takes in a file that is read back
+# Measured: bytes that a weight of the update takes in a file that is read back; how much more of its weights a CPU
+# keeps that trains in half precision (0.25 to 0.26, of three bases).
+PROVING, HALF_ON_CPU = 2, 0.25
 SLACK = 1.03  # what an allocator holds beyond what is asked for
 
 
@@ -140,6 +144,7 @@ class _Run:
         if not self.gpu:
             own = {"loading": self.loading()} | {name: int(SLACK * each) for name, each in work.items()}
             kept = {"loading": 0, "encoding": weights + vae}
+            own["training"] += int(HALF_ON_CPU * weights) if self.half else 0
             rest = weights + vae + latents
             own["proving"], kept["proving"] = self.loading() + PROVING * self.lora, 0
             return {name: LIBRARIES + kept.get(name, rest) + own[name] for name in own}, {}
@@ -182,12 +187,19 @@ class _Run:
         return max([kept + copies for kept in found] + [gradients])
 
     def of_batch(self, batch: int, width: int, height: int) -> int:
-        pixels = batch * (width // self.factor) * (height // self.factor)
-        tokens = batch * CHUNK * self.chunks()
+        rows = batch + self.compared(batch)
+        pixels = rows * (width // self.factor) * (height // self.factor)
+        tokens = rows * CHUNK * self.chunks()
         denoiser = (
             self._of_denoiser(pixels, tokens) if self.config.learning.learning_rate or self.trains_text else 0
         )
         return denoiser + (self._of_texts(tokens) if self.trains_text else 0)
+
+    def compared(self, batch: int) -> int:
+        """Rows that are asked again, so that they stay what the untrained base answers."""
+        loss = self.config.loss
+        again = ceil(batch * loss.diff_output_preservation_share) if loss.diff_output_preservation else 0
+        return again + (batch if loss.blank_prompt_preservation else 0)
 
     @property
     def trains_text(self) -> bool:
@@ -232,8 +244,7 @@ class _Run:
         kind = OF_KIND[self.config.network.network_type]
         kept = kind.half if self.half else kind.full
         kept += NORMS if self.gpu and self.half else 0
-        share = kind.weights_half if self.half else kind.weights_full
-        dense = share * sum(layer.inner * layer.outer for layer in block.layers)
+        dense = self._share() * sum(layer.inner * layer.outer for layer in block.layers)
         scores = 2 * pixels * block.heads * 4  # logsumexp
         return (
             self.each * (pixels * kept * block.outer + 2 * tokens * block.outer + dense)
@@ -251,7 +262,14 @@ class _Run:
 
     def _of_texts(self, tokens: int) -> int:
         each = [_layers_of(model) * _width_of(model) for model in self.sizes.texts]
-        return int(self.each * tokens * TEXT_LAYER * sum(each))
+        learning = forecast_network.layers_of_texts(self.config, self.sizes)
+        dense = sum(layer.inner * layer.outer for layer in learning)
+        return int(self.each * (tokens * TEXT_LAYER * sum(each) + self._share() * dense))
+
+    def _share(self) -> float:
+        """How much of the weights that learn a change is kept, computed anew."""
+        kind = OF_KIND[self.config.network.network_type]
+        return kind.weights_half if self.half else kind.weights_full
 
     def vae_maps(self, encodes: bool) -> int:
         """The widest feature maps of the VAE, in float32, at the pixels of the largest picture."""
@@ -269,21 +287,6 @@ class _Run:
         if self.config.caching.cache_latents_to_disk:
             return 0
         return sum(latent_bytes(self.plan, self.factor))
-
-
-def latent_bytes(plan: RunPlan, factor: int) -> list[int]:
-    """Of each example, what is kept of its views."""
-    return [
-        2 * 4 * 4 * (width // factor) * (height // factor) * views_of(each.source.pictures)
-        for each in plan.examples
-        for width, height in [each.placement.bucket]
-    ]
-
-
-def views_of(pictures: object) -> int:
-    """In how many ways a picture is shown."""
-    drawn = pictures.augmented_views if pictures.random_crop or pictures.color_aug else 1
-    return drawn * (2 if pictures.flip_aug else 1)
 
 
 def _layers_of(model: Model) -> int:

@@ -49,7 +49,7 @@ def parameters(config: TrainConfig, sizes: ModelSizes) -> int:
         for layer, rank in zip(block.layers, ranks(block, config), strict=True)
         if rank
     )
-    of_text = (each for each in _of_texts(config, sizes) if _is_asked_for(each.path, config.network))
+    of_text = (each for each in layers_of_texts(config, sizes) if _is_asked_for(each.path, config.network))
     return found + sum(of_layer(layer, config.network.rank, config.network) for layer in of_text)
 
 
@@ -84,7 +84,8 @@ def _split(size: int, factor: int) -> tuple[int, int]:
     return small, size // small
 
 
-def _of_texts(config: TrainConfig, sizes: ModelSizes) -> Iterator[Layer]:
+def layers_of_texts(config: TrainConfig, sizes: ModelSizes) -> Iterator[Layer]:
+    """The layers of those text models that learn."""
     rates = [config.learning.text_encoder_lr, config.learning.text_encoder_lr2]
     rates[1] = rates[0] if rates[1] is None else rates[1]
     for number, (model, rate) in enumerate(zip(sizes.texts, rates, strict=False), 1):

@@ -98,3 +98,17 @@ def test_a_full_size_base_that_is_not_here_is_forecast_too(config):
         plan_run(replace(wanted, gradient_checkpointing=True, train_batch_size=1)), "bf16", gpu=True
     )
     assert less.gpu_stages["training"] < 0.7 * need.gpu_stages["training"]
+
+
+def test_rows_that_are_asked_again_and_weights_that_are_made_anew_count(config):
+    usual = training(config)
+    preserved = training(replace(config, diff_output_preservation=1.0, diff_output_preservation_share=1.0))
+    batch = config.length.train_batch_size
+    twice = training(replace(config, train_batch_size=2 * batch))
+    assert preserved == pytest.approx(twice, rel=0.01) and preserved > usual
+    texts = [
+        training(replace(config, network_type=kind, text_encoder_lr=1e-4))
+        - training(replace(config, network_type=kind))
+        for kind in ("lora", "loha")
+    ]
+    assert texts[1] > texts[0]
