@@ -1,6 +1,5 @@
 """Work of lora_nb in forks of a process that has everything imported: real processes that begin at once."""
 
-import json
 import os
 import sys
 import time
@@ -66,10 +65,7 @@ def begin(
         return command_line(["train", str(folder / "job.toml"), "--job_dir", str(folder)])
 
     pid = fork(folder / jobs.OUTPUT, work)
-    job = jobs.Job(folder, "train", pid, creation_time(pid))
-    note = {"version": 1, "verb": "train", "pid": pid, "started": job.started}
-    files.write_text(folder / "job.json", json.dumps(note))
-    return job
+    return jobs.noted(jobs.Job(folder, "train", pid, creation_time(pid)))
 
 
 def start(

@@ -51,13 +51,13 @@ def lasting(write: Callable[[], T], home: Path, tell: Tell, longest: float | Non
             pause = min(2 * pause, LONGEST_PAUSE)
         else:
             if until:
-                tell(Notice(f"{home} answers again, and everything is written: it goes on."))
+                tell(Notice(f"{home} answers again: it goes on."))
             return done
 
 
 def _waiting(error: OSError, home: Path, longest: float) -> str:
     return (
-        f"{error.filename or home} cannot be written now ({error.strerror or error}): the disk or Google Drive does "
+        f"{error.filename or home} cannot be reached now ({error.strerror or error}): the disk or Google Drive does "
         f"not answer. It is tried again for up to {longest / 60:.0f} minutes."
     )
 

@@ -31,7 +31,7 @@ class Disk:
 def test_a_disk_that_comes_back_is_waited_for_and_told_of_once(tmp_path):
     told, disk = [], Disk(tmp_path / "cat.state", times=3)
     assert lasting(disk, tmp_path, told.append) == "done" and disk.tries == 4
-    assert len(told) == 2 and "cat.state cannot be written now (Input/output error)" in told[0].text
+    assert len(told) == 2 and "cat.state cannot be reached now (Input/output error)" in told[0].text
     assert (
         told[0].level == "warning" and "up to 2 minutes" in told[0].text and "answers again" in told[1].text
     )

@@ -64,10 +64,13 @@ def start(
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             env=child_environment(environment or {}), cwd=cwd, start_new_session=True,
         )  # fmt: skip
-    job = Job(folder, verb, process.pid, creation_time(process.pid), process)
-    files.write_text(
-        folder / "job.json", json.dumps({"version": 1, "verb": verb, "pid": job.pid, "started": job.started})
-    )
+    return noted(Job(folder, verb, process.pid, creation_time(process.pid), process))
+
+
+def noted(job: Job) -> Job:
+    """The job, with a note in its folder by which other processes know it."""
+    note = {"version": 1, "verb": job.verb, "pid": job.pid, "started": job.started}
+    files.write_text(job.folder / "job.json", json.dumps(note))
     return job
 
 

@@ -18,6 +18,7 @@ from lora_nb.bases.process import refuse_unheard
 from lora_nb.config.training import Place, TrainConfig
 from lora_nb.lora.lora_file import DTYPES
 from lora_nb.lora.merge import merge_files
+from lora_nb.patience import lasting
 from lora_nb.training import checkpoints, claim, kept_settings, memory_end, relaid, state, verdict
 from lora_nb.training.letting_go import give_back
 from lora_nb.training.optimizers import try_out
@@ -240,10 +241,10 @@ def finish(run: Run) -> events.Finished:
     prompt = plan.config.captions.trigger_word or plan.captions[0]
     run.forget_models()
     if main:
-        newest = project.lora_files(Path(plan.config.place.output_dir), plan.config.place.output_name)[-1]
         fresh = _load(plan.config, run.accelerator, events.silent)
         for part in fresh.parts:
             part.model.to(run.accelerator.device)
+        newest = lasting(lambda: _newest(plan), Path(plan.config.place.output_dir), run.tell)
         run.tell(events.Notice(prove(newest, fresh, prompt, clip_skip)))
     run.writer.finish()
     if main:
@@ -252,6 +253,13 @@ def finish(run: Run) -> events.Finished:
     left_out = f" ({run.state.skipped} of them left out as too large for fp16)" if run.state.skipped else ""
     text = f"Done: {counted(plan.total_steps, 'step')}{left_out}, {counted(len(run.files()), 'LoRA file')}."
     return events.Finished("done", f"{text}{_checked(plan)}", run.files())
+
+
+def _newest(plan: RunPlan) -> Path:
+    """The last LoRA file, which can be opened now: safetensors calls a file on a disk that is away missing."""
+    path = project.lora_files(Path(plan.config.place.output_dir), plan.config.place.output_name)[-1]
+    path.open("rb").close()
+    return path
 
 
 def _checked(plan: RunPlan) -> str:

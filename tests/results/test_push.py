@@ -19,7 +19,7 @@ from lora_nb.results import card
 from lora_nb.results.push import push
 
 HOME = Path(__file__).parents[2]
-TOKEN = "hf_AbCdEfGhIjKlMnOpQrSt12"
+TOKEN = "hf_AbCdEfGh1234567890"
 
 
 class Hub(Answering):

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from lora_nb.lora import inject
 from lora_nb.lora.lora_file import read_lora
 from lora_nb.settings import make, replace
 from lora_nb.training import state
+from lora_nb.training.plan import plan_run
 from lora_nb.training.train import train
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
@@ -465,3 +467,20 @@ def test_captions_longer_than_75_tokens_are_read_whole(config):
     train(short)
     train(long)
     assert read_bytes_of_weights(short) != read_bytes_of_weights(long)
+
+
+def test_a_folder_that_is_away_when_the_last_file_is_proven_is_waited_for(config):
+    """As a Drive that stalls: away from the last figures on, back a moment later."""
+    folder, told = output(config), []
+
+    def leave(event):
+        told.append(event)
+        if isinstance(event, events.Spent) and event.step == last:
+            folder.rename(folder.with_name("away"))
+            threading.Timer(1.0, lambda: folder.with_name("away").rename(folder)).start()
+
+    last = plan_run(config).total_steps
+    end = train(config, leave)
+    said = [event.text for event in told if isinstance(event, events.Notice)]
+    assert end.status == "done" and any(f"{folder} answers again" in text for text in said)
+    assert any("was read back" in text for text in said)
