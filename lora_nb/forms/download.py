@@ -7,7 +7,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import ipywidgets as W
-from IPython.display import HTML
 
 from lora_nb.forms.follow import sentence
 from lora_nb.forms.presses import Presses
@@ -17,14 +16,14 @@ from lora_nb.shell import colab
 def link(path: Path) -> W.Output:
     """A link that downloads a file through the Jupyter server, relative to the notebook's folder.
 
-    In an output, not in an HTML widget: only there the front end finds files by relative names.
+    In an output, not in an HTML widget: only there the front end finds files by relative names. Its own
+    append_display_data would make an IPython shell where there is none.
     """
-    place = W.Output()
     name = quote(Path(os.path.relpath(path, Path.cwd())).as_posix())
-    place.append_display_data(
-        HTML(f'<a href="{name}" download="{escape(path.name)}">Download {escape(path.name)}</a>')
-    )
-    return place
+    words = f"Download {path.name}"
+    shown = f'<a href="{name}" download="{escape(path.name)}">{escape(words)}</a>'
+    data = {"text/plain": words, "text/html": shown}
+    return W.Output(outputs=({"output_type": "display_data", "data": data, "metadata": {}},))
 
 
 def offer(path: Path, said: W.HTML, presses: Presses) -> W.Widget:

@@ -4,10 +4,12 @@ import ast
 import contextlib
 import io
 import json
+from unittest import mock
 
 import anywidget
 import ipywidgets as W
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from test_dataset_maker import buttons, words
 
 from lora_nb.dataset import captions
@@ -99,8 +101,9 @@ def step(folders) -> GalleryStep:
 
 
 def shown(step: GalleryStep, *arguments) -> dict:
-    """What a cell would be given to show; without a kernel IPython prints it."""
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
+    """What a cell would be given to show; without a shell IPython prints it, and a test before may have made one."""
+    no_shell = mock.patch.object(InteractiveShell, "initialized", return_value=False)
+    with no_shell, contextlib.redirect_stdout(io.StringIO()) as printed:
         step.show(*arguments)
     return ast.literal_eval(printed.getvalue())
 
