@@ -1,6 +1,7 @@
 """A short training on a disk that can fail: run under a fault, gone on with, and held against an undisturbed one."""
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -89,10 +90,17 @@ class Check:
         return started
 
     def left(self) -> dict[str, bytes]:
-        """Every file of the run that is to be the same each time."""
-        base = self.disk.backing / "Loras" / "cat"
+        """Every file of the run that is to be the same each time.
+
+        A grid that was begun and broken off is left, and drawn whole under the next name: those count as one.
+        """
+        base, kept = self.disk.backing / "Loras" / "cat", {}
         found = [*base.glob("output/*"), *base.glob("runs/cat/samples/*"), *base.glob("runs/cat/grid*/*.png")]
-        kept = {str(path.relative_to(base)): path.read_bytes() for path in sorted(found) if path.is_file()}
+        for path in [each for each in sorted(found) if each.is_file()]:
+            name = re.sub(r"/grid-\d+/", "/grid/", str(path.relative_to(base)))
+            before = kept.setdefault(name, path.read_bytes())
+            if before != path.read_bytes():
+                kept[f"{name}, drawn again,"] = path.read_bytes()
         log = base / "runs" / "cat" / "metrics.jsonl"
         lines = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
         steps = [(line["step"], line["loss"]) for line in lines if line.get("event") == "StepLog"]

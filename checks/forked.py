@@ -53,19 +53,30 @@ def _alone(output: Path, work: Callable[[], int]) -> int:
 def begin(
     config: Any, place: Path, before: Callable[[], None] | None = None, longest: float = 0.0
 ) -> jobs.Job:
-    """A training begun in the folder `place` of jobs; `before` is done in it first, `longest` is its patience."""
+    """A training begun in the folder `place` of jobs; `before` is done in it first, `longest` is its patience.
+
+    It waits until the job is noted: the fault that it is to meet would else meet the note.
+    """
     folder = files.free_name(place / f"{time.time_ns()}-train")
     folder.mkdir(parents=True)
     settings.save(config, folder / "job.toml")
 
+    noted, tell = os.pipe()
+
     def work() -> int:
+        os.close(tell)
+        os.read(noted, 1)
         if before:
             before()
         patience.LONGEST = longest or patience.LONGEST
         return command_line(["train", str(folder / "job.toml"), "--job_dir", str(folder)])
 
     pid = fork(folder / jobs.OUTPUT, work)
-    return jobs.noted(jobs.Job(folder, "train", pid, creation_time(pid)))
+    try:
+        return jobs.noted(jobs.Job(folder, "train", pid, creation_time(pid)))
+    finally:
+        os.close(noted)
+        os.close(tell)
 
 
 def start(

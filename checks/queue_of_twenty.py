@@ -9,8 +9,6 @@ In the end every file must be byte for byte what the same run leaves that was tr
 trained twice. The exit code says whether that is so.
 """
 
-import itertools
-import json
 import os
 import random
 import shutil
@@ -20,7 +18,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +28,7 @@ sys.path[:0] = [str(HOME), str(HOME / "tests"), str(HOME / "checks")]
 os.environ.update({"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"})
 
 import forked  # noqa: E402
+from left_of_runs import faults_of, starts, steps_of  # noqa: E402
 
 from conftest import build_tiny_base, draw_pictures  # noqa: E402
 from lora_nb import settings  # noqa: E402
@@ -60,15 +58,6 @@ OTHER = {
     "noise_offset": (0.0, 0.1),
     "cache_latents_to_disk": (False, True),
 }
-
-
-@dataclass(frozen=True)
-class Start:
-    """One process that was begun for a run: its steps, and how it ended."""
-
-    steps: tuple[int, ...]
-    resumed: bool
-    end: str
 
 
 def main(folder: Path, cold: bool, seeds: Sequence[int]) -> int:
@@ -207,7 +196,7 @@ def _kill(where: Path, what: str) -> str:
         os.kill(job.pid, signal.SIGKILL)
     else:
         return ""
-    told = _steps(job.folder) if job else ()
+    told = steps_of(job.folder) if job else ()
     return f"{running.name if running else '-'}, step {told[-1] if told else 0}"
 
 
@@ -219,57 +208,6 @@ def _ours() -> list[psutil.Process]:
             if process.pid != os.getpid() and process.environ().get(MARK) == os.environ[MARK]:
                 found.append(process)
     return found
-
-
-def _lines(job: Path) -> list[dict[str, Any]]:
-    path = job / jobs.EVENTS
-    text = path.read_text() if path.is_file() else ""
-    return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
-
-
-def _steps(job: Path) -> tuple[int, ...]:
-    return tuple(line["step"] for line in _lines(job) if line.get("event") == "StepLog")
-
-
-def starts(base: Path, name: str) -> list[Start]:
-    """The processes that were begun for the run `name`, in their order."""
-    found = []
-    for job in sorted(base.glob("jobs/*-train*")):
-        if f'output_name = "{name}"' not in (job / "job.toml").read_text():
-            continue
-        lines = _lines(job)
-        said = [line["text"] for line in lines if line.get("event") == "Finished"]
-        error = (job / jobs.ERROR).read_text().strip() if (job / jobs.ERROR).is_file() else ""
-        resumed = any("Going on with the run" in line.get("text", "") for line in lines)
-        found.append(Start(_steps(job), resumed, *(said or [error or "killed"])[:1]))
-    return found
-
-
-def faults_of(name: str, found: list[Start], base: Path, alone: Path) -> list[str]:
-    """What is not as it should be with a run."""
-    wrong, trained = [], [each for each in found if each.steps]
-    done = [at for at, each in enumerate(trained) if each.end.startswith("Done")]
-    if done and done[0] != len(trained) - 1:
-        wrong.append("trained on after it was done")
-    for one, next_one in itertools.pairwise(trained):
-        if next_one.steps[0] <= one.steps[-1] - 5 - 1:  # its state is at most 5 steps old
-            wrong.append(f"begun again at step {next_one.steps[0]} after step {one.steps[-1]}")
-    pairs = [
-        (base / "output", alone / "output", f"{name}*.*"),
-        (base / "runs" / name / "samples", alone / "runs" / name / "samples", "*.png"),
-    ]
-    for here, there, pattern in pairs:
-        left, right = ({path.name: path.read_bytes() for path in at.glob(pattern)} for at in (here, there))
-        wrong += [
-            f"{each} differs" for each in left.keys() | right.keys() if left.get(each) != right.get(each)
-        ]
-        if not right:
-            wrong.append(f"nothing to compare in {there}")
-    logged = (base / "runs" / name / "metrics.jsonl").read_text().splitlines()
-    steps = [json.loads(line)["step"] for line in logged if '"StepLog"' in line]
-    if steps != list(range(1, len(steps) + 1)):
-        wrong.append("its log does not have each step once")
-    return wrong
 
 
 def report(
