@@ -3,6 +3,7 @@
 Imports no torch.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -26,18 +27,15 @@ LAYER_NORMS = 4  # of a text model's layer: two norms of a weight and a bias eac
 class Model:
     """A model of a base: its parameters, the bytes of its weights on disk, and its configuration.
 
-    `here` says whether it lies on this machine; what does not is counted from its configuration.
+    `here` says whether it lies on this machine; what does not is counted from its configuration. `dtype` is what most
+    of its weights are in, by safetensors' name ("F32"), or "" where that is not known.
     """
 
     parameters: int
     stored: int
     config: Mapping[str, Any]
     here: bool = True
-
-    @property
-    def bytes_each(self) -> float:
-        """Bytes a parameter takes on disk."""
-        return self.stored / max(self.parameters, 1)
+    dtype: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,11 @@ class ModelSizes:
     @property
     def models(self) -> tuple[Model, ...]:
         return (self.denoiser, *self.texts, self.vae)
+
+    @property
+    def vae_factor(self) -> int:
+        """How many pixels of a picture's side are one of its latents'."""
+        return 2 ** (len(self.vae.config.get("block_out_channels", (0,) * 4)) - 1)
 
     @property
     def download(self) -> int:
@@ -87,7 +90,8 @@ def _of_folder(name: str, folder: Path, part: str, family: Family) -> Model:
     path = next((folder / part / each for each in names if (folder / part / each).is_file()), None)
     if path is None:
         count = _counted(part, config)
-        return Model(count, count * (2 if ".fp16." in names[0] else 4), config, here=False)
+        half = ".fp16." in names[0]
+        return Model(count, count * (2 if half else 4), config, here=False, dtype="F16" if half else "F32")
     if path.suffix != ".safetensors":
         stored = path.stat().st_size
         return Model(stored // (2 if ".fp16." in path.name else 4), stored, config)
@@ -115,8 +119,11 @@ def _below(header: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _model(header: Mapping[str, Any], config: Mapping[str, Any]) -> Model:
-    counts = [(prod(entry["shape"]), BYTES.get(entry["dtype"], 4)) for entry in header.values()]
-    return Model(sum(count for count, _ in counts), sum(count * each for count, each in counts), config)
+    found = Counter[str]()
+    for entry in header.values():
+        found[entry["dtype"]] += prod(entry["shape"])
+    stored = sum(count * BYTES.get(dtype, 4) for dtype, count in found.items())
+    return Model(found.total(), stored, config, dtype=max(found, key=found.__getitem__, default=""))
 
 
 def _packaged(family: Family, part: str) -> dict[str, Any]:

@@ -49,11 +49,10 @@ def forecast(plan: RunPlan, sizes: ModelSizes, scratch: Path, cache: Path) -> tu
 
     Places on one disk come as one. A file that is replaced is there twice for a moment.
     """
-    factor = 2 ** (len(sizes.vae.config.get("block_out_channels", (0,) * 4)) - 1)
     output = Path(plan.config.place.output_dir)
     found = [(output, each) for each in _of_project(plan, forecast_network.parameters(plan.config, sizes))]
     if plan.config.caching.cache_latents_to_disk:
-        found.append((scratch, ("encoded pictures", sum(latent_bytes(plan, factor)))))
+        found.append((scratch, ("encoded pictures", sum(latent_bytes(plan, sizes.vae_factor)))))
     if sizes.download:
         found.append((cache, ("the base", sizes.download)))
     by_disk: dict[int, list] = {}

@@ -15,7 +15,7 @@ from lora_nb.bases.model_sizes import ModelSizes
 from lora_nb.config.training import TrainConfig
 from lora_nb.events import StepLog
 from lora_nb.training import forecast_disk
-from lora_nb.training.forecast_memory import CHUNK
+from lora_nb.training.forecast_activations import CHUNK
 from lora_nb.training.machine import Machine
 from lora_nb.training.run_plan import RunPlan
 
@@ -72,8 +72,7 @@ def flops(plan: RunPlan, sizes: ModelSizes) -> float:
 
 def forward(sizes: ModelSizes, pixels: float) -> float:
     """FLOPs of the denoiser for one picture of so many pixels."""
-    factor = 2 ** (len(sizes.vae.config.get("block_out_channels", (0,) * 4)) - 1)
-    return sum(_of_block(block, pixels / factor**2 / 4**block.level) for block in sizes.blocks)
+    return sum(_of_block(block, pixels / sizes.vae_factor**2 / 4**block.level) for block in sizes.blocks)
 
 
 def _of_block(block: Block, pixels: float) -> float:

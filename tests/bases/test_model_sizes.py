@@ -14,7 +14,7 @@ def test_a_folder_is_measured_as_it_loads(tiny_base, base):
     assert sizes.texts[0].parameters == pytest.approx(
         sum(p.numel() for p in base.text_encoder.parameters()), rel=0.01
     )
-    assert sizes.denoiser.bytes_each == 4 and sizes.download == 0 and not sizes.single_file
+    assert sizes.denoiser.dtype == "F32" and sizes.download == 0 and not sizes.single_file
 
 
 def test_sdxl_has_two_text_models(tiny_sdxl):
@@ -38,7 +38,7 @@ def test_a_single_file_is_told_apart_by_its_keys(tmp_path):
     save_file({name: torch.zeros(n, dtype=torch.float16) for name, n in parts.items()}, path)
     sizes = model_sizes._of_file(path, model_sizes.FAMILIES["sd15"])
     assert (sizes.denoiser.parameters, sizes.vae.parameters, sizes.texts[0].parameters) == (6, 5, 4)
-    assert sizes.denoiser.bytes_each == 2 and sizes.single_file
+    assert sizes.denoiser.dtype == "F16" and sizes.single_file
 
 
 def test_a_name_that_is_no_base_is_said(tmp_path):

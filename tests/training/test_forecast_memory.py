@@ -9,7 +9,8 @@ import torch
 from lora_nb.bases.model_sizes import sizes_of
 from lora_nb.bases.models import load_base
 from lora_nb.settings import replace
-from lora_nb.training import forecast_memory, prepare
+from lora_nb.training import prepare
+from lora_nb.training.forecast_activations import Activations
 from lora_nb.training.forecast_memory import forecast
 from lora_nb.training.plan import plan_run
 
@@ -59,7 +60,7 @@ def kept(config, precision):
 )
 def test_what_a_step_keeps_is_what_autograd_keeps(config, values, precision):
     config = replace(config, **values)
-    run = forecast_memory._Run(plan_run(config), sizes_of("demo"), precision, gpu=False)
+    run = Activations(plan_run(config), sizes_of("demo"), precision == "bf16", gpu=False)
     said = run.of_batch(config.length.train_batch_size, SIDE, SIDE)
     assert said == pytest.approx(kept(config, precision), rel=0.1)
 
