@@ -96,6 +96,39 @@ ON_CPU = {
         "half",
         {"resolution": 448, "train_batch_size": 1, "diff_output_preservation": 1.0, "optimizer": "AdamW8bit"},
     ),
+    "half-384-b1-lokr-blank": Case(
+        "half",
+        {"resolution": 384, "train_batch_size": 1, "network_type": "lokr", "blank_prompt_preservation": 1.0},
+    ),
+    "half-320-b4-lion-checkpointing": Case(
+        "half",
+        {"resolution": 320, "train_batch_size": 4, "optimizer": "Lion", "gradient_checkpointing": True},
+    ),
+    # The heap's holes were measured on those above; these were written down before their first run.
+    "half-384-b2-dora-bf16": Case(
+        "half",
+        {"resolution": 384, "train_batch_size": 2, "network_type": "dora", "mixed_precision": "bf16"},
+    ),
+    "half-256-b4-samples": Case(
+        "half",
+        {
+            "resolution": 256,
+            "train_batch_size": 4,
+            "optimizer": "Adafactor",
+            "sample_prompts": ["ohwx cat --s 2"],
+            "sample_every_n_epochs": 1,
+        },
+    ),
+    "half-512-b1-locon-ema": Case(
+        "half", {"resolution": 512, "train_batch_size": 1, "conv_rank": 8, "ema_decay": 0.99}
+    ),
+    "sd15-384-b1-checkpointing": Case(
+        "sd15", {"resolution": 384, "train_batch_size": 1, "gradient_checkpointing": True}
+    ),
+    "xl-512-b2-checkpointing-no-text": Case(
+        "xl",
+        {"resolution": 512, "train_batch_size": 2, "gradient_checkpointing": True, "text_encoder_lr": 0.0},
+    ),
 }
 ON_GPU = {
     "sd15-512-b2": Case("sd15", {"resolution": 512, "train_batch_size": 2}),
