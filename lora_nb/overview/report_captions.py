@@ -53,7 +53,9 @@ def _without(facts: Facts) -> Iterator[Point]:
 
 def _unsure(facts: Facts) -> Iterator[Point]:
     if facts.unsure:
-        sentence = f"Of {len(facts.unsure)} captions it is not sure what they say: they are not in UTF-8."
+        sentence = (
+            f"It is not sure what {counted(len(facts.unsure), 'caption says', 'captions say')}: not in UTF-8."
+        )
         names = tuple(facts.name(captions.caption_path(path)) for path in facts.unsure)
         yield Point(
             "unsure",
@@ -64,8 +66,8 @@ def _unsure(facts: Facts) -> Iterator[Point]:
         )
     if facts.others:
         sentence = (
-            f"{len(facts.others)} captions are in another encoding "
-            "than UTF-8: other programs may read them wrongly."
+            f"{counted(len(facts.others), 'caption is', 'captions are')} in another encoding "
+            "than UTF-8, which other programs may read wrongly."
         )
         yield Point("encoding", MINOR, sentence, facts.others, mend=Mend("Write them in UTF-8", "recode"))
 
@@ -151,8 +153,8 @@ def _mixed(facts: Facts) -> Iterator[Point]:
     fewer = min(kinds, key=lambda kind: len(kinds[kind]))
     if kinds[fewer]:
         sentence = (
-            f"{len(kinds['tags'])} captions are tags and "
-            f"{len(kinds['sentences'])} are sentences: one kind trains better."
+            f"{counted(len(kinds['tags']), 'caption is', 'captions are')} tags and "
+            f"{len(kinds['sentences'])} sentences: one kind trains better."
         )
         yield Point(
             "mixed",

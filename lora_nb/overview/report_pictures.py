@@ -118,7 +118,8 @@ def _stems(facts: Facts) -> Iterator[Point]:
         shared[caption_path(item.path)].append(facts.name(item.path))
     names = [", ".join(group) for group in shared.values() if len(group) > 1]
     if names:
-        sentence = f"{len(names)} captions are shared by several pictures of one name and different endings."
+        how_many = counted(len(names), "caption is", "captions are")
+        sentence = f"{how_many} shared by several pictures of one name and different endings."
         yield Point(
             "stems",
             MINOR,

@@ -9,6 +9,7 @@ import numpy as np
 from lora_nb.config.pictures import CheckConfig
 from lora_nb.pictures.findings import HURTS, MINOR, SPOILS, Action, Finding
 from lora_nb.pictures.measures import Measures
+from lora_nb.wording import counted
 
 NEIGHBOURS = 3
 LEAST_TO_COMPARE = 6  # pictures: among fewer none is the odd one
@@ -123,9 +124,8 @@ def _alike(seen: Seen, least: float, config: CheckConfig) -> Found:
 
 def _few(seen: Seen, least: float, config: CheckConfig) -> Found:
     number = len(seen.measures)
-    words = (
-        f"{number} pictures: with fewer than {least:g} a LoRA learns them by heart; more, different ones help"
-    )
+    words = f"{counted(number, 'picture')}: with fewer than {least:g} a LoRA learns them by heart; "
+    words += "more, different ones help"
     return [((), words)] if number < least else []
 
 

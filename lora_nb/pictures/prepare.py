@@ -12,6 +12,7 @@ from lora_nb.events import Progress, Tell, silent
 from lora_nb.pictures import before_after
 from lora_nb.pictures.making import Made, Maker
 from lora_nb.project import folders_of_dataset
+from lora_nb.wording import counted
 
 AT_ONCE = 8  # pictures in memory
 ASKS_NOTHING = "nothing is asked for: give a size, a format, what to do with transparency, or make_masks"
@@ -103,5 +104,5 @@ def _noted(made: Made) -> Made:
 def _write_sheet(done: Sequence[Made], dataset: Path) -> None:
     rows = [one.row for one in done if one.content is not None or one.mask is not None]
     if rows:
-        page = before_after.page(rows, f"{len(rows)} pictures, before and after")
+        page = before_after.page(rows, f"{counted(len(rows), 'picture')}, before and after")
         files.write_text(folders_of_dataset(dataset).report / before_after.REPORT, page)

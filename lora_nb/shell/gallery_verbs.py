@@ -21,6 +21,7 @@ from lora_nb.overview.gallery import Gallery
 from lora_nb.overview.gestures import Done
 from lora_nb.shell.given import folder_of, folders_of
 from lora_nb.shell.verb import Verb
+from lora_nb.wording import counted
 
 QUARTERS = {"right": 1, "half": 2, "left": 3}
 
@@ -34,7 +35,7 @@ def list_pictures(config: ListConfig, tell: Tell, poll: Poll) -> Finished:
         )
     lines = [_line(entry) for entry in found[: config.number]]
     more = [f"... and {len(found) - config.number} more"] if len(found) > config.number else []
-    return Finished("done", "\n".join([*lines, *more, f"{len(found)} pictures."]))
+    return Finished("done", "\n".join([*lines, *more, f"{counted(len(found), 'picture')}."]))
 
 
 def _line(entry: Entry) -> str:

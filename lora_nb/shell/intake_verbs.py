@@ -12,6 +12,7 @@ from lora_nb.redact import redact
 from lora_nb.shell import outcomes
 from lora_nb.shell.given import folders_of, name_some
 from lora_nb.shell.verb import Verb
+from lora_nb.wording import counted
 
 
 def import_pictures(config: ImportConfig, tell: Tell, poll: Poll) -> Finished:
@@ -42,7 +43,10 @@ def look(config: LookConfig, tell: Tell, poll: Poll) -> Finished:
         subsets.keep(folders_of(config), config.source, found)
     for subset in found:
         tell(
-            Notice(f"{subset.name}: {subset.pictures} pictures, {subset.odd or f'{subset.repeats} repeats'}")
+            Notice(
+                f"{subset.name}: {counted(subset.pictures, 'picture')}, "
+                f"{subset.odd or counted(subset.repeats, 'repeat')}"
+            )
         )
     return outcomes.of_look(found, redact(config.source))
 

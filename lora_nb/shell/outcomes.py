@@ -27,7 +27,7 @@ def of_import(
     if unreadable and len(unreadable) == len(report.added):
         name, reason = unreadable[0]
         raise ValueError(
-            f"{config.source}: none of its {len(unreadable)} pictures can be read ({name}: {reason}); "
+            f"{config.source}: none of its {counted(len(unreadable), 'picture')} can be read ({name}: {reason}); "
             f"they lie in {config.train_data_dir}, and `curate` sets them aside"
         )
     replaced = bool(report.different) and config.existing == "replace"

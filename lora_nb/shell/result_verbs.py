@@ -29,7 +29,9 @@ def copy(config: CopyConfig, tell: Tell, poll: Poll) -> Finished:
     """Copy files of a run to another folder or into a WebUI; nothing is overwritten."""
     done = taking.copy(config, tell)
     if not done.new:
-        return Finished("nothing", f"{done.folder} has these {len(done.there)} files already, byte for byte.")
+        return Finished(
+            "nothing", f"{done.folder} has these {counted(len(done.there), 'file')} already, byte for byte."
+        )
     there = f"; {len(done.there)} were there already" if done.there else ""
     return Finished(
         "done",

@@ -11,7 +11,7 @@ from lora_nb.dataset.buckets import Kind, Placement, Size, Turn, fit, place, sha
 from lora_nb.dataset.captions import caption_path
 from lora_nb.dataset.images import Broken, ImageItem, Scan, read
 from lora_nb.training.sources import Source, sources_of
-from lora_nb.wording import some
+from lora_nb.wording import counted, some
 
 MOST_NAMED = 5
 
@@ -88,7 +88,8 @@ def _refuse_unusable(
             [caption_path(path, config.captions.caption_extension).name for path in unsure], MOST_NAMED
         )
         raise ValueError(
-            f"{len(unsure)} captions are not in UTF-8 and it is not sure what they say ({names}): save them as "
+            f"{counted(len(unsure), 'caption is', 'captions are')} not in UTF-8, so that "
+            f"it is not sure what is said ({names}): save them as "
             f"UTF-8, or run `python -m lora_nb recode --train_data_dir {folder} --caption_encoding NAME`"
         )
 

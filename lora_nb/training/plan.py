@@ -15,6 +15,7 @@ from lora_nb.training import checks, plan_words
 from lora_nb.training.examples import Example, count, examples_of, find, once_each
 from lora_nb.training.held_out import hold_out
 from lora_nb.training.run_plan import RunPlan, kinds_of
+from lora_nb.wording import counted
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
@@ -92,7 +93,7 @@ def _refuse_captionless(config: TrainConfig, examples: Sequence[Example]) -> Non
         pictures = len({each.item.path for each in learnt})
         where = config.pictures.dataset_config or config.place.train_data_dir
         raise ValueError(
-            f"none of the {pictures} pictures in {where} has a caption "
+            f"none of the {counted(pictures, 'picture')} in {where} has a caption "
             f"({config.captions.caption_extension} beside it): tag them in Dataset Maker first, or give a trigger_word"
         )
 

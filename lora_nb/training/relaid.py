@@ -11,6 +11,7 @@ from lora_nb.training.optimizers import make_scheduler
 from lora_nb.training.plan import RunPlan, plan_run
 from lora_nb.training.same_run import BATCH, LENGTH, MEMORY, value_of
 from lora_nb.training.state import Identity, RunState
+from lora_nb.wording import counted
 
 RESTART = 'choose another output_name, or on_existing = "restart" to set the files aside and begin anew'
 
@@ -22,7 +23,7 @@ def answer(plan: RunPlan, kept: RunState) -> Finished | None:
     """
     if kept.step <= plan.total_steps:
         return None
-    place, done = plan.config.place, f"{kept.step} steps of this run are done already"
+    place, done = plan.config.place, f"{counted(kept.step, 'step')} of this run are done already"
     files = project.lora_files(Path(place.output_dir), place.output_name)
     wanted = _file_of(plan)
     if wanted is None:
@@ -65,8 +66,9 @@ def go_on(plan: RunPlan, kept: RunState, new: Identity, tell: Tell) -> None:
         return
     if not kept.parameters and kept.step:
         raise ValueError(
-            f"this run was finished after {kept.step} steps by an older version of lora_nb, which kept nothing that "
-            "more steps could go on from: choose another output_name, with network_weights = its last file"
+            f"this run was finished after {counted(kept.step, 'step')} by an older version of lora_nb, "
+            "which kept nothing that more steps could go on from: choose another output_name, with network_weights = "
+            "its last file"
         )
     tell(Notice(f"⏩ This run was planned for {before} steps; it goes on after step {kept.step} to {total}."))
     if _differs(plan, before, kept.step):

@@ -96,7 +96,7 @@ def test_the_verb_look_lists_and_says_what_is_odd(odd, source, dataset, capsys, 
     dataset.mkdir(parents=True)
     assert main(["look", "--source", str(odd), "--train_data_dir", str(dataset)]) == 0
     said = capsys.readouterr().out
-    assert "100_cat: 1 pictures, 100 repeats" in said and "0_old would mean 0 repeats" in said
+    assert "100_cat: 1 picture, 100 repeats" in said and "0_old would mean 0 repeats" in said
     assert subsets.kept(Folders(dataset.parent), str(odd))[0] == Subset("0_old", 1)
     assert subsets.kept(Folders(dataset.parent), str(source)) == ()
     plain = zipped(tmp_path / "plain.zip", [("a.png", RED)])
