@@ -70,7 +70,6 @@ ON_CPU = {
     ),
     "sd15-256-b1-no-text": Case("sd15", {"resolution": 256, "train_batch_size": 1, "text_encoder_lr": 0.0}),
     "xl-512-b1-ema": Case("xl", {"resolution": 512, "train_batch_size": 1, "ema_decay": 0.99}),
-    # At hand when the constants were measured were the plans above; the next were written before their first run.
     "half-320-b3-locon-prodigy": Case(
         "half",
         {
@@ -104,7 +103,6 @@ ON_CPU = {
         "half",
         {"resolution": 320, "train_batch_size": 4, "optimizer": "Lion", "gradient_checkpointing": True},
     ),
-    # The heap's holes were measured on those above; these were written down before their first run.
     "half-384-b2-dora-bf16": Case(
         "half",
         {"resolution": 384, "train_batch_size": 2, "network_type": "dora", "mixed_precision": "bf16"},
@@ -122,6 +120,7 @@ ON_CPU = {
     "half-512-b1-locon-ema": Case(
         "half", {"resolution": 512, "train_batch_size": 1, "conv_rank": 8, "ema_decay": 0.99}
     ),
+    # The forecast's constants were measured on all those above; the next were written down before their first run.
     "sd15-384-b1-checkpointing": Case(
         "sd15", {"resolution": 384, "train_batch_size": 1, "gradient_checkpointing": True}
     ),
@@ -129,6 +128,25 @@ ON_CPU = {
         "xl",
         {"resolution": 512, "train_batch_size": 2, "gradient_checkpointing": True, "text_encoder_lr": 0.0},
     ),
+    "half-320-b2-lokr-bf16": Case(
+        "half",
+        {"resolution": 320, "train_batch_size": 2, "network_type": "lokr", "mixed_precision": "bf16"},
+    ),
+    "half-448-b2-checkpointing-prodigy": Case(
+        "half",
+        {
+            "resolution": 448,
+            "train_batch_size": 2,
+            "gradient_checkpointing": True,
+            "optimizer": "Prodigy",
+            "learning_rate": 1.0,
+            "text_encoder_lr": 1.0,
+        },
+    ),
+    "half-256-b6-locon-no-text": Case(
+        "half", {"resolution": 256, "train_batch_size": 6, "conv_rank": 8, "text_encoder_lr": 0.0}
+    ),
+    "sd15-256-b2-loha": Case("sd15", {"resolution": 256, "train_batch_size": 2, "network_type": "loha"}),
 }
 ON_GPU = {
     "sd15-512-b2": Case("sd15", {"resolution": 512, "train_batch_size": 2}),

@@ -87,10 +87,10 @@ class Activations:
         return [batch, *filter(None, (some, batch if loss.blank_prompt_preservation else 0))]
 
     def widest(self) -> int:
-        """Of the largest feature map of any batch, of all its rows together; in bytes."""
+        """Of the largest feature map of any pass."""
         blocks, found = list(self._learning_blocks()), [0]
         for batch, width, height in batches_of(self.plan):
-            pixels = sum(self.asked(batch)) * (width // self.factor) * (height // self.factor)
+            pixels = max(self.asked(batch)) * (width // self.factor) * (height // self.factor)
             found += [self.each * pixels // 4**block.level * _channels(block) for block in blocks]
         return max(found)
 

@@ -28,14 +28,14 @@ WITH_CUDA = 1_500_000_000  # more of it where torch talks to a GPU
 CONTEXT = 600_000_000
 # Live at once of the widest feature map of the VAE, without gradients; how much of its weights encodes.
 VAE_MAPS, ENCODER = 5, 0.41
-# Measured: bytes that a weight of the update takes in a file that is read back; how much more of its weights a CPU
-# keeps that trains in half precision (0.25 to 0.26, of three bases).
-PROVING, HALF_ON_CPU = 2, 0.25
+# Measured: bytes that a weight of the update takes in a file that is read back; what a CPU keeps more
+# that trains in half precision (of three bases).
+PROVING, HALF_ON_CPU = 2, 170_000_000
 SLACK = 1.03  # what torch's allocator holds of a GPU beyond what is asked for
-# glibc's heap keeps the holes between what a step asks for and lets go of: measured in eight runs with mallinfo2, some
-# 30 of the widest feature map; what is wider than 32 MiB (DEFAULT_MMAP_THRESHOLD_MAX) it takes from the system and
-# gives back.
-HOLES, WIDEST_IN_HEAP = 30, 32 * 2**20
+# glibc's heap keeps the holes between what a step asks for and lets go of: measured with mallinfo2 in fourteen runs,
+# some 28 of the widest feature map and a fifth of what is kept for the backward pass. What is wider than 32 MiB
+# (DEFAULT_MMAP_THRESHOLD_MAX) it takes from the system and gives back.
+HOLES, OF_KEPT, WIDEST_IN_HEAP = 28, 0.2, 32 * 2**20
 # Bytes an optimizer keeps of each weight; those in no row keep two float32 numbers, as AdamW does.
 OPTIMIZER = {
     "AdamW8bit": 2, "PagedAdamW8bit": 2, "Lion": 4, "Lion8bit": 1, "PagedLion8bit": 1, "Adafactor": 1, "CAME": 5,
@@ -123,13 +123,13 @@ class _Run:
     def in_ram(self) -> dict[str, float]:
         """Without a GPU, beside the libraries: what a file is read into, or is seen of it through a mapping."""
         draws = self.config.samples.any
-        vae = 4 * self.sizes.vae.parameters * (1 if draws else ENCODER)
+        used = ENCODER if self.sizes.vae.dtype == "F32" and not draws else 1
+        vae = 4 * self.sizes.vae.parameters * used
         lasting = vae + self.seen() + self.latents() + self.moments() + self.holes()
-        half = HALF_ON_CPU * self.weights() if self.half else 0
         return {
             "loading": self.loading(),
             "encoding": vae + self.vae_maps(encodes=True) + (0 if self.is_mapped else self.weights()),
-            "training": lasting + half + self.activations(),
+            "training": lasting + self.activations() + (HALF_ON_CPU if self.half else 0),
             "drawing": lasting + self.drawing() if draws else 0,
             "proving": self.loading() + PROVING * self.lora,
         }
@@ -149,7 +149,7 @@ class _Run:
 
     def holes(self) -> int:
         """Memory that the heap keeps between what a step has let go of."""
-        return HOLES * min(WIDEST_IN_HEAP, self.kept.widest())
+        return int(HOLES * min(WIDEST_IN_HEAP, self.kept.widest()) + OF_KEPT * self.kept.most())
 
     def weights(self) -> int:
         """Of the denoiser and what reads text."""
