@@ -86,12 +86,13 @@ class Activations:
         some = ceil(batch * loss.diff_output_preservation_share) if loss.diff_output_preservation else 0
         return [batch, *filter(None, (some, batch if loss.blank_prompt_preservation else 0))]
 
-    def widest(self) -> int:
-        """Of the largest feature map of any pass."""
+    def in_heap(self, most: int) -> int:
+        """The widest feature map of each block of the largest pass, as far as it has at most `most` bytes."""
         blocks, found = list(self._learning_blocks()), [0]
         for batch, width, height in batches_of(self.plan):
             pixels = max(self.asked(batch)) * (width // self.factor) * (height // self.factor)
-            found += [self.each * pixels // 4**block.level * _channels(block) for block in blocks]
+            each = (self.each * pixels // 4**block.level * _channels(block) for block in blocks)
+            found.append(sum(min(most, size) for size in each))
         return max(found)
 
     def _of_rows(self, rows: int, pixels: int) -> Iterator[Part]:

@@ -32,10 +32,10 @@ VAE_MAPS, ENCODER = 5, 0.41
 # that trains in half precision (of three bases).
 PROVING, HALF_ON_CPU = 2, 170_000_000
 SLACK = 1.03  # what torch's allocator holds of a GPU beyond what is asked for
-# glibc's heap keeps the holes between what a step asks for and lets go of: measured with mallinfo2 in fourteen runs,
-# some 28 of the widest feature map and a fifth of what is kept for the backward pass. What is wider than 32 MiB
+# glibc's heap keeps the holes between what a step asks for and lets go of: measured with mallinfo2 in 19 runs, so many
+# of the widest feature maps of its blocks, and so much of what is kept for the backward pass. What is wider than 32 MiB
 # (DEFAULT_MMAP_THRESHOLD_MAX) it takes from the system and gives back.
-HOLES, OF_KEPT, WIDEST_IN_HEAP = 28, 0.2, 32 * 2**20
+HOLES, OF_KEPT, WIDEST_IN_HEAP = 1.9, 0.16, 32 * 2**20
 # Bytes an optimizer keeps of each weight; those in no row keep two float32 numbers, as AdamW does.
 OPTIMIZER = {
     "AdamW8bit": 2, "PagedAdamW8bit": 2, "Lion": 4, "Lion8bit": 1, "PagedLion8bit": 1, "Adafactor": 1, "CAME": 5,
@@ -149,7 +149,7 @@ class _Run:
 
     def holes(self) -> int:
         """Memory that the heap keeps between what a step has let go of."""
-        return int(HOLES * min(WIDEST_IN_HEAP, self.kept.widest()) + OF_KEPT * self.kept.most())
+        return int(HOLES * self.kept.in_heap(WIDEST_IN_HEAP) + OF_KEPT * self.kept.most())
 
     def weights(self) -> int:
         """Of the denoiser and what reads text."""

@@ -84,9 +84,7 @@ def test_every_caption_is_right_or_untouched_and_named_and_undo_restores_every_b
 
 def test_a_training_does_not_begin_with_a_caption_that_is_not_sure(dataset):
     folder, known = dataset
-    with pytest.raises(
-        ValueError, match=r"not in UTF-8, so that it is not sure what is said \(.*\.txt"
-    ):
+    with pytest.raises(ValueError, match=r"not in UTF-8, so that it is not sure what is said \(.*\.txt"):
         plan_run(make(TrainConfig, train_data_dir=str(folder), allow_demo_base=True))
     for name in known:
         (folder / name).write_bytes("猫, café".encode())

@@ -75,7 +75,8 @@ def test_what_is_to_save_memory_does(config, gpu):
     usual = training(config, gpu=gpu)
     assert training(replace(config, gradient_checkpointing=True), gpu=gpu) < usual
     assert training(replace(config, train_batch_size=1), gpu=gpu) < usual
-    assert training(config, "bf16", gpu) < usual
+    large = replace(config, resolution=512)
+    assert training(large, "bf16", gpu) < training(large, gpu=gpu)
     assert training(replace(config, rank=256), gpu=gpu) > usual
     assert training(replace(config, ema_decay=0.9), gpu=gpu) > usual
     assert training(replace(config, optimizer="AdamW8bit"), gpu=gpu) < usual
@@ -102,11 +103,14 @@ def test_a_full_size_base_that_is_not_here_is_forecast_too(config):
 
 
 def test_rows_that_are_asked_again_and_weights_that_are_made_anew_count(config):
-    usual = training(config)
-    preserved = training(replace(config, diff_output_preservation=1.0, diff_output_preservation_share=1.0))
-    batch = config.length.train_batch_size
-    twice = training(replace(config, train_batch_size=2 * batch))
-    assert preserved == pytest.approx(twice, rel=0.01) and preserved > usual
+    again = replace(config, diff_output_preservation=1.0, diff_output_preservation_share=1.0)
+    twice = replace(config, train_batch_size=2 * config.length.train_batch_size)
+    usual, preserved, doubled = (
+        Activations(plan_run(each), sizes_of("demo"), half=False, gpu=False).most()
+        for each in (config, again, twice)
+    )
+    assert preserved == pytest.approx(doubled, rel=0.01) and preserved > usual
+    assert training(config) < training(again) < training(twice)
     texts = [
         training(replace(config, network_type=kind, text_encoder_lr=1e-4))
         - training(replace(config, network_type=kind))
