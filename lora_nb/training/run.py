@@ -52,7 +52,6 @@ class Run:
         with clock.spent("encoding"):
             encoded = encode_once(plan, base, accelerator.device, tell)
         groups = inject_lora(config.network, config.learning, config.seed, base, accelerator.device)
-        give_back()  # what the files' numbers were read into, before they were the device's and of its precision
         if config.precision.gradient_checkpointing:
             base.checkpoint_gradients()
         objective = Objective(
