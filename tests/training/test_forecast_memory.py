@@ -11,7 +11,7 @@ from lora_nb.bases.models import load_base
 from lora_nb.settings import replace
 from lora_nb.training import prepare
 from lora_nb.training.forecast_activations import Activations
-from lora_nb.training.forecast_memory import forecast
+from lora_nb.training.forecast_memory import WIDEST_IN_HEAP, _Run, forecast
 from lora_nb.training.plan import plan_run
 
 SIDE = 128
@@ -117,3 +117,39 @@ def test_rows_that_are_asked_again_and_weights_that_are_made_anew_count(config):
         for kind in ("lora", "loha")
     ]
     assert texts[1] > texts[0]
+
+
+def test_weights_stay_in_their_file_only_in_its_own_numbers(config, tiny_base):
+    """A mapping of a file counts as far as it is used; numbers that are made into others are there besides."""
+    plan, full, half = plan_run(config), sizes_of(str(tiny_base)), sizes_of("demo")
+    plain, same, converted = (
+        _Run(plan, *each, gpu=False) for each in ((full, "no"), (half, "fp16"), (half, "bf16"))
+    )
+    words = full.texts[0].config["vocab_size"] * full.texts[0].config["hidden_size"]
+    assert plain.is_mapped and not plain.mapped() and plain.seen() == plain.weights() - 4 * words
+    assert half.denoiser.dtype == "F16" and same.is_mapped
+    # as many bytes, and yet other numbers
+    assert not converted.is_mapped and converted.mapped() > 0 and converted.seen() == converted.weights()
+
+
+def test_holes_of_the_heap_grow_with_the_maps_until_those_leave_it(config):
+    found = [
+        _Run(
+            plan_run(replace(config, resolution=side, train_batch_size=1)), sizes_of("demo"), "no", gpu=False
+        )
+        for side in (128, 256, 1024, 2048)
+    ]
+    maps = [each.kept.in_heap(WIDEST_IN_HEAP) for each in found]
+    assert maps[1] == 4 * maps[0] and maps[3] < 2 * maps[2]
+    assert found[1].holes() > found[0].holes()
+
+
+def test_with_checkpointing_a_text_model_keeps_its_inputs(config):
+    texts = replace(config, text_encoder_lr=1e-4, learning_rate=0.0, network_type="loha")
+    run = [
+        Activations(plan_run(each), sizes_of("demo"), half=False, gpu=False)._of_texts(77)
+        for each in (texts, replace(texts, gradient_checkpointing=True))
+    ]
+    layers = sizes_of("demo").texts[0].config["num_hidden_layers"]
+    assert run[0].passing == 0 and run[1].passing == pytest.approx(run[0].lasting / layers)
+    assert run[1].lasting < run[0].lasting / 20
