@@ -120,10 +120,10 @@ ON_CPU = {
     "half-512-b1-locon-ema": Case(
         "half", {"resolution": 512, "train_batch_size": 1, "conv_rank": 8, "ema_decay": 0.99}
     ),
-    # The forecast's constants were measured on all those above; the next were written down before their first run.
     "sd15-384-b1-checkpointing": Case(
         "sd15", {"resolution": 384, "train_batch_size": 1, "gradient_checkpointing": True}
     ),
+    # The forecast's constants were measured on all those above; the next were written down before their first run.
     "xl-512-b2-checkpointing-no-text": Case(
         "xl",
         {"resolution": 512, "train_batch_size": 2, "gradient_checkpointing": True, "text_encoder_lr": 0.0},

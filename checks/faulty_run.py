@@ -98,9 +98,9 @@ class Check:
         found = [*base.glob("output/*"), *base.glob("runs/cat/samples/*"), *base.glob("runs/cat/grid*/*.png")]
         for path in [each for each in sorted(found) if each.is_file()]:
             name = re.sub(r"/grid-\d+/", "/grid/", str(path.relative_to(base)))
-            before = kept.setdefault(name, path.read_bytes())
-            if before != path.read_bytes():
-                kept[f"{name}, drawn again,"] = path.read_bytes()
+            now = path.read_bytes()
+            if kept.setdefault(name, now) != now:
+                kept[f"{name}, drawn again,"] = now
         log = base / "runs" / "cat" / "metrics.jsonl"
         lines = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
         steps = [(line["step"], line["loss"]) for line in lines if line.get("event") == "StepLog"]

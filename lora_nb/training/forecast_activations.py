@@ -69,16 +69,17 @@ class Activations:
         self.plan, self.config, self.sizes = plan, plan.config, sizes
         self.half, self.gpu, self.each = half, gpu, 2 if half else 4
         self.factor = sizes.vae_factor
+        self.batches, self.blocks = batches_of(plan), tuple(self._learning_blocks())
 
     def most(self) -> int:
         """Of the largest batch."""
-        return max(self.of_batch(*batch) for batch in batches_of(self.plan))
+        return max(self.of_batch(*batch) for batch in self.batches)
 
     def of_batch(self, batch: int, width: int, height: int) -> int:
         """Of a batch of pictures of one size, in pixels."""
         place = (width // self.factor) * (height // self.factor)
         found = [each for rows in self.asked(batch) for each in self._of_rows(rows, rows * place)]
-        return int(sum(each.lasting for each in found) + max(each.passing for each in found))
+        return int(sum(each.lasting for each in found) + max((each.passing for each in found), default=0))
 
     def asked(self, batch: int) -> list[int]:
         """The rows of each pass through the models: the batch, and what is to stay as the untrained base answers it."""
@@ -88,10 +89,10 @@ class Activations:
 
     def in_heap(self, most: int) -> int:
         """The widest feature map of each block of the largest pass, as far as it has at most `most` bytes."""
-        blocks, found = list(self._learning_blocks()), [0]
-        for batch, width, height in batches_of(self.plan):
+        found = [0]
+        for batch, width, height in self.batches:
             pixels = max(self.asked(batch)) * (width // self.factor) * (height // self.factor)
-            each = (self.each * pixels // 4**block.level * _channels(block) for block in blocks)
+            each = (self.each * pixels // 4**block.level * _channels(block) for block in self.blocks)
             found.append(sum(min(most, size) for size in each))
         return max(found)
 
@@ -114,12 +115,11 @@ class Activations:
         return any(len(caption) > 75 * 4 for caption in self.plan.captions)
 
     def _of_denoiser(self, pixels: int, tokens: int) -> Part:
-        blocks = list(self._learning_blocks())
-        whole = [self._of_block(block, pixels // 4**block.level, tokens) for block in blocks]
+        whole = [self._of_block(block, pixels // 4**block.level, tokens) for block in self.blocks]
         if not self.config.precision.gradient_checkpointing:
             return Part(sum(whole))
-        inputs = sum(self.each * (pixels // 4**b.level) * b.inner for b in blocks if b.kind != "rest")
-        frames = sum(kept for b, kept in zip(blocks, whole, strict=True) if b.kind == "frame")
+        inputs = sum(self.each * (pixels // 4**b.level) * b.inner for b in self.blocks if b.kind != "rest")
+        frames = sum(kept for b, kept in zip(self.blocks, whole, strict=True) if b.kind == "frame")
         return Part(inputs + frames, max(whole, default=0))
 
     def _learning_blocks(self) -> Iterator[Block]:

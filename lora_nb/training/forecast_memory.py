@@ -14,7 +14,7 @@ from lora_nb.bases import model_sizes
 from lora_nb.bases.model_sizes import ModelSizes
 from lora_nb.config.training import TrainConfig
 from lora_nb.training import forecast_network
-from lora_nb.training.forecast_activations import Activations, batches_of
+from lora_nb.training.forecast_activations import Activations
 from lora_nb.training.forecast_latents import latent_bytes
 from lora_nb.training.run_plan import RunPlan
 
@@ -28,8 +28,8 @@ WITH_CUDA = 1_500_000_000  # more of it where torch talks to a GPU
 CONTEXT = 600_000_000
 # Live at once of the widest feature map of the VAE, without gradients; how much of its weights encodes.
 VAE_MAPS, ENCODER = 5, 0.41
-# Measured: bytes that a weight of the update takes in a file that is read back; what a CPU keeps more
-# that trains in half precision (of three bases).
+# Measured: bytes that a weight of the update takes in a file that is read back; what half precision costs a CPU beside
+# the tensors themselves, the same with three bases.
 PROVING, HALF_ON_CPU = 2, 170_000_000
 SLACK = 1.03  # what torch's allocator holds of a GPU beyond what is asked for
 # glibc's heap keeps the holes between what a step asks for and lets go of: measured with mallinfo2 in 19 runs, so many
@@ -179,7 +179,7 @@ class _Run:
         """The widest feature maps of the VAE, in float32, at the pixels of the largest picture."""
         widths: Sequence[int] = self.sizes.vae.config.get("block_out_channels", (128, 256, 512, 512))
         at_once = self.config.caching.vae_batch_size if encodes else 1
-        pixels = max(width * height for _, width, height in batches_of(self.plan))
+        pixels = max(width * height for _, width, height in self.kept.batches)
         return 4 * at_once * pixels * VAE_MAPS * (widths[0] if encodes else widths[min(1, len(widths) - 1)])
 
     def drawing(self) -> int:
