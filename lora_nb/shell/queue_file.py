@@ -61,7 +61,7 @@ class Entry:
 
     `output` and `job` are relative to the folder the queue lies in, where they are in it; `cwd` is where relative
     paths of its settings lead from. `wanted` is what a person asked of it while it runs; `deaths` counts how often its
-    process ended without a word since step `reached`. A `removed` one is kept and not listed.
+    process ended without a word since step `reached`, while its worker lived. A `removed` one is kept and not listed.
     """
 
     number: int

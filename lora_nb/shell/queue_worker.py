@@ -54,11 +54,13 @@ class Shift:
     def _train(self, entry: Entry) -> None:
         """Bring one run to an end: done, failed, or what was asked of it."""
         job = queue.job_of(self.folder, entry)
+        lost = job is not None and not jobs.is_running(job)  # with the worker before: no fault of the run
         while True:
             if job is not None:
                 self._follow(entry.number, job)
-                if self._lasting(partial(self._settled, entry.number, job)):
+                if self._lasting(partial(self._settled, entry.number, job, 0 if lost else 1)):
                     return
+                lost = False
             if not self._wait_for_its_folder(entry.number):
                 return
             job = self._lasting(partial(self._begin, self._now(entry.number)))
@@ -117,8 +119,8 @@ class Shift:
         if not isinstance(event, Finished):
             self.tell(event)
 
-    def _settled(self, number: int, job: jobs.Job) -> bool:
-        """Note how a run ended; False where it is to be started once more."""
+    def _settled(self, number: int, job: jobs.Job, death: int) -> bool:
+        """Note how a run ended, with `death` more if it said nothing; False where it is to be started once more."""
         entry, end = self._now(number), jobs.finished(job)
         if end is not None and end.status == "stopped":
             return self._settle(number, ASKED[entry.wanted or "pause"], end.text)
@@ -129,9 +131,9 @@ class Shift:
         spoke = (job.folder / jobs.ERROR).is_file()
         if spoke and queue_turns.is_busy(queue.run_of(self.folder, entry)):
             return False  # another training of this run was first; what it does counts
-        if spoke or memory.shortage(job.folder) or entry.deaths + 1 >= MOST_DEATHS:
+        if spoke or memory.shortage(job.folder) or entry.deaths + death >= MOST_DEATHS:
             return self._settle(number, "failed", jobs.last_error(job))
-        queue_turns.update(self.folder, number, deaths=entry.deaths + 1)
+        queue_turns.update(self.folder, number, deaths=entry.deaths + death)
         return False
 
     def _settle(self, number: int, state: queue_file.State, text: str) -> bool:

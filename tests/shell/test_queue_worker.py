@@ -32,6 +32,20 @@ def look_around(verb, config, folders, processes=1, environment=None, cwd=None):
     return job
 
 
+def dies(verb, config, folders, processes=1, environment=None, cwd=None):
+    """A training that has ended without a word."""
+    folder = jobs._new_folder(folders.jobs, verb)
+    (folder / jobs.OUTPUT).touch()
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    job = jobs.Job(folder, verb, child.pid, creation_time(child.pid), child)
+    child.wait()
+    return jobs.noted(job)
+
+
+class Gone(BaseException):
+    """The worker is no more."""
+
+
 @pytest.fixture
 def waiting(dataset, make_pictures, tiny_base):
     """The folder of a queue in which three runs wait."""
@@ -93,3 +107,33 @@ def test_a_worker_for_each_gpu_that_may_be_used(visible, devices, together, monk
 def test_a_run_sees_its_own_gpu_alone():
     assert queue_worker.seen_by("1") == {"CUDA_VISIBLE_DEVICES": "1"}
     assert queue_worker.seen_by("all") == queue_worker.seen_by("cpu") == {}
+
+
+def now(folder):
+    return queue_file.read(folder).entries[0]
+
+
+def test_a_run_that_dies_by_itself_is_begun_three_times_and_called_failed(waiting):
+    begun = []
+
+    def begin(*given):
+        begun.append(dies(*given))
+        return begun[-1]
+
+    Shift(waiting, "cpu", lambda event: None, start=begin, tick=0.01)._train(now(waiting))
+    assert now(waiting).state == "failed" and len(begun) == queue_worker.MOST_DEATHS
+
+
+def test_a_run_that_was_killed_with_its_worker_is_never_called_failed(waiting):
+    """A runtime that vanishes again and again, each time before the run has got any further."""
+
+    def vanish(*given):
+        job = dies(*given)
+        queue_turns.update(waiting, now(waiting).number, job=queue.inside(job.folder, waiting))
+        raise Gone
+
+    for _ in range(2 * queue_worker.MOST_DEATHS):
+        with pytest.raises(Gone):
+            Shift(waiting, "cpu", lambda event: None, start=vanish, tick=0.01)._train(now(waiting))
+    Shift(waiting, "cpu", lambda event: None, start=look_around, tick=0.01)._train(now(waiting))
+    assert now(waiting).state == "done"
